@@ -1,0 +1,74 @@
+export type ErrorCode =
+  | 'ERR_INVALID_ARGUMENT'
+  | 'ERR_CLOSED_HANDLE'
+  | 'ERR_BUSY'
+  | 'ERR_ABORTED'
+  | 'ERR_TIMEOUT'
+  | 'ERR_PLATFORM'
+  | 'ERR_EXISTS'
+  | 'ERR_NOT_FOUND'
+  | 'ERR_PERMISSION'
+  | 'ERR_NO_SPACE'
+  | 'ERR_FILESYSTEM'
+  | 'ERR_SYSTEM'
+  | 'ERR_FORMAT'
+  | 'ERR_TRUNCATED'
+  | 'ERR_CORRUPT'
+  | 'ERR_WRITER_ACTIVE'
+  | 'ERR_WRITER_DEAD'
+  | 'ERR_ENDED'
+  | 'ERR_CHANNEL_FULL'
+  | 'ERR_BACK_PRESSURE'
+  | 'ERR_RECORD_TOO_LARGE'
+  | 'ERR_OVERTAKEN'
+  | 'ERR_EVICTED'
+  | 'ERR_NO_READER_SLOT'
+  | 'ERR_NATIVE_BINDING'
+  | 'ERR_EXTERNAL_BUFFERS';
+
+/** Facts that an error carries as fields of its own; which code carries which is in docs/errors.md. */
+export interface ErrorFacts {
+  path?: string;
+  position?: number;
+  next?: number;
+  size?: number;
+  max?: number;
+  needed?: number;
+  available?: number;
+  lost?: number;
+  from?: number;
+  to?: number;
+  [fact: string]: unknown;
+}
+
+/** Every error that Millrace throws: a code to branch on, a message to read, and the facts as fields. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode;
+  declare readonly path?: string;
+  declare readonly position?: number;
+  declare readonly next?: number;
+  declare readonly size?: number;
+  declare readonly max?: number;
+  declare readonly needed?: number;
+  declare readonly available?: number;
+  declare readonly lost?: number;
+  declare readonly from?: number;
+  declare readonly to?: number;
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts & { cause?: unknown } = {}) {
+    const { cause, ...rest } = facts;
+    super(message, cause === undefined ? undefined : { cause });
+    // The platform's own convention: code that looks at `name` to see an abort must see one.
+    this.name = code === 'ERR_ABORTED' ? 'AbortError' : 'MillraceError';
+    this.code = code;
+    Object.assign(this, rest);
+  }
+}
+
+export function closedHandle(what: string, path: string): MillraceError {
+  return new MillraceError('ERR_CLOSED_HANDLE', `This ${what} of ${path} is closed`, { path });
+}
+
+export function invalidArgument(message: string, facts: ErrorFacts = {}): MillraceError {
+  return new MillraceError('ERR_INVALID_ARGUMENT', message, facts);
+}

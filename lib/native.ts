@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import loadBinding from 'node-gyp-build';
+import { MillraceError } from './errors.js';
+
+/**
+ * The only door to the C++ addon. It has no policy: it opens, allocates, maps, locks and sums, and reports
+ * failures as errors with `errno`, `code` (such as 'ENOSPC') and `syscall`; words are made here in TypeScript.
+ */
+export interface Binding {
+  /**
+   * Makes a file without a name in `directory`: open file description lock on byte 0, every byte allocated,
+   * mapped for reading and writing, every page present. Runs on a thread of its own; the event loop is never held.
+   */
+  createFile(directory: string, bytes: number, permissions: number): Promise<FileHandle>;
+  /** Opens an existing file, for reading or for reading and writing; neither maps nor locks. */
+  openFile(path: string, writable: boolean): FileHandle;
+  /** What the kernel says of the open file now; `links` is 0 once its name is gone. `fileSystem` is statfs's magic. */
+  statFile(file: FileHandle): {
+    bytes: number;
+    device: number;
+    inode: number;
+    links: number;
+    regular: boolean;
+    fileSystem: number;
+    freeBytes: number;
+  };
+  /** Maps the whole file read-only and lends it as an ArrayBuffer; the same one at each call. */
+  mapFile(file: FileHandle): ArrayBuffer;
+  /** Makes the first `bytes` of the mapping writable (a multiple of 4096; all of it for a writer). */
+  allowWrites(file: FileHandle, bytes: number): void;
+  /** Brings every page of the mapping into this process's page table, in small steps, off the event loop. */
+  populateFile(file: FileHandle): Promise<void>;
+  /** Allocates every byte of the file again (a hole could end a writer by SIGBUS), off the event loop. */
+  allocateFile(file: FileHandle): Promise<void>;
+  /** Gives the file a name; fails with EEXIST where one is. */
+  linkFile(file: FileHandle, path: string): void;
+  /** Tries to take the lock on one byte; false if another open of the file has it. */
+  lockByte(file: FileHandle, byte: number): boolean;
+  unlockByte(file: FileHandle, byte: number): void;
+  /** Whether some other open of this file, in any process or thread, holds the lock on the byte. */
+  isByteLocked(file: FileHandle, byte: number): boolean;
+  /**
+   * Drops the locks and the descriptor at once and detaches the ArrayBuffer; the pages are unmapped later, in
+   * small steps on another thread, when the last job that uses them is done. Twice is harmless.
+   */
+  closeFile(file: FileHandle): void;
+  /** CRC32C (Castagnoli) of bytes[start, end), going on from `crc` (0 to begin). An int32. */
+  crc32c(bytes: Uint8Array, start: number, end: number, crc: number): number;
+  /** memmove of source[start, end) to target[targetStart…]. */
+  copyBytes(target: Uint8Array, targetStart: number, source: Uint8Array, start: number, end: number): void;
+}
+
+/** An open file of the addon: descriptor, locks and mapping. Closed by itself when its thread or process ends. */
+export interface FileHandle {
+  readonly __millraceFile: never;
+}
+
+/** What the addon throws or rejects with. */
+export interface SystemError extends Error {
+  errno: number;
+  code: string;
+  syscall: string;
+}
+
+export function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && typeof (error as SystemError).syscall === 'string';
+}
+
+let loaded: Binding | undefined;
+
+/** Loads the addon at first use, so that importing the package works on any platform. */
+export function binding(): Binding {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Binding {
+  if (process.platform !== 'linux') {
+    throw new MillraceError('ERR_PLATFORM', `Millrace works on Linux; this is ${process.platform}`, {
+      platform: process.platform,
+    });
+  }
+  if (process.versions.electron !== undefined) {
+    throw new MillraceError(
+      'ERR_EXTERNAL_BUFFERS',
+      'Electron does not let an addon lend it mapped memory; run Millrace in a separate Node.js process',
+    );
+  }
+  // This file is lib/native.ts or dist/native.js: the package's root is one folder up from either.
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  try {
+    return loadBinding(root) as Binding;
+  } catch (cause) {
+    const build = existsSync(`${root}binding.gyp`) ? ` Build it with: npx node-gyp rebuild -C ${root}` : '';
+    throw new MillraceError(
+      'ERR_NATIVE_BINDING',
+      `There is no native addon of Millrace for ${process.platform}-${process.arch} here.${build}`,
+      { cause },
+    );
+  }
+}
