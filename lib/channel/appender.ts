@@ -1,0 +1,448 @@
+import { invalidArgument, MillraceError } from '../errors.js';
+import { show } from '../options.js';
+import { Flow } from './flow.js';
+import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
+import { Marks } from './marks.js';
+import { join, readFrozen, storeSplit, writeFrozen } from './words.js';
+
+/** What a record may be given as: bytes, a string (UTF-8), or an array of these that are joined. */
+export type Data = Uint8Array | string | readonly (Uint8Array | string)[];
+
+/** What `tryWrite` returns where nothing was written. */
+export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
+
+const TAIL = L.TAIL_OFFSET >> 2;
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
+/** The tail is published at least this often: a reader that catches up runs on plain loads below it. */
+const PUBLISH_EVERY = 64;
+const NO_ROOM = -1;
+const RESERVED = L.RESERVED_BYTES;
+
+/** Where the stream of a sealed channel goes on; incarnation 0: nowhere that is known. */
+export interface Link {
+  position: number;
+  record: number;
+  incarnation: number;
+}
+const LINK_BYTES = 24;
+
+/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
+export interface Start {
+  position: number;
+  record: number;
+  maxTimeUs: number;
+  /** The first stride that has no mark yet. */
+  unmarked: number;
+}
+
+/**
+ * The writing end of the stream of frames: fills, commits, publishes. All of the hot path is here; it works with
+ * 32-bit integers only, since a number past 2^31 that is stored or passed on would be an allocation.
+ *
+ *   at        byte of the mapping where the next frame goes     dataStart ... dataEnd
+ *   stamp     low 32 bits of its position / 16
+ *   left      bytes that may be filled from `at` on without another thought
+ *
+ * A frame is filled with plain stores, the *next* frame's length word is zeroed, then the length is stored
+ * atomically: whoever sees the length sees the frame, and a 0 behind it, never the bytes of an earlier lap.
+ */
+export class Appender {
+  readonly frameHeader: number;
+  readonly bytes: Buffer;
+  readonly flow: Flow;
+  /** Set where nothing more may be written: every write then comes through `place`, which says so. */
+  stopped: (() => MillraceError) | undefined;
+  busy = false;
+
+  readonly #words: Int32Array;
+  readonly #marks: Marks;
+  readonly #channel: Mapped;
+  readonly #ring: boolean;
+  readonly #dataStart: number;
+  readonly #dataEnd: number;
+  readonly #maxRecord: number;
+
+  #at: number;
+  #stamp: number;
+  #left = NO_ROOM;
+  /** Length of the first frame of the open batch, to be stored when the batch is complete. */
+  #firstLength = 0;
+  /** Where the bytes granted by readers end, as a stamp. */
+  #granted: number;
+
+  // As of the last publication. `#at` and `#stamp` run ahead of these.
+  #publishedAt: number;
+  #publishedStamp: number;
+  #high: number;
+  #records: number;
+  #unpublished = 0;
+  #maxTimeUs: number;
+  /** The first byte of the mapping whose frame needs a mark, in this lap. */
+  #nextMarkAt: number;
+
+  constructor(channel: Mapped, start: Start) {
+    const { header } = channel;
+    this.#channel = channel;
+    this.#words = channel.words;
+    this.bytes = channel.bytes;
+    this.frameHeader = header.frameHeader;
+    this.#ring = header.mode === 'ring';
+    this.#maxRecord = header.maxRecord;
+    this.#dataStart = header.dataOffset;
+    this.#dataEnd = header.dataOffset + header.capacity;
+    this.#marks = new Marks(channel.words, header);
+    this.flow = new Flow(channel);
+
+    const from = start.position - header.basePosition;
+    this.#at = this.#publishedAt = this.#dataStart + (from % header.capacity);
+    const units = start.position / 16;
+    this.#stamp = this.#publishedStamp = units | 0;
+    this.#high = Math.floor(units / 2 ** 32);
+    this.#granted = this.#stamp;
+    this.#records = start.record;
+    this.#maxTimeUs = start.maxTimeUs;
+    const firstStrideOfLap = Math.floor(from / header.capacity) * header.markCount;
+    this.#nextMarkAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
+    if (!this.#ring) {
+      // A linear channel is never held back: all of it is granted from the start.
+      this.#granted = ((header.basePosition + header.capacity) / 16) | 0;
+    }
+    this.#settle();
+  }
+
+  get position(): number {
+    const high = this.#stamp >>> 0 < this.#publishedStamp >>> 0 ? this.#high + 1 : this.#high;
+    return join(high, this.#stamp) * 16;
+  }
+
+  get records(): number {
+    return this.#records + this.#unpublished;
+  }
+
+  /** Bytes of frames that fit now, headers counted. */
+  get remaining(): number {
+    const room = this.#ring ? this.flow.room(this.#stamp) << 4 : this.#dataEnd - this.#at;
+    return Math.max(0, room - RESERVED);
+  }
+
+  /** Appends one record; returns the bytes of the stream it took, or a refusal. */
+  append(data: Data, type: number, tag: number, timeUs: number): number {
+    if (!(data instanceof Uint8Array)) return this.#appendOther(data, type, tag, timeUs);
+    const length = data.length;
+    const need = this.#reserve(length);
+    if (need < 0) return need;
+    this.bytes.set(data, this.#at + this.frameHeader);
+    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
+    this.#commit(length + this.frameHeader, need);
+    return need;
+  }
+
+  #appendOther(data: Exclude<Data, Uint8Array>, type: number, tag: number, timeUs: number): number {
+    const length = measure(data);
+    const need = this.#reserve(length);
+    if (need < 0) return need;
+    this.#copy(data, this.#at + this.frameHeader);
+    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
+    this.#commit(length + this.frameHeader, need);
+    return need;
+  }
+
+  #copy(data: Data, at: number): number {
+    if (typeof data === 'string') return this.bytes.write(data, at);
+    if (data instanceof Uint8Array) {
+      this.bytes.set(data, at);
+      return data.length;
+    }
+    let copied = 0;
+    for (const part of data) copied += this.#copy(part, at + copied);
+    return copied;
+  }
+
+  /** Sees that a record of this payload fits at `at`: the bytes it takes, or a refusal. */
+  #reserve(length: number): number {
+    const need = (length + this.frameHeader + 15) & -16;
+    if (length > this.#maxRecord) return this.#tooLarge();
+    if (need > this.#left) {
+      const refusal = this.#place(need);
+      if (refusal < 0) return refusal;
+    }
+    return need;
+  }
+
+  /** Everything of a frame but its payload and its length; and the 0 that ends the stream behind it. */
+  #fill(at: number, stamp: number, kind: number, need: number, tag: number, timeUs: number): void {
+    const words = this.#words;
+    const word = at >> 2;
+    words[word + 1] = kind;
+    words[word + 2] = stamp;
+    words[word + 3] = 0;
+    if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, tag, timeUs);
+    const next = at + need;
+    words[(next === this.#dataEnd ? this.#dataStart : next) >> 2] = 0;
+  }
+
+  #extend(word: number, tag: number, timeUs: number): void {
+    const words = this.#words;
+    words[word + 4] = timeUs | 0;
+    words[word + 5] = (timeUs / 4294967296) | 0;
+    words[word + 6] = tag | 0;
+    words[word + 7] = (tag / 4294967296) | 0;
+  }
+
+  /** Stores the length: from here on every reader sees the record, and all that was stored before it. */
+  #commit(length: number, need: number): void {
+    // step 1
+    Atomics.store(this.#words, this.#at >> 2, length);
+    // step 2
+    this.#advance(need, 1);
+  }
+
+  #advance(need: number, records: number): void {
+    const at = this.#at;
+    this.#at = at + need;
+    this.#stamp = (this.#stamp + (need >> 4)) | 0;
+    this.#left -= need;
+    this.#unpublished += records;
+    if (this.#unpublished >= PUBLISH_EVERY || at >= this.#nextMarkAt) this.publish();
+  }
+
+  /**
+   * Publishes the tail and sets the marks that are due. Both name committed frames only: this runs after a
+   * commit, never inside a batch.
+   */
+  publish(): void {
+    const words = this.#words;
+    const due = this.#at > this.#nextMarkAt;
+    if (due || this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#markFrames();
+    if (this.#stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
+    this.#publishedAt = this.#at;
+    this.#publishedStamp = this.#stamp;
+    this.#records += this.#unpublished;
+    this.#unpublished = 0;
+    // step 3
+    storeSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
+    storeSplit(words, TAIL, this.#high, this.#stamp);
+    // step 4
+  }
+
+  /** Walks the frames since the last publication: each that is the first in its stride gets its mark. */
+  #markFrames(): void {
+    const words = this.#words;
+    const stride = this.#marks.stride;
+    let record = this.#records;
+    let stamp = this.#publishedStamp;
+    let high = this.#high;
+    for (let at = this.#publishedAt; at < this.#at; ) {
+      while (at >= this.#nextMarkAt) {
+        const slot = Math.floor((this.#nextMarkAt - this.#dataStart) / stride);
+        this.#marks.write(slot, join(high, stamp) * 16, record, this.#maxTimeUs);
+        this.#nextMarkAt = Math.min(this.#dataStart + (slot + 1) * stride, this.#dataEnd);
+      }
+      const word = at >> 2;
+      const need = (words[word] + 15) & -16;
+      if ((words[word + 1] & 0xff) === L.KIND_DATA) {
+        record++;
+        if (this.frameHeader === L.FRAME_HEADER_EXTENDED) {
+          this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));
+        }
+      }
+      at += need;
+      const before = stamp >>> 0;
+      stamp = (stamp + (need >> 4)) | 0;
+      if (stamp >>> 0 < before) high++;
+    }
+  }
+
+  /**
+   * The slow path: sees that `need` bytes fit in one piece at `at`, going over the end of a ring with a PAD frame.
+   * Publishes the tail before more is granted.
+   */
+  #place(need: number): number {
+    if (this.stopped !== undefined) return Refusal.ENDED;
+    if (this.busy) {
+      throw new MillraceError('ERR_BUSY', `A claim on ${this.#channel.path} is open: commit or abort it first`, {
+        path: this.#channel.path,
+      });
+    }
+    if (this.#at === this.#dataEnd) this.#wrap();
+    const lapLeft = this.#dataEnd - this.#at;
+    if (!this.#ring) return need + RESERVED > lapLeft ? Refusal.FULL : this.#settle();
+    const pad = need > lapLeft ? lapLeft : 0;
+    const want = pad + need + RESERVED;
+    if (want > this.#grantedBytes()) {
+      this.publish();
+      const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
+      if (granted === 0) return Refusal.BACK_PRESSURE;
+      this.#granted = (this.#stamp + granted) | 0;
+    }
+    if (pad > 0) this.#padLap(pad);
+    return this.#settle();
+  }
+
+  /** Fills what is left of the lap with one frame that says nothing, as little as 16 bytes: no extension. */
+  #padLap(length: number): void {
+    const words = this.#words;
+    const word = this.#at >> 2;
+    words[word + 1] = L.KIND_PAD;
+    words[word + 2] = this.#stamp;
+    words[word + 3] = 0;
+    words[this.#dataStart >> 2] = 0;
+    // step 5
+    Atomics.store(words, word, length);
+    // step 6
+    this.#advance(length, 0);
+    this.#wrap();
+  }
+
+  #grantedBytes(): number {
+    return ((this.#granted - this.#stamp) | 0) << 4;
+  }
+
+  #settle(): number {
+    this.#left = Math.min(this.#grantedBytes() - RESERVED, this.#dataEnd - this.#at);
+    return 0;
+  }
+
+  /** From the end of the data to its start. */
+  #wrap(): void {
+    this.publish();
+    this.#at = this.#publishedAt = this.#dataStart;
+    this.#nextMarkAt = this.#dataStart;
+  }
+
+  #tooLarge(): number {
+    return this.stopped === undefined ? Refusal.TOO_LARGE : Refusal.ENDED;
+  }
+
+  /** Whether a record of this payload could be written now: 0, or the refusal it would get. */
+  tryReserve(length: number): number {
+    return Math.min(0, this.#reserve(length));
+  }
+
+  /** Reserves `length` bytes that the caller fills; nothing is visible, and a crash leaves nothing, before commit. */
+  openClaim(length: number): number {
+    const need = this.#reserve(length);
+    if (need < 0) return need;
+    this.busy = true;
+    this.#left = NO_ROOM;
+    return this.#at + this.frameHeader;
+  }
+
+  commitClaim(length: number, type: number, tag: number, timeUs: number): number {
+    const need = (length + this.frameHeader + 15) & -16;
+    this.busy = false;
+    this.#settle();
+    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
+    this.#commit(length + this.frameHeader, need);
+    return need;
+  }
+
+  /** Its length is still 0, so there is nothing to take back. */
+  abortClaim(): void {
+    this.busy = false;
+    this.#settle();
+  }
+
+  /** Sees that frames of `bytes` together fit in one piece. */
+  reserveBatch(bytes: number): number {
+    if (bytes > this.largestBatch) return this.#tooLarge();
+    return bytes > this.#left ? this.#place(bytes) : 0;
+  }
+
+  get largestBatch(): number {
+    const capacity = this.#channel.header.capacity;
+    return this.#ring ? capacity >> 2 : capacity - RESERVED;
+  }
+
+  /**
+   * Fills a frame of an open batch, `offset` bytes behind `at`. The first one's length stays 0 until
+   * `commitBatch`; the lengths of the others are plain stores that nobody looks at before.
+   */
+  fillInBatch(offset: number, data: Data, type: number, tag: number, timeUs: number): number {
+    const at = this.#at + offset;
+    const payload = at + this.frameHeader;
+    let length: number;
+    if (data instanceof Uint8Array) {
+      length = data.length;
+      this.bytes.set(data, payload);
+    } else {
+      length = this.#copy(data, payload);
+    }
+    const need = (length + this.frameHeader + 15) & -16;
+    this.#fill(at, (this.#stamp + (offset >> 4)) | 0, L.KIND_DATA | (type << 16), need, tag, timeUs);
+    if (offset > 0) this.#words[at >> 2] = length + this.frameHeader;
+    else this.#firstLength = length + this.frameHeader;
+    return need;
+  }
+
+  commitBatch(bytes: number, records: number): void {
+    // step 7
+    // One release store covers the whole batch: all of it is seen, or none.
+    Atomics.store(this.#words, this.#at >> 2, this.#firstLength);
+    // step 8
+    this.#advance(bytes, records);
+    if (this.#unpublished > 0) this.publish();
+  }
+
+  /**
+   * The last frame of a stream: END, or LINK with where the stream goes on. RESERVED bytes were kept free behind
+   * every record for this very frame and a PAD before it. False if readers stand even there.
+   */
+  appendEnd(link: Link | undefined): boolean {
+    const words = this.#words;
+    const length = this.frameHeader + (link === undefined ? 0 : LINK_BYTES);
+    if (this.#at === this.#dataEnd) this.#wrap();
+    this.publish();
+    if (this.#ring && this.#grantedBytes() < RESERVED) {
+      // Only a writer that resumed and wrote nothing comes here: what its predecessor was granted is not its own.
+      if (this.flow.grant(this.position, this.#stamp, RESERVED >> 4) === 0) return false;
+    }
+    if (length > this.#dataEnd - this.#at) this.#padLap(this.#dataEnd - this.#at);
+    const word = this.#at >> 2;
+    words[word + 1] = link === undefined ? L.KIND_END : L.KIND_LINK;
+    words[word + 2] = this.#stamp;
+    words[word + 3] = 0;
+    if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, 0, 0);
+    if (link !== undefined) {
+      const payload = word + (this.frameHeader >> 2);
+      writeFrozen(words, payload, link.position);
+      writeFrozen(words, payload + 2, link.record);
+      words[payload + 4] = link.incarnation;
+      words[payload + 5] = 0;
+    }
+    // step 9
+    Atomics.store(words, word, length);
+    // step 10
+    return true;
+  }
+
+  publishCounters(): void {
+    this.#words[L.REFUSALS_OFFSET >> 2] = this.flow.refusals;
+    this.#words[L.EVICTIONS_OFFSET >> 2] = this.flow.evictions;
+  }
+
+  /** Says no to every write from here on. */
+  stop(reason: () => MillraceError): void {
+    this.stopped = reason;
+    this.#left = NO_ROOM;
+  }
+}
+
+/** Length in bytes of what `data` will be in the stream. */
+export function measure(data: Data): number {
+  if (typeof data === 'string') return Buffer.byteLength(data);
+  if (data instanceof Uint8Array) return data.length;
+  if (!Array.isArray(data)) {
+    throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`);
+  }
+  let length = 0;
+  for (const part of data as readonly (Uint8Array | string)[]) {
+    if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
+      throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`);
+    }
+    length += measure(part);
+  }
+  return length;
+}
+

@@ -1,0 +1,216 @@
+import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { invalidArgument, MillraceError } from '../errors.js';
+import { binding, isSystemError } from '../native.js';
+import { aPath, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { environment } from './environment.js';
+import { encodeHeader, encodeMetadata, type Header, type Mode, planFile } from './header.js';
+import * as L from './layout.js';
+import { endedAs } from './liveness.js';
+import { type Mapped, openMapped, STATE, viewMapping } from './mapped.js';
+import { abandonLocked, lockWriter } from './recovery.js';
+import { alreadyThere, explain, isRam, noSpace, refuseFileSystem } from './system.js';
+import { storePosition, storeSplit } from './words.js';
+
+export interface ChannelOptions {
+  /** `ring` (default) wraps round; `linear` fills once. */
+  mode?: Mode;
+  /** Bytes for frames: 64 KiB to 1 GiB, a power of two (ring), or 16 KiB to 1 GiB in steps of 4 KiB (linear). */
+  capacity?: Size;
+  /** The largest payload: at most (and by default) an eighth of a ring, a quarter of a linear channel. */
+  maxRecord?: Size;
+  /** How many readers may register, 0 to 1024 (64). With 0 nobody can hold the writer back. */
+  readers?: number;
+  /** Whether each record carries a timestamp and a tag. */
+  timestamps?: boolean;
+  heartbeatMs?: number;
+  stalledAfterMs?: number;
+  /** Anything JSON can say, up to 4096 bytes; for whoever opens the channel. */
+  metadata?: Record<string, unknown>;
+  fileMode?: number;
+  /** Take the place of a dead or ended channel of this name. */
+  replace?: boolean;
+}
+
+export const CHANNEL_OPTIONS: readonly (keyof ChannelOptions)[] = [
+  'mode',
+  'capacity',
+  'maxRecord',
+  'readers',
+  'timestamps',
+  'heartbeatMs',
+  'stalledAfterMs',
+  'metadata',
+  'fileMode',
+  'replace',
+];
+
+/** Where the stream of a channel begins: 0, unless it continues another. */
+export interface Base {
+  position: number;
+  record: number;
+}
+
+const START_OF_STREAM: Base = { position: 0, record: 0 };
+
+/** Makes the file, complete and with its writer's lock held, and only then gives it its name. */
+export async function createChannel(
+  givenPath: string,
+  options: ChannelOptions,
+  base: Base = START_OF_STREAM,
+): Promise<Mapped> {
+  const path = resolve(aPath(givenPath));
+  const header = designHeader(options, base);
+  const directory = dirname(path);
+  const inRam = checkDirectory(directory);
+  if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
+  const permissions = wholeNumber('fileMode', options.fileMode ?? 0o600, 0, 0o777);
+  const bytes = header.dataOffset + header.capacity;
+  let file: Awaited<ReturnType<ReturnType<typeof binding>['createFile']>>;
+  try {
+    file = await binding().createFile(directory, bytes, permissions);
+  } catch (error) {
+    if (isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
+      throw noSpace(path, bytes, freeBytes(directory), error);
+    }
+    throw explain(error, path, 'create');
+  }
+  try {
+    const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
+    writeHeader(channel);
+    if (options.replace === true) replaceName(channel);
+    else binding().linkFile(file, path);
+    return channel;
+  } catch (error) {
+    binding().closeFile(file);
+    throw explain(error, path, 'create');
+  }
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+function checkDirectory(directory: string): boolean {
+  try {
+    const { type } = statfsSync(directory);
+    refuseFileSystem(type, directory);
+    return isRam(type);
+  } catch (error) {
+    throw explain(error, directory, 'create a channel in');
+  }
+}
+
+function designHeader(options: ChannelOptions, base: Base): Header {
+  const mode = oneOf('mode', options.mode ?? 'ring', ['ring', 'linear'] as const);
+  const capacity = parseSize('capacity', options.capacity ?? '8MiB');
+  checkCapacity(mode, capacity);
+  const readerSlots = wholeNumber('readers', options.readers ?? 64, 0, L.MAX_READER_SLOTS);
+  const timestamps = oneOf('timestamps', options.timestamps ?? false, [true, false]);
+  oneOf('replace', options.replace ?? false, [true, false]);
+  const plan = planFile(mode, capacity, readerSlots);
+  const maxRecord = parseSize('maxRecord', options.maxRecord ?? plan.largest);
+  if (maxRecord > plan.largest) {
+    throw invalidArgument(
+      `maxRecord may be at most ${plan.largest} bytes here, ${mode === 'ring' ? 'an eighth' : 'a quarter'} of ` +
+        `the capacity; it is ${maxRecord}`,
+      { max: plan.largest, size: maxRecord },
+    );
+  }
+  return {
+    ...plan,
+    mode,
+    capacity,
+    readerSlots,
+    frameHeader: timestamps ? L.FRAME_HEADER_EXTENDED : L.FRAME_HEADER,
+    maxRecord,
+    basePosition: base.position,
+    baseRecord: base.record,
+    heartbeatMs: wholeNumber('heartbeatMs', options.heartbeatMs ?? 250, 1, 60_000),
+    stalledAfterMs: wholeNumber('stalledAfterMs', options.stalledAfterMs ?? 2000, 1, 3_600_000),
+    channelId: environment.random(16),
+    // Never 0: a link that names no successor says 0.
+    incarnation: environment.random(4).readInt32LE() || 1,
+    createdUs: environment.nowUs(),
+    creatorPid: environment.pid,
+    creatorStart: environment.startTicks(),
+    bootId: environment.bootId(),
+    metadata: checkMetadata(options.metadata),
+  };
+}
+
+function checkCapacity(mode: Mode, capacity: number): void {
+  const ring = mode === 'ring';
+  const least = ring ? L.MIN_RING_CAPACITY : L.MIN_LINEAR_CAPACITY;
+  const even = ring ? Number.isInteger(Math.log2(capacity)) : capacity % 4096 === 0;
+  if (capacity < least || capacity > L.MAX_CAPACITY || !even) {
+    throw invalidArgument(
+      ring
+        ? `The capacity of a ring must be a power of two from 64KiB to 1GiB, not ${capacity}`
+        : `The capacity of a linear channel must be a multiple of 4096 from 16KiB to 1GiB, not ${capacity}`,
+      { capacity },
+    );
+  }
+}
+
+function checkMetadata(metadata: Record<string, unknown> | undefined): Record<string, unknown> {
+  if (metadata === undefined) return {};
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw invalidArgument(`metadata must be an object, not ${show(metadata)}`);
+  }
+  const size = encodeMetadata(metadata).length;
+  if (size > L.METADATA_BYTES) {
+    throw invalidArgument(`metadata may be at most ${L.METADATA_BYTES} bytes of JSON; it is ${size}`, {
+      size,
+      max: L.METADATA_BYTES,
+    });
+  }
+  return metadata;
+}
+
+function writeHeader(channel: Mapped): void {
+  const { bytes, words, header } = channel;
+  encodeHeader(bytes, header);
+  storePosition(words, L.TAIL_OFFSET >> 2, header.basePosition);
+  storeSplit(
+    words,
+    L.RECORD_COUNT_OFFSET >> 2,
+    Math.floor(header.baseRecord / 2 ** 32),
+    header.baseRecord | 0,
+  );
+  // A linear channel is granted whole; a ring nothing yet: its first write asks.
+  const limit = header.basePosition + (header.mode === 'linear' ? header.capacity : 0);
+  storePosition(words, L.LIMIT_OFFSET >> 2, limit);
+  Atomics.store(words, STATE, L.STATE_OPEN);
+}
+
+/** Takes the name over from a dead or ended channel, in one step; the old one is told first. */
+function replaceName(channel: Mapped): void {
+  const { path, file } = channel;
+  let old: Mapped;
+  try {
+    old = openMapped(path, 'write');
+  } catch (error) {
+    const code = (error as MillraceError).code;
+    if (code === 'ERR_NOT_FOUND') {
+      binding().linkFile(file, path);
+      return;
+    }
+    throw error;
+  }
+  try {
+    lockWriter(old);
+    if (endedAs(old) === undefined) {
+      binding().allowWrites(old.file, old.bytes.length);
+      abandonLocked(old);
+    }
+    // A name that a creator left behind when it died between these two steps. Nobody else uses it.
+    const waiting = join(dirname(path), `.${basename(path)}.replacing`);
+    rmSync(waiting, { force: true });
+    binding().linkFile(file, waiting);
+    renameSync(waiting, path);
+  } finally {
+    binding().closeFile(old.file);
+  }
+}

@@ -1,0 +1,313 @@
+import { MillraceError } from '../errors.js';
+import { binding } from '../native.js';
+import { Backoff } from './backoff.js';
+import { nextIntact } from './damage.js';
+import type { Guard } from './guard.js';
+import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
+import { highOf, join, readFrozen, stampOf, storeSplit } from './words.js';
+
+/**
+ * Called for each record. `bytes[start, end)` is the payload, lent for the call only; `bytes` itself may be the
+ * channel's memory, and writing to that ends the process.
+ */
+export type RecordHandler = (bytes: Buffer, start: number, end: number, type: number) => void;
+
+/** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
+const HALT = Symbol('halt');
+const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
+const COPY_CHUNK = 65536;
+/** Below this a loop over words is quicker than a call into the addon. */
+const SMALL_COPY = 256;
+
+/**
+ * The reading end of the stream of frames. All of the hot path is here; like the writer's, it works with 32-bit
+ * integers only.
+ *
+ * It walks a *region*: a stretch of whole, committed frames in `words`/`bytes`, from `at` to `end`. For a reader that
+ * can be neither overtaken nor evicted that is a stretch of the mapping itself. For everyone else it is a copy,
+ * guarded: checked after it was made and before anyone acts on it.
+ */
+export class Cursor {
+  /** Set once the walk met END or LINK. */
+  ended: 'closed' | 'sealed' | undefined;
+  readonly #channel: Mapped;
+  readonly #shared: Int32Array;
+  readonly #frameHeader: number;
+  readonly #capacity: number;
+  readonly #dataStart: number;
+  readonly #guard: Guard | undefined;
+  readonly #backoff: Backoff | undefined;
+  readonly #chunk: number;
+
+  // The region. `at` + `shift` is the offset in the data.
+  #words: Int32Array;
+  #bytes: Buffer;
+  #at = 0;
+  #end = 0;
+  #shift = 0;
+  #stamp = 0;
+  #tail = 0;
+  #scratchWords = new Int32Array(0);
+  #scratchBytes = Buffer.alloc(0);
+
+  /** Index of the shared position of this reader's slot, if it has one. */
+  #slotPosition: number | undefined;
+  #publishedStamp = 0;
+  #high = 0;
+  /** Number of the record that the running poll began at, and how many it has passed since. */
+  #records = 0;
+  #passed = 0;
+  #stopping = false;
+  #copying: boolean;
+
+  constructor(channel: Mapped, guard: Guard | undefined, backoff: Backoff | undefined) {
+    const { header } = channel;
+    this.#channel = channel;
+    this.#shared = this.#words = channel.words;
+    this.#bytes = channel.bytes;
+    this.#frameHeader = header.frameHeader;
+    this.#capacity = header.capacity;
+    this.#dataStart = header.dataOffset;
+    this.#guard = guard;
+    this.#copying = guard !== undefined;
+    this.#backoff = backoff;
+    this.#chunk = Math.max(4096, header.capacity >> 4);
+  }
+
+  /** Stands at a place known to be the start of a frame, or the end of the stream. */
+  moveTo(position: number, record: number): void {
+    const offset = (position - this.#channel.header.basePosition) % this.#capacity;
+    this.#emptyRegion(offset);
+    this.#stamp = this.#publishedStamp = stampOf(position);
+    this.#high = highOf(position / 16);
+    this.#tail = this.#stamp;
+    this.#records = record;
+    this.#passed = 0;
+    this.ended = undefined;
+  }
+
+  /** Whether to lend copies where the mapping itself could be lent. A guarded reader always lends copies. */
+  copy(on: boolean): void {
+    const copying = on || this.#guard !== undefined;
+    if (copying === this.#copying) return;
+    this.#copying = copying;
+    this.#emptyRegion(this.#at + this.#shift);
+  }
+
+  /** From here on the position is published in this slot (its first word), once a batch and before idling. */
+  publishIn(slotPosition: number | undefined): void {
+    this.#slotPosition = slotPosition;
+  }
+
+  get position(): number {
+    const high = this.#stamp >>> 0 < this.#publishedStamp >>> 0 ? this.#high + 1 : this.#high;
+    return join(high, this.#stamp) * 16;
+  }
+
+  /** Number of the record being handled, or of the next one. */
+  get record(): number {
+    return this.#records + this.#passed;
+  }
+
+  /** Timestamp of the record being handled; 0 where records have none. */
+  get timeUs(): number {
+    return this.#frameHeader === L.FRAME_HEADER_EXTENDED ? readFrozen(this.#words, (this.#at >> 2) + 4) : 0;
+  }
+
+  get tag(): number {
+    return this.#frameHeader === L.FRAME_HEADER_EXTENDED ? readFrozen(this.#words, (this.#at >> 2) + 6) : 0;
+  }
+
+  /**
+   * Hands out up to `limit` records; returns how many. A handler that throws has not consumed its record; those
+   * before it are consumed.
+   */
+  poll(handler: RecordHandler, limit: number): number {
+    this.#backoff?.beforeLook();
+    let count = 0;
+    try {
+      while (count < limit) {
+        if (this.#at >= this.#end && !this.#refill(0)) break;
+        const at = this.#at;
+        const word = at >> 2;
+        const length = this.#words[word];
+        const kind = this.#words[word + 1];
+        const need = (length + 15) & -16;
+        if (
+          (kind & 0xff) !== L.KIND_DATA ||
+          length < this.#frameHeader ||
+          need > this.#end - at ||
+          this.#words[word + 2] !== this.#stamp
+        ) {
+          if (this.#passUnusual(length, kind & 0xff, need)) continue;
+          break;
+        }
+        handler(this.#bytes, at + this.#frameHeader, at + length, kind >>> 16);
+        count++;
+        this.#passed++;
+        this.#at = at + need;
+        this.#stamp = (this.#stamp + (need >> 4)) | 0;
+      }
+    } finally {
+      this.#records += this.#passed;
+      this.#passed = 0;
+      this.publish();
+    }
+    this.#backoff?.afterBatch(count);
+    return count;
+  }
+
+  /** Passes over records until `stop` says that the one it stands at is the goal, or until there are no more. */
+  skipUntil(stop: () => boolean): void {
+    const halt = () => {
+      if (stop()) throw HALT;
+    };
+    try {
+      this.poll(halt, Number.MAX_SAFE_INTEGER);
+    } catch (error) {
+      if (error !== HALT) throw error;
+    }
+  }
+
+  /** Makes the poll that is running end after the record that is being handled. */
+  stop(): void {
+    this.#stopping = true;
+    this.#end = -1;
+  }
+
+  /** Tells the writer how far this reader is done. Release: all its loads of those records are over. */
+  publish(): void {
+    if (this.#stamp === this.#publishedStamp) return;
+    if (this.#stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
+    this.#publishedStamp = this.#stamp;
+    if (this.#slotPosition === undefined) return;
+    // step 23
+    storeSplit(this.#shared, this.#slotPosition, this.#high, this.#stamp);
+  }
+
+  /** Anything but a whole data frame: passes over it and says true, or says false where the stream ends or waits. */
+  #passUnusual(length: number, kind: number, need: number): boolean {
+    const least = kind === L.KIND_PAD ? L.FRAME_HEADER : this.#frameHeader;
+    const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
+    if (length < least || !stamped) throw this.#corrupt();
+    if (need > this.#end - this.#at) return this.#refill(need);
+    switch (kind) {
+      case L.KIND_PAD:
+      case L.KIND_CHECKPOINT:
+        this.#at += need;
+        this.#stamp = (this.#stamp + (need >> 4)) | 0;
+        return true;
+      case L.KIND_END:
+        this.ended = 'closed';
+        return false;
+      case L.KIND_LINK:
+        this.ended = 'sealed';
+        return false;
+      default:
+        throw this.#corrupt();
+    }
+  }
+
+  /**
+   * Finds the next region, of at least `need` bytes where a frame was cut by the end of the last one.
+   * False: nothing is there yet.
+   */
+  #refill(need: number): boolean {
+    if (this.#stopping || this.ended !== undefined) return false;
+    let offset = this.#at + this.#shift;
+    if (offset === this.#capacity) {
+      if (this.#channel.header.mode === 'linear') return false;
+      offset = 0;
+    }
+    const unpublished = (this.#stamp - this.#publishedStamp) | 0;
+    if (unpublished << 4 >= this.#chunk) this.publish();
+    let known = (this.#tail - this.#stamp) | 0;
+    if (known <= 0 || known << 4 < need) {
+      this.#tail = Atomics.load(this.#shared, TAIL_LOW);
+      known = (this.#tail - this.#stamp) | 0;
+    }
+    const lapLeft = this.#capacity - offset;
+    let span: number;
+    if (known > 0) {
+      // Below the tail everything is committed: plain loads will do. Further behind than the capacity is only
+      // who was overtaken; the guard will say so.
+      const committed = known > this.#capacity >> 4 ? lapLeft : Math.min(known << 4, lapLeft);
+      if (need > committed) return this.#doubt(offset);
+      span = Math.min(committed, Math.max(need, this.#copying ? COPY_CHUNK : this.#chunk));
+    } else {
+      // Whoever sees the length sees the frame.
+      const length = Atomics.load(this.#shared, (this.#dataStart + offset) >> 2);
+      if (length === 0) return this.#nothingYet(offset);
+      span = (length + 15) & -16;
+      if (length < L.FRAME_HEADER || span > lapLeft) return this.#doubt(offset);
+    }
+    if (this.#copying) return this.#copyRegion(offset, span);
+    this.#words = this.#shared;
+    this.#bytes = this.#channel.bytes;
+    this.#at = this.#dataStart + offset;
+    this.#end = this.#at + span;
+    this.#shift = -this.#dataStart;
+    return true;
+  }
+
+  /** "Nothing yet" needs the check too: a 0 may be the next lap's, and the reader overtaken. */
+  #nothingYet(offset: number): boolean {
+    this.#emptyRegion(offset);
+    return this.#guard?.lost(this) === true && this.#refill(0);
+  }
+
+  /** A length that can't be: the bytes of another lap under a reader that was overtaken, or damage. */
+  #doubt(offset: number): boolean {
+    this.#emptyRegion(offset);
+    if (this.#guard?.lost(this) === true) return this.#refill(0);
+    throw this.#corrupt();
+  }
+
+  #copyRegion(offset: number, span: number): boolean {
+    if (this.#scratchBytes.length < span) this.#growScratch(span);
+    const from = this.#dataStart + offset;
+    if (span <= SMALL_COPY) {
+      const shared = this.#shared;
+      const scratch = this.#scratchWords;
+      for (let word = 0, source = from >> 2; word < span >> 2; word++) scratch[word] = shared[source + word];
+    } else {
+      binding().copyBytes(this.#scratchBytes, 0, this.#channel.bytes, from, from + span);
+    }
+    // Checked after the copy and before anyone acts on it. One check covers all of it: overwriting begins at the
+    // oldest byte.
+    if (this.#guard?.lost(this) === true) return this.#refill(0);
+    this.#words = this.#scratchWords;
+    this.#bytes = this.#scratchBytes;
+    this.#at = 0;
+    this.#end = span;
+    this.#shift = offset;
+    return true;
+  }
+
+  #growScratch(span: number): void {
+    const size = Math.max(span, Math.min(COPY_CHUNK, this.#capacity));
+    const buffer = new ArrayBuffer(size);
+    this.#scratchWords = new Int32Array(buffer);
+    this.#scratchBytes = Buffer.from(buffer);
+  }
+
+  #emptyRegion(offset: number): void {
+    this.#words = this.#shared;
+    this.#bytes = this.#channel.bytes;
+    this.#at = this.#end = this.#dataStart + offset;
+    this.#shift = -this.#dataStart;
+  }
+
+  #corrupt(): MillraceError {
+    const { path } = this.#channel;
+    const position = this.position;
+    const next = nextIntact(this.#channel, position);
+    return new MillraceError(
+      'ERR_CORRUPT',
+      `${path} is damaged at position ${position}` +
+        (next === undefined ? '' : `; what follows can be read from ${next} on: seek(error.next)`),
+      { path, position, next },
+    );
+  }
+}

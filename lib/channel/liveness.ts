@@ -1,0 +1,106 @@
+import { binding } from '../native.js';
+import { environment } from './environment.js';
+import * as L from './layout.js';
+import { type Mapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
+import { writeFrozen } from './words.js';
+
+/**
+ * What a reader can know of its writer. `alive`, `stalled` and `dead` are about a channel that is still open;
+ * the others are final.
+ */
+export type Status = 'alive' | 'stalled' | 'dead' | 'closed' | 'sealed' | 'abandoned';
+
+const HEARTBEAT = L.HEARTBEAT_OFFSET >> 2;
+const WRITER_PID = L.WRITER_PID_OFFSET >> 2;
+const WRITER_START = L.WRITER_START_OFFSET >> 2;
+const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
+
+const ENDED: Record<number, Status> = {
+  [L.STATE_CLOSED]: 'closed',
+  [L.STATE_SEALED]: 'sealed',
+  [L.STATE_ABANDONED]: 'abandoned',
+};
+
+export function endedAs(channel: Mapped): Status | undefined {
+  return ENDED[Atomics.load(channel.words, STATE)];
+}
+
+/** Dead is a verdict of the kernel, which drops a lock with its holder; never of a clock or a pid. */
+export function isWriterAlive(channel: Mapped): boolean {
+  return binding().isByteLocked(channel.file, WRITER_LOCK_BYTE);
+}
+
+/** Watches a writer: stalled means that nothing of it moved for as long as *this* watcher has looked on. */
+export class WriterWatch {
+  readonly #channel: Mapped;
+  #seenBeat: number;
+  #seenTail: number;
+  #since = performance.now();
+
+  constructor(channel: Mapped) {
+    this.#channel = channel;
+    this.#seenBeat = Atomics.load(channel.words, HEARTBEAT);
+    this.#seenTail = Atomics.load(channel.words, TAIL_LOW);
+  }
+
+  status(): Status {
+    const ended = endedAs(this.#channel);
+    if (ended !== undefined) return ended;
+    // The writer may have ended between the two looks: then the lock is free and the state is final.
+    if (!isWriterAlive(this.#channel)) return endedAs(this.#channel) ?? 'dead';
+    return this.#moved() ? 'alive' : 'stalled';
+  }
+
+  #moved(): boolean {
+    const { words, header } = this.#channel;
+    const now = performance.now();
+    const beat = Atomics.load(words, HEARTBEAT);
+    const tail = Atomics.load(words, TAIL_LOW);
+    if (beat !== this.#seenBeat || tail !== this.#seenTail) {
+      this.#seenBeat = beat;
+      this.#seenTail = tail;
+      this.#since = now;
+    }
+    return now - this.#since < header.stalledAfterMs;
+  }
+}
+
+export function beat(channel: Mapped): void {
+  Atomics.store(channel.words, HEARTBEAT, environment.bootMs() | 0);
+}
+
+/** Says in the header whose heartbeat this is; for people who look, never to decide anything by. */
+export function signAsWriter(channel: Mapped): void {
+  channel.words[WRITER_PID] = environment.pid;
+  writeFrozen(channel.words, WRITER_START, environment.startTicks());
+  beat(channel);
+}
+
+/** One timer a thread beats for all its writers; it does not keep the process alive. */
+class Heart {
+  readonly #beating = new Map<() => void, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  start(beatOnce: () => void, everyMs: number): void {
+    this.#beating.set(beatOnce, everyMs);
+    this.#restart();
+  }
+
+  stop(beatOnce: () => void): void {
+    if (this.#beating.delete(beatOnce)) this.#restart();
+  }
+
+  #restart(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (this.#beating.size === 0) return;
+    this.#timer = setInterval(() => this.#beatAll(), Math.min(...this.#beating.values()));
+    this.#timer.unref();
+  }
+
+  #beatAll(): void {
+    for (const beatOnce of this.#beating.keys()) beatOnce();
+  }
+}
+
+export const heart = new Heart();

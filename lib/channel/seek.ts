@@ -1,0 +1,164 @@
+import { invalidArgument, MillraceError } from '../errors.js';
+import { knownOptions, show, wholeNumber } from '../options.js';
+import type { Cursor } from './cursor.js';
+import type { Place } from './guard.js';
+import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
+import { Marks } from './marks.js';
+import { timeInUs, type When } from './time.js';
+import { loadPosition, loadSplit } from './words.js';
+
+/** Where to read from: a position as `write` returned it, a record's number, or the first record at or after a time. */
+export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
+
+const LIMIT = L.LIMIT_OFFSET >> 2;
+const TAIL = L.TAIL_OFFSET >> 2;
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
+
+/** A place to begin the walk, and which record to stop at. */
+export interface Route {
+  /** A place that is known to be the start of a frame, not behind the goal. */
+  landing(): Place;
+  /** Whether the record that the cursor stands at is the goal or lies behind it. */
+  reached(cursor: Cursor): boolean;
+  /** Called at the end of the walk: throws if it ended elsewhere than it should. */
+  check(cursor: Cursor): void;
+}
+
+/** Finds places in a channel by its marks. */
+export class Places {
+  readonly #channel: Mapped;
+  readonly #marks: Marks;
+
+  constructor(channel: Mapped) {
+    this.#channel = channel;
+    this.#marks = new Marks(channel.words, channel.header);
+  }
+
+  /** What still stands: [least, tail). Limit first, tail after: then tail is at or above limit - capacity. */
+  #bounds() {
+    const { words, header } = this.#channel;
+    const least = Math.max(header.basePosition, loadPosition(words, LIMIT) - header.capacity);
+    const tail = Math.max(least, loadPosition(words, TAIL));
+    return { least, tail };
+  }
+
+  /** The oldest place that can be read from. */
+  oldest(): Place {
+    const { basePosition, baseRecord } = this.#channel.header;
+    const { least, tail } = this.#bounds();
+    if (least === basePosition) return { position: basePosition, record: baseRecord };
+    return this.#marks.oldestAtOrAbove(least, tail) ?? this.#tailPlace(tail);
+  }
+
+  /** The tail, with the record count that was published beside it; only where no mark is left to count from. */
+  #tailPlace(tail: number): Place {
+    return { position: tail, record: loadSplit(this.#channel.words, RECORD_COUNT) };
+  }
+
+  /** The last place known at or before `position`. */
+  before(position: number): Place {
+    const { least, tail } = this.#bounds();
+    const known = this.#marks.newestAtOrBelow(Math.min(position, tail - 16), least);
+    return known ?? this.oldest();
+  }
+
+  #beforeRecord(record: number): Place {
+    const { least, tail } = this.#bounds();
+    return this.#marks.lastWhere(least, tail, (mark) => mark.record <= record) ?? this.oldest();
+  }
+
+  #beforeTime(timeUs: number): Place {
+    const { least, tail } = this.#bounds();
+    return this.#marks.lastWhere(least, tail, (mark) => mark.maxTimeUs < timeUs) ?? this.oldest();
+  }
+
+  routeTo(where: Where): Route {
+    if (where === 'oldest') return { landing: () => this.oldest(), reached: () => true, check: () => {} };
+    if (where === 'latest') {
+      return {
+        landing: () => this.before(Number.MAX_SAFE_INTEGER),
+        reached: () => false,
+        check: () => {},
+      };
+    }
+    if (typeof where === 'number') return this.#routeToPosition(where);
+    if (typeof where === 'object' && where !== null && 'record' in where) return this.#routeToRecord(where);
+    if (typeof where === 'object' && where !== null && 'time' in where) return this.#routeToTime(where);
+    throw invalidArgument(
+      `A place to read from is 'oldest', 'latest', a position, { record } or { time }, not ${show(where)}`,
+    );
+  }
+
+  #routeToPosition(goal: number): Route {
+    const { path, header } = this.#channel;
+    wholeNumber('A position', goal, 0, Number.MAX_SAFE_INTEGER);
+    return {
+      landing: () => {
+        const oldest = this.oldest();
+        if (goal < header.basePosition) {
+          throw this.#outOfRange(`${path} begins at position ${header.basePosition}, behind ${goal}`);
+        }
+        if (goal < oldest.position) throw this.#overwritten(`position ${goal}`, goal, oldest);
+        return this.before(goal);
+      },
+      reached: (cursor) => cursor.position >= goal,
+      check: (cursor) => {
+        if (cursor.position === goal) return;
+        throw this.#outOfRange(
+          cursor.position < goal
+            ? `${path} ends at position ${cursor.position}, before ${goal}`
+            : `No record of ${path} starts at position ${goal}`,
+        );
+      },
+    };
+  }
+
+  #routeToRecord(where: { record: number }): Route {
+    const { path, header } = this.#channel;
+    knownOptions('A place', where, ['record']);
+    const goal = wholeNumber('record', where.record, 0, Number.MAX_SAFE_INTEGER);
+    return {
+      landing: () => {
+        if (goal < header.baseRecord) {
+          throw this.#outOfRange(`${path} begins with record ${header.baseRecord}, behind ${goal}`);
+        }
+        const oldest = this.oldest();
+        if (goal < oldest.record) throw this.#overwritten(`record ${goal}`, undefined, oldest);
+        return this.#beforeRecord(goal);
+      },
+      reached: (cursor) => cursor.record >= goal,
+      check: (cursor) => {
+        if (cursor.record === goal) return;
+        throw this.#outOfRange(`The next record of ${path} is ${cursor.record}; there is no record ${goal} yet`);
+      },
+    };
+  }
+
+  #routeToTime(where: { time: When }): Route {
+    knownOptions('A place', where, ['time']);
+    if (this.#channel.header.frameHeader !== L.FRAME_HEADER_EXTENDED) {
+      throw invalidArgument(`${this.#channel.path} was made without timestamps; seek by position or record`);
+    }
+    const goal = timeInUs('time', where.time);
+    return {
+      landing: () => this.#beforeTime(goal),
+      reached: (cursor) => cursor.timeUs >= goal,
+      check: () => {},
+    };
+  }
+
+  #overwritten(what: string, from: number | undefined, oldest: Place): MillraceError {
+    const { path } = this.#channel;
+    return new MillraceError(
+      'ERR_OVERTAKEN',
+      `${what} of ${path} is overwritten; the oldest there is starts at position ${oldest.position}, ` +
+        `record ${oldest.record}`,
+      { path, from, to: oldest.position, record: oldest.record },
+    );
+  }
+
+  #outOfRange(message: string): MillraceError {
+    return invalidArgument(message, { path: this.#channel.path });
+  }
+}

@@ -1,0 +1,13 @@
+import { invalidArgument } from '../errors.js';
+import { show } from '../options.js';
+
+/** A time going in: milliseconds since 1970, a Date, or microseconds as `{ us }`. What comes out is microseconds. */
+export type When = number | Date | { us: number };
+
+export function timeInUs(name: string, when: When): number {
+  const us = typeof when === 'object' && 'us' in when ? when.us : Math.round(Number(when) * 1000);
+  if (Number.isSafeInteger(us) && us >= 0) return us;
+  throw invalidArgument(
+    `${name} must be milliseconds since 1970, a Date, or { us: microseconds }, not ${show(when)}`,
+  );
+}

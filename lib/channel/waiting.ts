@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { MillraceError } from '../errors.js';
+import { knownOptions } from '../options.js';
+
+/** What everything that waits takes. */
+export interface WaitOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+const POLL_MS = 1;
+
+/** Looks again each millisecond until `ready` says so, the signal aborts or the time is up. */
+export async function pollUntil(ready: () => boolean, what: string, options: WaitOptions = {}): Promise<void> {
+  const { signal, timeoutMs } = options;
+  const until = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+  for (;;) {
+    throwIfAborted(signal, what);
+    if (ready()) return;
+    if (performance.now() >= until) {
+      throw new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs });
+    }
+    try {
+      await delay(POLL_MS, undefined, { signal });
+    } catch (cause) {
+      throw aborted(what, cause);
+    }
+  }
+}
+
+export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
+  knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted === true) throw aborted(what, signal.reason);
+}
+
+function aborted(what: string, cause: unknown): MillraceError {
+  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause });
+}

@@ -1,0 +1,73 @@
+/**
+ * Words shared between processes are naturally aligned and 32 bits wide; there is no BigInt at run time.
+ * A number up to 2^53 is either *frozen* (two u32, low and high, stored before anyone looks or under a sequence
+ * lock) or a *split word*: three u32, hiA, lo, hiB, which its owner may change while others read it.
+ */
+const HIGH_UNIT = 2 ** 32;
+
+export function highOf(value: number): number {
+  return Math.floor(value / HIGH_UNIT) | 0;
+}
+
+export function join(high: number, low: number): number {
+  return (high >>> 0) * HIGH_UNIT + (low >>> 0);
+}
+
+/** Plain: for words that nobody changes any more, or that a lock of their own guards. */
+export function readFrozen(words: Int32Array, index: number): number {
+  return join(words[index + 1], words[index]);
+}
+
+export function writeFrozen(words: Int32Array, index: number, value: number): void {
+  words[index] = value | 0;
+  words[index + 1] = highOf(value);
+}
+
+/**
+ * Stores hiA, lo, hiB in that order when the high part changes, else lo alone. Takes two integers and no double:
+ * a double that crosses a call would be an allocation. Only the word's owner calls it.
+ */
+export function storeSplit(words: Int32Array, index: number, high: number, low: number): void {
+  if (words[index] === high && words[index + 2] === high) {
+    Atomics.store(words, index + 1, low);
+  } else {
+    Atomics.store(words, index, high);
+    Atomics.store(words, index + 1, low);
+    Atomics.store(words, index + 2, high);
+  }
+}
+
+const SPLIT_TRIES = 64;
+
+/**
+ * Loads hiB, lo, hiA, the other way round than they are stored: when the high parts agree, lo belongs to them.
+ * An owner that died between its stores leaves them apart for ever. Then lo tells which one it belongs to: the high
+ * part changes only when lo goes over from the top of its range to the bottom.
+ */
+export function loadSplit(words: Int32Array, index: number): number {
+  let highA = 0;
+  let highB = 0;
+  let low = 0;
+  for (let tries = 0; tries < SPLIT_TRIES; tries++) {
+    highB = Atomics.load(words, index + 2);
+    low = Atomics.load(words, index + 1);
+    highA = Atomics.load(words, index);
+    if (highA === highB) return join(highA, low);
+  }
+  return join(low < 0 ? highB : highA, low);
+}
+
+/** Positions are multiples of 16 and are shared as position / 16. */
+export function loadPosition(words: Int32Array, index: number): number {
+  return loadSplit(words, index) * 16;
+}
+
+export function storePosition(words: Int32Array, index: number, position: number): void {
+  const units = position / 16;
+  storeSplit(words, index, highOf(units), units | 0);
+}
+
+/** The low 32 bits of position / 16: a frame's stamp, and the low word of every shared position. */
+export function stampOf(position: number): number {
+  return (position / 16) | 0;
+}

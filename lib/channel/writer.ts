@@ -1,0 +1,424 @@
+import { resolve } from 'node:path';
+import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
+import { binding } from '../native.js';
+import { aPath, knownOptions, show } from '../options.js';
+import { Appender, type Data, measure, Refusal, type Start } from './appender.js';
+import { Claim } from './claim.js';
+import type { Codec } from './codecs.js';
+import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
+import { environment } from './environment.js';
+import * as L from './layout.js';
+import { beat, heart, signAsWriter } from './liveness.js';
+import type { Mapped } from './mapped.js';
+import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
+import { explain, noSpace } from './system.js';
+import { listReaders, type ReaderInfo } from './table.js';
+import { timeInUs, type When } from './time.js';
+import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
+
+export interface WriterOptions<In = Data> extends ChannelOptions {
+  codec?: Codec<In, unknown>;
+}
+
+export interface RecordOptions {
+  /** A number of the user's, 0 to 65535. */
+  type?: number;
+  /** A number of the user's, up to 2^53 - 1; only where the channel has timestamps. */
+  tag?: number;
+  /** Only where the channel has timestamps; default: now. */
+  timestamp?: When;
+}
+
+export interface BatchRecord<In = Data> extends RecordOptions {
+  data: In;
+}
+
+export interface WriterStats {
+  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
+  records: number;
+  bytes: number;
+  refusals: number;
+  evictions: number;
+}
+
+/** The one writer of a channel. */
+export class Writer<In = Data> {
+  readonly path: string;
+  readonly #channel: Mapped;
+  readonly #appender: Appender;
+  readonly #codec: Codec<In, unknown> | undefined;
+  readonly #timed: boolean;
+  readonly #claim: Claim;
+  readonly #beat: () => void;
+  #state: 'open' | 'closed' | 'sealed' = 'open';
+  #final = 0;
+
+  /** @internal Use `Writer.create` or `Writer.resume`. */
+  constructor(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) {
+    this.path = channel.path;
+    this.#channel = channel;
+    this.#appender = new Appender(channel, start);
+    this.#codec = codec;
+    this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
+    this.#claim = new Claim(this.#appender, this.#timed);
+    this.#beat = () => this.heartbeat();
+    signAsWriter(channel);
+    heart.start(this.#beat, channel.header.heartbeatMs);
+  }
+
+  /** Makes a new channel and its file. Everything that may take long happens off the event loop. */
+  static create<In = Data>(path: string, options: WriterOptions<In> = {}): Promise<Writer<In>> {
+    return createWriter(path, options);
+  }
+
+  /** Goes on where a dead writer of this channel stopped; nothing it committed is lost. */
+  static async resume<In = Data>(
+    path: string,
+    options: { codec?: Codec<In, unknown> } = {},
+  ): Promise<Writer<In>> {
+    knownOptions('Writer.resume', options, ['codec']);
+    const channel = takeOver(resolve(aPath(path)));
+    try {
+      await reallocate(channel);
+      await binding().populateFile(channel.file);
+      const recovered = recover(channel);
+      publishRecovered(channel, recovered);
+      if (recovered.ending !== undefined) {
+        // It died between its last frame and saying so: finish for it.
+        const state = recovered.ending === 'closed' ? L.STATE_CLOSED : L.STATE_SEALED;
+        storeEnd(channel, state, recovered.position);
+        throw neverAgain(channel.path, recovered.ending);
+      }
+      channel.words[L.RESUMES_OFFSET >> 2]++;
+      return new Writer<In>(channel, recovered, options.codec);
+    } catch (error) {
+      binding().closeFile(channel.file);
+      throw explain(error, channel.path, 'resume');
+    }
+  }
+
+  /**
+   * Writes one record; returns its position. Throws ERR_BACK_PRESSURE where readers hold the writer back,
+   * ERR_CHANNEL_FULL where a linear channel has no room left.
+   */
+  write(value: In, options?: RecordOptions | number): number {
+    if (options === undefined) return this.#written(this.tryWrite(value), value);
+    if (typeof options === 'number') return this.#written(this.tryWrite(value, options), value);
+    knownOptions('write', options, ['type', 'tag', 'timestamp']);
+    const tag = this.#tagOf(options);
+    const taken = this.#appender.append(
+      this.#encode(value),
+      checkType(options.type),
+      tag,
+      this.#timeOf(options),
+    );
+    return this.#written(taken, value);
+  }
+
+  #written(taken: number, value: In): number {
+    if (taken < 0) throw this.#refused(taken, value);
+    return this.#appender.position - taken;
+  }
+
+  /**
+   * Writes one record: the bytes of the stream it took, or a `Refusal` (negative). Throws for wrong arguments only.
+   * Allocates nothing for bytes.
+   */
+  tryWrite(value: In, type = 0): number {
+    return this.#appender.append(
+      this.#codec === undefined ? (value as Data) : this.#codec.encode(value),
+      checkType(type),
+      0,
+      this.#timed ? environment.nowUs() : 0,
+    );
+  }
+
+  /** Waits for room, then writes; returns the position. */
+  async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
+    const { signal, timeoutMs, ...recordOptions } = options;
+    const data = this.#encode(value);
+    await this.ready({ bytes: measure(data), signal, timeoutMs });
+    knownOptions('send', recordOptions, ['type', 'tag', 'timestamp']);
+    const tag = this.#tagOf(recordOptions);
+    const taken = this.#appender.append(
+      data,
+      checkType(recordOptions.type),
+      tag,
+      this.#timeOf(recordOptions),
+    );
+    return this.#written(taken, value);
+  }
+
+  /** Resolves once a record of `bytes` (default 1) can be written. */
+  async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
+    waitOptions('ready', options, ['bytes']);
+    const bytes = options.bytes ?? 1;
+    let refusal = 0;
+    const fits = () => {
+      refusal = this.#appender.stopped === undefined ? this.#appender.tryReserve(bytes) : Refusal.ENDED;
+      return refusal !== Refusal.BACK_PRESSURE;
+    };
+    await pollUntil(fits, `Waiting for room in ${this.path}`, options);
+    if (refusal < 0) throw this.#refusedSize(refusal, bytes);
+  }
+
+  /**
+   * Reserves `length` bytes in the channel itself for the caller to fill. Undefined where there is no room now.
+   * Any other write while it is open is ERR_BUSY; closing aborts it.
+   */
+  claim(length: number, type = 0): Claim | undefined {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw invalidArgument(`A claim's length must be a whole number of bytes, not ${show(length)}`);
+    }
+    const start = this.#appender.openClaim(length);
+    if (start >= 0) return this.#claim.open(start, length, checkType(type));
+    if (start === Refusal.TOO_LARGE || start === Refusal.ENDED) throw this.#refusedSize(start, length);
+    return undefined;
+  }
+
+  /** Writes all of the records or none, with one commit; returns the position of the first. */
+  writeBatch(records: readonly (In | BatchRecord<In>)[]): number {
+    const taken = this.tryWriteBatch(records);
+    if (taken >= 0) return this.#appender.position - taken;
+    throw this.#refusedSize(taken, this.#batchBytes(records), this.#appender.largestBatch);
+  }
+
+  /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
+  tryWriteBatch(records: readonly (In | BatchRecord<In>)[]): number {
+    const appender = this.#appender;
+    const encoded = this.#codec === undefined ? records : this.#encodeBatch(records);
+    const bytes = this.#batchBytes(encoded as readonly (In | BatchRecord<In>)[]);
+    if (bytes === 0) return 0;
+    const refusal = appender.reserveBatch(bytes);
+    if (refusal < 0) return refusal;
+    const now = this.#timed ? environment.nowUs() : 0;
+    let offset = 0;
+    for (let i = 0; i < encoded.length; i++) {
+      const record = encoded[i] as Data | BatchRecord<Data>;
+      if (isData(record)) {
+        offset += appender.fillInBatch(offset, record, 0, 0, now);
+      } else {
+        const time = record.timestamp === undefined ? now : this.#timeOf(record);
+        offset += appender.fillInBatch(
+          offset,
+          record.data,
+          checkType(record.type),
+          this.#tagOf(record),
+          time,
+        );
+      }
+    }
+    appender.commitBatch(bytes, encoded.length);
+    return bytes;
+  }
+
+  #batchBytes(records: readonly (In | BatchRecord<In>)[]): number {
+    const header = this.#appender.frameHeader;
+    const largest = this.#channel.header.maxRecord;
+    let bytes = 0;
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i] as Data | BatchRecord<Data>;
+      const length = record instanceof Uint8Array ? record.length : measure(dataOf(record));
+      if (length > largest) throw this.#tooLarge(length, largest);
+      bytes += (length + header + 15) & -16;
+    }
+    return bytes;
+  }
+
+  #encodeBatch(records: readonly (In | BatchRecord<In>)[]): (Data | BatchRecord<Data>)[] {
+    return records.map((record) => this.#encode(record as In));
+  }
+
+  #encode(value: In): Data {
+    return this.#codec === undefined ? (value as Data) : this.#codec.encode(value);
+  }
+
+  #tagOf(options: RecordOptions): number {
+    if (options.tag === undefined) return 0;
+    this.#needsTimestamps('tag');
+    if (!Number.isSafeInteger(options.tag) || options.tag < 0) {
+      throw invalidArgument(`tag must be a whole number from 0 to 2^53 - 1, not ${show(options.tag)}`);
+    }
+    return options.tag;
+  }
+
+  #timeOf(options: RecordOptions): number {
+    if (options.timestamp !== undefined) {
+      this.#needsTimestamps('timestamp');
+      return timeInUs('timestamp', options.timestamp);
+    }
+    return this.#timed ? environment.nowUs() : 0;
+  }
+
+  #needsTimestamps(what: string): void {
+    if (this.#timed) return;
+    throw invalidArgument(`${this.path} was made without timestamps: its records have no ${what}`, {
+      path: this.path,
+    });
+  }
+
+  #refused(refusal: number, value: In): MillraceError {
+    return this.#refusedSize(refusal, measure(this.#encode(value)));
+  }
+
+  #refusedSize(refusal: number, size: number, max = this.#channel.header.maxRecord): MillraceError {
+    const path = this.path;
+    switch (refusal) {
+      case Refusal.BACK_PRESSURE:
+        return new MillraceError('ERR_BACK_PRESSURE', `Readers of ${path} hold the writer back`, {
+          path,
+          readers: this.readers().filter((reader) => reader.state === 'gating'),
+        });
+      case Refusal.FULL:
+        return new MillraceError(
+          'ERR_CHANNEL_FULL',
+          `${path} is full: ${this.remaining} bytes are left, headers counted, for a record of ${size}`,
+          { path, size, remaining: this.remaining },
+        );
+      case Refusal.TOO_LARGE:
+        return this.#tooLarge(size, max);
+      default:
+        return this.#appender.stopped?.() ?? closedHandle('writer', path);
+    }
+  }
+
+  #tooLarge(size: number, max: number): MillraceError {
+    return new MillraceError(
+      'ERR_RECORD_TOO_LARGE',
+      `${size} bytes are too much for ${this.path}: it takes at most ${max} at once`,
+      { path: this.path, size, max },
+    );
+  }
+
+  /** Shows that the writer lives, and publishes its tail. A timer does so too, each `heartbeatMs`. */
+  heartbeat(): void {
+    this.#assertOpen();
+    this.#appender.publish();
+    beat(this.#channel);
+  }
+
+  readers(): ReaderInfo[] {
+    this.#assertOpen();
+    return listReaders(this.#channel);
+  }
+
+  stats(): WriterStats {
+    this.#assertOpen();
+    const { records, position, flow } = this.#appender;
+    const { baseRecord, basePosition } = this.#channel.header;
+    return {
+      records: records - baseRecord,
+      bytes: position - basePosition,
+      refusals: flow.refusals,
+      evictions: flow.evictions,
+    };
+  }
+
+  /** Where the next record will go. */
+  get position(): number {
+    return this.#state === 'open' ? this.#appender.position : this.#final;
+  }
+
+  get capacity(): number {
+    return this.#channel.header.capacity;
+  }
+
+  /** Bytes of frames, headers counted, that fit now. */
+  get remaining(): number {
+    return this.#state === 'open' ? this.#appender.remaining : 0;
+  }
+
+  get metadata(): Record<string, unknown> {
+    return this.#channel.header.metadata;
+  }
+
+  get state(): 'open' | 'closed' | 'sealed' {
+    return this.#state;
+  }
+
+  /** Ends the stream: readers that reach the end know it. Synchronous; unmapping follows on another thread. */
+  close(): void {
+    this.#end('closed');
+  }
+
+  /** Ends the stream as complete: nothing is missing from it, and nothing will ever be added. */
+  seal(): void {
+    this.#assertOpen();
+    this.#end('sealed');
+  }
+
+  #end(as: 'closed' | 'sealed'): void {
+    if (this.#state !== 'open') return;
+    const appender = this.#appender;
+    heart.stop(this.#beat);
+    if (appender.busy) this.#claim.abort();
+    this.#final = appender.position;
+    const nowhere = { position: this.#final, record: appender.records, incarnation: 0 };
+    appender.appendEnd(as === 'sealed' ? nowhere : undefined);
+    this.#final = appender.position;
+    appender.publishCounters();
+    storeEnd(this.#channel, as === 'sealed' ? L.STATE_SEALED : L.STATE_CLOSED, this.#final);
+    this.#state = as;
+    appender.stop(() => closedHandle('writer', this.path));
+    binding().closeFile(this.#channel.file);
+  }
+
+  #assertOpen(): void {
+    if (this.#state !== 'open') throw closedHandle('writer', this.path);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+/** `Writer.create`, for streams that begin elsewhere than at 0: those that continue another. */
+export async function createWriter<In = Data>(
+  path: string,
+  options: WriterOptions<In>,
+  base?: Base,
+): Promise<Writer<In>> {
+  knownOptions('Writer.create', options, [...CHANNEL_OPTIONS, 'codec']);
+  const channel = await createChannel(path, options, base);
+  const { basePosition, baseRecord } = channel.header;
+  return new Writer<In>(
+    channel,
+    { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
+    options.codec,
+  );
+}
+
+/** What was punched out of the file, by anyone, would end a writer by SIGBUS when the disk is full. */
+async function reallocate(channel: Mapped): Promise<void> {
+  try {
+    await binding().allocateFile(channel.file);
+  } catch (error) {
+    const stat = binding().statFile(channel.file);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
+  }
+}
+
+function checkType(type: number | undefined): number {
+  if (type === undefined) return 0;
+  if (type >>> 16 === 0 && (type | 0) === type) return type;
+  throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
+}
+
+function isData(record: unknown): record is Data {
+  return record instanceof Uint8Array || typeof record === 'string' || Array.isArray(record);
+}
+
+function dataOf(record: unknown): Data {
+  if (isData(record)) return record;
+  if (typeof record === 'object' && record !== null && 'data' in record) {
+    return (record as BatchRecord<Data>).data;
+  }
+  throw invalidArgument(
+    `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
+  );
+}

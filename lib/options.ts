@@ -1,0 +1,92 @@
+import { invalidArgument } from './errors.js';
+
+/** A number of bytes, or a string such as '64KiB', '8MiB', '1GiB'. */
+export type Size = number | string;
+
+const UNITS: Record<string, number> = { B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+export function parseSize(name: string, size: Size): number {
+  if (typeof size === 'number') return wholeNumber(name, size, 0, Number.MAX_SAFE_INTEGER);
+  const match = typeof size === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?\s*$/i.exec(size) : null;
+  if (match === null) {
+    throw invalidArgument(
+      `${name} must be a number of bytes or a string such as '64KiB', '8MiB' or '1GiB', not ${show(size)}`,
+    );
+  }
+  return wholeNumber(
+    name,
+    Number(match[1]) * UNITS[(match[2] ?? 'B').toUpperCase()],
+    0,
+    Number.MAX_SAFE_INTEGER,
+  );
+}
+
+export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most) {
+    throw invalidArgument(`${name} must be a whole number from ${least} to ${most}, not ${show(value)}`);
+  }
+  return value;
+}
+
+export function oneOf<T>(name: string, value: unknown, choices: readonly T[]): T {
+  if (!choices.includes(value as T)) {
+    throw invalidArgument(`${name} must be ${choices.map(show).join(' or ')}, not ${show(value)}`);
+  }
+  return value as T;
+}
+
+export function aPath(value: unknown): string {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw invalidArgument(`A path must be a string that is not empty, not ${show(value)}`);
+  }
+  return value;
+}
+
+/** Refuses an option that does not exist, and names the one that was probably meant. */
+export function knownOptions(what: string, given: unknown, known: readonly string[]): void {
+  if (given === undefined) return;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidArgument(`The options of ${what} must be an object, not ${show(given)}`);
+  }
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    const meant = closest(name, known);
+    throw invalidArgument(
+      `${what} has no option '${name}'. ` +
+        (meant === undefined ? `It has: ${known.join(', ')}` : `Did you mean '${meant}'?`),
+      { option: name, meant },
+    );
+  }
+}
+
+function closest(name: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}
