@@ -1,13 +1,10 @@
-import { invalidArgument, MillraceError } from '../errors.js';
-import { show } from '../options.js';
+import { MillraceError } from '../errors.js';
+import { copyData, type Data, measure } from './data.js';
 import { Flow } from './flow.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
 import { join, readFrozen, storeSplit, writeFrozen } from './words.js';
-
-/** What a record may be given as: bytes, a string (UTF-8), or an array of these that are joined. */
-export type Data = Uint8Array | string | readonly (Uint8Array | string)[];
 
 /** What `tryWrite` returns where nothing was written. */
 export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
@@ -142,21 +139,10 @@ export class Appender {
     const length = measure(data);
     const need = this.#reserve(length);
     if (need < 0) return need;
-    this.#copy(data, this.#at + this.frameHeader);
+    copyData(this.bytes, this.#at + this.frameHeader, data);
     this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
     this.#commit(length + this.frameHeader, need);
     return need;
-  }
-
-  #copy(data: Data, at: number): number {
-    if (typeof data === 'string') return this.bytes.write(data, at);
-    if (data instanceof Uint8Array) {
-      this.bytes.set(data, at);
-      return data.length;
-    }
-    let copied = 0;
-    for (const part of data) copied += this.#copy(part, at + copied);
-    return copied;
   }
 
   /** Sees that a record of this payload fits at `at`: the bytes it takes, or a refusal. */
@@ -261,9 +247,13 @@ export class Appender {
   #place(need: number): number {
     if (this.stopped !== undefined) return Refusal.ENDED;
     if (this.busy) {
-      throw new MillraceError('ERR_BUSY', `A claim on ${this.#channel.path} is open: commit or abort it first`, {
-        path: this.#channel.path,
-      });
+      throw new MillraceError(
+        'ERR_BUSY',
+        `A claim on ${this.#channel.path} is open: commit or abort it first`,
+        {
+          path: this.#channel.path,
+        },
+      );
     }
     if (this.#at === this.#dataEnd) this.#wrap();
     const lapLeft = this.#dataEnd - this.#at;
@@ -367,7 +357,7 @@ export class Appender {
       length = data.length;
       this.bytes.set(data, payload);
     } else {
-      length = this.#copy(data, payload);
+      length = copyData(this.bytes, payload, data);
     }
     const need = (length + this.frameHeader + 15) & -16;
     this.#fill(at, (this.#stamp + (offset >> 4)) | 0, L.KIND_DATA | (type << 16), need, tag, timeUs);
@@ -428,21 +418,3 @@ export class Appender {
     this.#left = NO_ROOM;
   }
 }
-
-/** Length in bytes of what `data` will be in the stream. */
-export function measure(data: Data): number {
-  if (typeof data === 'string') return Buffer.byteLength(data);
-  if (data instanceof Uint8Array) return data.length;
-  if (!Array.isArray(data)) {
-    throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`);
-  }
-  let length = 0;
-  for (const part of data as readonly (Uint8Array | string)[]) {
-    if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
-      throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`);
-    }
-    length += measure(part);
-  }
-  return length;
-}
-

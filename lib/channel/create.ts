@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { invalidArgument, MillraceError } from '../errors.js';
+import { invalidArgument, type MillraceError } from '../errors.js';
 import { binding, isSystemError } from '../native.js';
 import { aPath, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
 import { environment } from './environment.js';

@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { Backoff } from './backoff.js';
+import type { Backoff } from './backoff.js';
 import { nextIntact } from './damage.js';
 import type { Guard } from './guard.js';
 import * as L from './layout.js';
@@ -15,6 +15,7 @@ export type RecordHandler = (bytes: Buffer, start: number, end: number, type: nu
 
 /** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
 const HALT = Symbol('halt');
+const NOTHING: RecordHandler = () => {};
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 const COPY_CHUNK = 65536;
 /** Below this a loop over words is quicker than a call into the addon. */
@@ -158,16 +159,27 @@ export class Cursor {
     return count;
   }
 
-  /** Passes over records until `stop` says that the one it stands at is the goal, or until there are no more. */
-  skipUntil(stop: () => boolean): void {
-    const halt = () => {
+  /** Hands out records until `stop` says, before one is handed out, that it is not to be. */
+  pollUntil(stop: () => boolean, handler: RecordHandler): void {
+    const halting: RecordHandler = (bytes, start, end, type) => {
       if (stop()) throw HALT;
+      handler(bytes, start, end, type);
     };
     try {
-      this.poll(halt, Number.MAX_SAFE_INTEGER);
+      this.poll(halting, Number.MAX_SAFE_INTEGER);
     } catch (error) {
       if (error !== HALT) throw error;
     }
+  }
+
+  /** Whether a record is there to be read. */
+  hasNext(): boolean {
+    let found = false;
+    this.pollUntil(() => {
+      found = true;
+      return true;
+    }, NOTHING);
+    return found;
   }
 
   /** Makes the poll that is running end after the record that is being handled. */

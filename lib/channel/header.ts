@@ -220,4 +220,3 @@ function roundUp(value: number, multiple: number): number {
 function floorTo(value: number, multiple: number): number {
   return Math.floor(value / multiple) * multiple;
 }
-

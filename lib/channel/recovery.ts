@@ -132,12 +132,7 @@ function damaged(channel: Mapped, position: number): MillraceError {
 
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
 export function publishRecovered(channel: Mapped, recovered: Recovered): void {
-  storeSplit(
-    channel.words,
-    RECORD_COUNT,
-    Math.floor(recovered.record / 2 ** 32) | 0,
-    recovered.record | 0,
-  );
+  storeSplit(channel.words, RECORD_COUNT, Math.floor(recovered.record / 2 ** 32) | 0, recovered.record | 0);
   storePosition(channel.words, TAIL, recovered.position);
   Atomics.add(channel.words, WAKE_SEQUENCE, 1);
 }

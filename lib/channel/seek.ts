@@ -130,7 +130,9 @@ export class Places {
       reached: (cursor) => cursor.record >= goal,
       check: (cursor) => {
         if (cursor.record === goal) return;
-        throw this.#outOfRange(`The next record of ${path} is ${cursor.record}; there is no record ${goal} yet`);
+        throw this.#outOfRange(
+          `The next record of ${path} is ${cursor.record}; there is no record ${goal} yet`,
+        );
       },
     };
   }

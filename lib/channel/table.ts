@@ -174,7 +174,7 @@ export function noReaderSlot(channel: Mapped): MillraceError {
     channel.header.readerSlots === 0
       ? `${channel.path} has no reader slots, so nobody may hold its writer back: open it with gate: false`
       : `All ${channel.header.readerSlots} reader slots of ${channel.path} are taken, by ${some.join(', ')}` +
-        `${holders.length > some.length ? ', …' : ''}. Open with gate: false, or make the channel with more`,
+          `${holders.length > some.length ? ', …' : ''}. Open with gate: false, or make the channel with more`,
     { path: channel.path, holders },
   );
 }

@@ -11,7 +11,11 @@ export interface WaitOptions {
 const POLL_MS = 1;
 
 /** Looks again each millisecond until `ready` says so, the signal aborts or the time is up. */
-export async function pollUntil(ready: () => boolean, what: string, options: WaitOptions = {}): Promise<void> {
+export async function pollUntil(
+  ready: () => boolean,
+  what: string,
+  options: WaitOptions = {},
+): Promise<void> {
   const { signal, timeoutMs } = options;
   const until = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   for (;;) {

@@ -2,10 +2,11 @@ import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, knownOptions, show } from '../options.js';
-import { Appender, type Data, measure, Refusal, type Start } from './appender.js';
+import { Appender, Refusal, type Start } from './appender.js';
 import { Claim } from './claim.js';
 import type { Codec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
+import { type BatchRecord, type Data, dataOf, isData, measure, type RecordOptions } from './data.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
 import { beat, heart, signAsWriter } from './liveness.js';
@@ -13,24 +14,11 @@ import type { Mapped } from './mapped.js';
 import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
 import { explain, noSpace } from './system.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { timeInUs, type When } from './time.js';
+import { timeInUs } from './time.js';
 import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
 
 export interface WriterOptions<In = Data> extends ChannelOptions {
   codec?: Codec<In, unknown>;
-}
-
-export interface RecordOptions {
-  /** A number of the user's, 0 to 65535. */
-  type?: number;
-  /** A number of the user's, up to 2^53 - 1; only where the channel has timestamps. */
-  tag?: number;
-  /** Only where the channel has timestamps; default: now. */
-  timestamp?: When;
-}
-
-export interface BatchRecord<In = Data> extends RecordOptions {
-  data: In;
 }
 
 export interface WriterStats {
@@ -407,18 +395,4 @@ function checkType(type: number | undefined): number {
   if (type === undefined) return 0;
   if (type >>> 16 === 0 && (type | 0) === type) return type;
   throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
-}
-
-function isData(record: unknown): record is Data {
-  return record instanceof Uint8Array || typeof record === 'string' || Array.isArray(record);
-}
-
-function dataOf(record: unknown): Data {
-  if (isData(record)) return record;
-  if (typeof record === 'object' && record !== null && 'data' in record) {
-    return (record as BatchRecord<Data>).data;
-  }
-  throw invalidArgument(
-    `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
-  );
 }

@@ -1,0 +1,27 @@
+export { Refusal } from './appender.js';
+export type { Claim } from './claim.js';
+export {
+  type Codec,
+  json,
+  jsonOf,
+  type Sequenced,
+  sequenced,
+  type Timestamped,
+  timestamped,
+  utf8,
+} from './codecs.js';
+export type { ChannelOptions } from './create.js';
+export type { RecordHandler } from './cursor.js';
+export type { BatchRecord, Data, RecordOptions } from './data.js';
+export { type ChannelInfo, inspect } from './inspect.js';
+export type { ReaderOptions } from './joining.js';
+export type { Status } from './liveness.js';
+export { shmPath } from './paths.js';
+export { type PollOptions, Reader, type ReaderStats } from './reader.js';
+export type { ReaderRecord } from './record.js';
+export { declareAbandoned } from './recovery.js';
+export type { Where } from './seek.js';
+export type { ReaderInfo } from './table.js';
+export type { When } from './time.js';
+export type { WaitOptions } from './waiting.js';
+export { Writer, type WriterOptions, type WriterStats } from './writer.js';

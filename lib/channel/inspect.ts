@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import { binding } from '../native.js';
+import { aPath } from '../options.js';
+import { environment } from './environment.js';
+import * as L from './layout.js';
+import { endedAs, isWriterAlive } from './liveness.js';
+import { openMapped } from './mapped.js';
+import { listReaders, type ReaderInfo } from './table.js';
+import { loadPosition, loadSplit, readFrozen } from './words.js';
+
+/** What a channel says of itself. */
+export interface ChannelInfo {
+  path: string;
+  mode: 'ring' | 'linear';
+  /** `alive` and `dead` are of the writer of an open channel; the others are final. */
+  status: 'alive' | 'dead' | 'closed' | 'sealed' | 'abandoned';
+  capacity: number;
+  fileBytes: number;
+  maxRecord: number;
+  timestamps: boolean;
+  readerSlots: number;
+  readers: ReaderInfo[];
+  basePosition: number;
+  /** Up to where the writer has published: at or below the true end while it is open. */
+  tail: number;
+  records: number;
+  limit: number;
+  finalPosition: number | undefined;
+  writerPid: number;
+  heartbeatMs: number;
+  /** How long ago the last heartbeat was; undefined after a restart of the machine. */
+  heartbeatAgeMs: number | undefined;
+  stalledAfterMs: number;
+  refusals: number;
+  evictions: number;
+  resumes: number;
+  channelId: string;
+  incarnation: number;
+  /** Microseconds since 1970. */
+  created: number;
+  sameBoot: boolean;
+  metadata: Record<string, unknown>;
+}
+
+/** Looks at a channel without registering, locking or changing anything. */
+export function inspect(path: string): ChannelInfo {
+  const channel = openMapped(resolve(aPath(path)), 'read');
+  try {
+    const { words, header, bytes } = channel;
+    const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
+    const status = ended ?? (isWriterAlive(channel) ? 'alive' : 'dead');
+    const sameBoot = header.bootId.equals(environment.bootId());
+    const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
+    return {
+      path: channel.path,
+      mode: header.mode,
+      status,
+      capacity: header.capacity,
+      fileBytes: bytes.length,
+      maxRecord: header.maxRecord,
+      timestamps: header.frameHeader === L.FRAME_HEADER_EXTENDED,
+      readerSlots: header.readerSlots,
+      readers: listReaders(channel),
+      basePosition: header.basePosition,
+      tail: loadPosition(words, L.TAIL_OFFSET >> 2),
+      records: loadSplit(words, L.RECORD_COUNT_OFFSET >> 2) - readFrozen(words, L.BASE_RECORD_OFFSET >> 2),
+      limit: loadPosition(words, L.LIMIT_OFFSET >> 2),
+      finalPosition: ended === undefined ? undefined : loadPosition(words, L.FINAL_POSITION_OFFSET >> 2),
+      writerPid: words[L.WRITER_PID_OFFSET >> 2],
+      heartbeatMs: header.heartbeatMs,
+      heartbeatAgeMs: sameBoot ? Math.max(0, sinceBeat) : undefined,
+      stalledAfterMs: header.stalledAfterMs,
+      refusals: words[L.REFUSALS_OFFSET >> 2],
+      evictions: words[L.EVICTIONS_OFFSET >> 2],
+      resumes: words[L.RESUMES_OFFSET >> 2],
+      channelId: header.channelId.toString('hex'),
+      incarnation: header.incarnation >>> 0,
+      created: header.createdUs,
+      sameBoot,
+      metadata: header.metadata,
+    };
+  } finally {
+    binding().closeFile(channel.file);
+  }
+}

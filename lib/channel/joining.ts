@@ -1,0 +1,106 @@
+import { invalidArgument, MillraceError } from '../errors.js';
+import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
+import type { Codec } from './codecs.js';
+import * as L from './layout.js';
+import { type Mapped, openMapped } from './mapped.js';
+import type { Where } from './seek.js';
+import { claimSlot, noReaderSlot } from './table.js';
+import { pollUntil } from './waiting.js';
+
+export interface ReaderOptions<Out = Buffer> {
+  /** Where to begin. Default: 'latest' on a ring, 'oldest' on a linear channel. */
+  from?: Where;
+  /**
+   * Whether to hold the writer of a ring back. Default: yes, but evicted after standing still for 10 s while the
+   * writer needs the room. `true`: for as long as this reader lives. `false`: never; it may be overtaken.
+   */
+  gate?: boolean | { evictAfterMs: number };
+  /** What to do when overtaken: throw ERR_OVERTAKEN (default), or go on and count it in `lost`. */
+  onLost?: 'throw' | 'skip';
+  /** What iteration does when the writer died: throw ERR_WRITER_DEAD (default), or wait for its successor. */
+  onDeath?: 'throw' | 'wait';
+  /** How long a writer must have been dead before iteration throws (1000). */
+  deadAfterMs?: number;
+  /** Shown by `writer.readers()` and the tools; at most 64 bytes of UTF-8. */
+  name?: string;
+  /** How a busy reader polls: `adaptive` stays away a little while small batches keep coming, `spin` never. */
+  idle?: 'adaptive' | 'spin';
+  codec?: Codec<never, Out>;
+  /** Wait for the channel to appear. */
+  wait?: boolean;
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+const READER_OPTIONS = [
+  'from',
+  'gate',
+  'onLost',
+  'onDeath',
+  'deadAfterMs',
+  'name',
+  'idle',
+  'codec',
+  'wait',
+  'signal',
+  'timeoutMs',
+] as const satisfies readonly (keyof ReaderOptions)[];
+
+const DEFAULT_EVICT_AFTER_MS = 10_000;
+/** In a reader's slot: it is not evicted, however long it stands still. */
+export const NEVER = 0;
+
+/** Opens a channel to read it: for writing its reader table too, where that is allowed. */
+export async function openForReading(path: string, options: ReaderOptions<unknown>): Promise<Mapped> {
+  let channel: Mapped | undefined;
+  const appeared = () => {
+    try {
+      channel = openMapped(path, 'write if allowed');
+    } catch (error) {
+      if (options.wait !== true || (error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
+    }
+    return channel !== undefined;
+  };
+  const { signal, timeoutMs } = options;
+  await pollUntil(appeared, `Waiting for ${path}`, { signal, timeoutMs });
+  return channel as Mapped;
+}
+
+/** Takes a place in the reader table, where there is one to take. */
+export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
+  const gate = options.gate ?? { evictAfterMs: DEFAULT_EVICT_AFTER_MS };
+  const ring = channel.header.mode === 'ring';
+  const gating = ring && gate !== false;
+  const evictAfterMs = typeof gate === 'object' ? gate.evictAfterMs : NEVER;
+  if (!channel.writable) {
+    if (!gating) return { slot: undefined, gating, evictAfterMs };
+    throw new MillraceError(
+      'ERR_PERMISSION',
+      `${channel.path} may not be written by this process, so it can't hold the writer back: open it with gate: false`,
+      { path: channel.path },
+    );
+  }
+  const slot = claimSlot(channel, options.name ?? '', evictAfterMs);
+  // Who holds nobody back can do without being seen.
+  if (slot === undefined && gating) throw noReaderSlot(channel);
+  return { slot, gating, evictAfterMs };
+}
+
+export function checkReaderOptions(options: ReaderOptions<unknown>): void {
+  knownOptions('Reader.open', options, READER_OPTIONS);
+  const { gate, name } = options;
+  oneOf('onLost', options.onLost ?? 'throw', ['throw', 'skip']);
+  oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
+  oneOf('idle', options.idle ?? 'adaptive', ['adaptive', 'spin']);
+  oneOf('wait', options.wait ?? false, [true, false]);
+  wholeNumber('deadAfterMs', options.deadAfterMs ?? 0, 0, 2 ** 31 - 1);
+  if (typeof gate === 'object' && gate !== null) {
+    knownOptions('gate', gate, ['evictAfterMs']);
+    wholeNumber('gate.evictAfterMs', gate.evictAfterMs, 1, 2 ** 31 - 1);
+  } else if (gate !== undefined && typeof gate !== 'boolean') {
+    throw invalidArgument(`gate must be true, false or { evictAfterMs }, not ${show(gate)}`);
+  }
+  if (name !== undefined && (typeof name !== 'string' || Buffer.byteLength(name) > L.SLOT_NAME_BYTES)) {
+    throw invalidArgument(`name must be a string of at most ${L.SLOT_NAME_BYTES} bytes, not ${show(name)}`);
+  }
+}

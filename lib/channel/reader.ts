@@ -1,0 +1,355 @@
+import { resolve } from 'node:path';
+import { closedHandle, MillraceError } from '../errors.js';
+import { binding } from '../native.js';
+import { aPath, knownOptions, wholeNumber } from '../options.js';
+import { Backoff } from './backoff.js';
+import { backwards } from './backwards.js';
+import { Cursor, type RecordHandler } from './cursor.js';
+import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
+import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
+import * as L from './layout.js';
+import { endedAs, type Status, WriterWatch } from './liveness.js';
+import type { Mapped } from './mapped.js';
+import { type ReaderRecord, RecordMaker } from './record.js';
+import { gateFrom } from './registration.js';
+import { Places, type Where } from './seek.js';
+import { explain } from './system.js';
+import { observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
+import { pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
+import { loadPosition } from './words.js';
+
+export interface PollOptions {
+  limit?: number;
+  /** Lend a copy, where the mapping itself could be lent. */
+  copy?: boolean;
+}
+
+export interface ReaderStats {
+  /** Records read through this reader, and records lost to overtaking. */
+  records: number;
+  lost: number;
+  position: number;
+  lagBytes: number;
+}
+
+const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
+const TAIL = L.TAIL_OFFSET >> 2;
+/** An iterating reader gives the event loop a turn after so many records. */
+const RECORDS_A_TURN = 1024;
+
+/** One of any number of readers of a channel, each at its own pace. */
+export class Reader<Out = Buffer> {
+  readonly path: string;
+  readonly #channel: Mapped;
+  readonly #cursor: Cursor;
+  readonly #places: Places;
+  readonly #slot: number | undefined;
+  readonly #gating: boolean;
+  readonly #overtaken: OvertakenGuard | undefined;
+  readonly #watch: WriterWatch;
+  readonly #maker: RecordMaker<Out>;
+  readonly #options: ReaderOptions<Out>;
+  #read = 0;
+  #busy = false;
+  #closed = false;
+  #closing = false;
+  #deadSince: number | undefined;
+
+  private constructor(channel: Mapped, options: ReaderOptions<Out>) {
+    this.path = channel.path;
+    this.#channel = channel;
+    this.#options = options;
+    this.#places = new Places(channel);
+    const { slot, gating, evictAfterMs } = joinReaders(channel, options);
+    this.#slot = slot;
+    this.#gating = gating;
+    let guard: Guard | undefined;
+    if (channel.header.mode === 'ring' && !gating) {
+      this.#overtaken = new OvertakenGuard(channel, options.onLost ?? 'throw', () =>
+        this.#land(() => this.#places.oldest()),
+      );
+      this.#overtaken.slot = slot;
+      guard = this.#overtaken;
+    } else if (gating && evictAfterMs !== NEVER) {
+      guard = new EvictedGuard(channel, slot as number, () => this.#places.oldest());
+    }
+    this.#cursor = new Cursor(channel, guard, options.idle === 'spin' ? undefined : new Backoff());
+    if (slot !== undefined) this.#cursor.publishIn(slotWord(channel, slot) + SLOT_POSITION);
+    this.#maker = new RecordMaker(this.#cursor, channel.header.frameHeader, options.codec);
+    this.#watch = new WriterWatch(channel);
+  }
+
+  /** Opens a channel for reading, from any process or thread, while it is written or after. */
+  static async open<Out = Buffer>(path: string, options: ReaderOptions<Out> = {}): Promise<Reader<Out>> {
+    checkReaderOptions(options);
+    const channel = await openForReading(resolve(aPath(path)), options);
+    try {
+      if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
+      // In RAM that costs little and spares the first records a page fault each; a disk is left to read ahead.
+      if (channel.inRam) await binding().populateFile(channel.file);
+      throwIfAborted(options.signal, `Opening ${channel.path}`);
+      const reader = new Reader<Out>(channel, options);
+      reader.seek(options.from ?? (channel.header.mode === 'ring' ? 'latest' : 'oldest'));
+      return reader;
+    } catch (error) {
+      binding().closeFile(channel.file);
+      throw explain(error, channel.path, 'open');
+    }
+  }
+
+  /**
+   * Hands out the records that are there, up to `limit`; returns how many. **The bytes are lent for the call only,
+   * and writing to them may end the process**: they are the channel's own, read-only memory unless this reader can be
+   * overtaken or evicted, or asks for `{ copy: true }`.
+   */
+  poll(handler: RecordHandler, limit?: number | PollOptions): number {
+    let most = Number.MAX_SAFE_INTEGER;
+    if (typeof limit === 'number') most = limit;
+    else if (limit !== undefined) most = this.#applyPollOptions(limit);
+    this.#enter();
+    try {
+      const count = this.#cursor.poll(handler, most);
+      this.#read += count;
+      return count;
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #applyPollOptions(options: PollOptions): number {
+    knownOptions('poll', options, ['limit', 'copy']);
+    this.#assertFree();
+    this.#cursor.copy(options.copy === true);
+    return options.limit ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  #enter(): void {
+    if (this.#closed || this.#busy) this.#assertFree();
+    this.#busy = true;
+  }
+
+  #leave(): void {
+    this.#busy = false;
+    if (this.#closing) this.close();
+  }
+
+  /** The next record, copied out, or undefined if there is none yet. */
+  read(): ReaderRecord<Out> | undefined {
+    return this.readBatch(1)[0];
+  }
+
+  /** Up to `max` records that are there now, copied out. */
+  readBatch(max: number): ReaderRecord<Out>[] {
+    wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const batch: ReaderRecord<Out>[] = [];
+    this.poll((bytes, start, end, type) => batch.push(this.#maker.make(bytes, start, end, type)), max);
+    return batch;
+  }
+
+  /** Ends where the stream ends. Gives the event loop a turn now and then; waits by looking each millisecond. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReaderRecord<Out>, void, undefined> {
+    // One by one, so that the position moves past a record only when the next one is asked for.
+    let sinceTurn = 0;
+    while (await this.#arrival()) {
+      for (let record = this.read(); record !== undefined; record = this.read()) {
+        yield record;
+        if (this.#closed) return;
+        if (++sinceTurn % RECORDS_A_TURN === 0) await turn();
+      }
+    }
+  }
+
+  /** Like iteration, but batch by batch. */
+  async *batches(
+    options: WaitOptions & { max?: number } = {},
+  ): AsyncGenerator<ReaderRecord<Out>[], void, undefined> {
+    knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
+    const max = options.max ?? RECORDS_A_TURN;
+    while (await this.#arrival(options)) {
+      const batch = this.readBatch(max);
+      if (batch.length > 0) yield batch;
+      if (this.#closed) return;
+      await turn();
+    }
+  }
+
+  /** Waits until there is something to read: true; or until the stream has ended, or this reader: false. */
+  async #arrival(options?: WaitOptions): Promise<boolean> {
+    let more = true;
+    const settled = () => {
+      if (this.#closed) more = false;
+      else if (this.#cursor.hasNext()) return true;
+      else if (this.#hasEnded()) more = false;
+      else this.#throwIfDead();
+      return !more;
+    };
+    await pollUntil(settled, `Waiting for records of ${this.path}`, options);
+    return more;
+  }
+
+  /** All is read, and nothing will be added. */
+  get ended(): boolean {
+    this.#assertOpen();
+    return !this.#cursor.hasNext() && this.#hasEnded();
+  }
+
+  /** Nothing was there to read; now is that the end? */
+  #hasEnded(): boolean {
+    if (this.#cursor.ended !== undefined) return true;
+    if (endedAs(this.#channel) === undefined) return false;
+    const final = loadPosition(this.#channel.words, FINAL_POSITION);
+    if (this.#cursor.position >= final) return true;
+    // Records may have come between the look at the data and the look at the state. If not, they are missing.
+    if (this.#cursor.hasNext()) return false;
+    if (this.#cursor.ended !== undefined || this.#cursor.position >= final) return true;
+    throw new MillraceError(
+      'ERR_TRUNCATED',
+      `${this.path} was ended at position ${final}, but its records stop at ${this.#cursor.position}`,
+      { path: this.path, position: this.#cursor.position, final },
+    );
+  }
+
+  #throwIfDead(): void {
+    if (this.#options.onDeath === 'wait') return;
+    if (this.status !== 'dead') {
+      this.#deadSince = undefined;
+      return;
+    }
+    const now = performance.now();
+    this.#deadSince ??= now;
+    if (now - this.#deadSince < (this.#options.deadAfterMs ?? 1000)) return;
+    throw new MillraceError(
+      'ERR_WRITER_DEAD',
+      `The writer of ${this.path} died without ending it; all it committed has been read`,
+      { path: this.path, position: this.#cursor.position },
+    );
+  }
+
+  /** Goes to another place; an evicted reader joins again by it. */
+  seek(where: Where): void {
+    this.#enter();
+    try {
+      const route = this.#places.routeTo(where);
+      const landed = this.#land(() => route.landing());
+      this.#cursor.moveTo(landed.position, landed.record);
+      this.#cursor.pollUntil(
+        () => route.reached(this.#cursor),
+        () => {},
+      );
+      route.check(this.#cursor);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** Makes the writer know of a new place, before anything is read there. */
+  #land(landing: () => Place): Place {
+    let place = landing();
+    if (this.#slot === undefined) return place;
+    if (this.#gating) {
+      gateFrom(this.#channel, this.#slot, place.position, () => {
+        place = landing();
+        return place.position;
+      });
+    } else {
+      observeFrom(this.#channel, this.#slot, place.position);
+    }
+    return place;
+  }
+
+  /**
+   * The records before this reader's position, last one first, copied out; ends where the oldest is. This reader
+   * itself does not move.
+   */
+  backwards(): Generator<ReaderRecord<Out>, void, undefined> {
+    this.#assertOpen();
+    return backwards(this.#channel, this.#cursor.position, this.#options.codec, () => this.#assertOpen());
+  }
+
+  /** Inside a handler: where its record is. Else: where the next one is or will be. */
+  get recordPosition(): number {
+    return this.#cursor.position;
+  }
+
+  /** Inside a handler: the number of its record. Else: that of the next one. */
+  get recordNumber(): number {
+    return this.#cursor.record;
+  }
+
+  /** Inside a handler: the record's time in microseconds since 1970; 0 where the channel has none. */
+  get recordTimestamp(): number {
+    this.#assertOpen();
+    return this.#cursor.timeUs;
+  }
+
+  /** Inside a handler: the record's tag; 0 where the channel has none. */
+  get recordTag(): number {
+    this.#assertOpen();
+    return this.#cursor.tag;
+  }
+
+  get position(): number {
+    return this.#cursor.position;
+  }
+
+  /** Records this reader lost by being overtaken. */
+  get lost(): number {
+    return this.#overtaken?.lostRecords ?? 0;
+  }
+
+  /** Bytes of the stream between this reader and the published tail. */
+  get lag(): number {
+    this.#assertOpen();
+    return Math.max(0, loadPosition(this.#channel.words, TAIL) - this.#cursor.position);
+  }
+
+  get status(): Status {
+    this.#assertOpen();
+    return this.#watch.status();
+  }
+
+  get metadata(): Record<string, unknown> {
+    return this.#channel.header.metadata;
+  }
+
+  stats(): ReaderStats {
+    return { records: this.#read, lost: this.lost, position: this.position, lagBytes: this.lag };
+  }
+
+  /** Lets go at once: of the slot, of the file, of all lent bytes. Inside a handler: when that returns. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#busy) {
+      this.#closing = true;
+      this.#cursor.stop();
+      return;
+    }
+    this.#closed = true;
+    if (this.#slot !== undefined) releaseSlot(this.#channel, this.#slot);
+    binding().closeFile(this.#channel.file);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closedHandle('reader', this.path);
+  }
+
+  #assertFree(): void {
+    this.#assertOpen();
+    if (!this.#busy) return;
+    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.path} is running`, {
+      path: this.path,
+    });
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

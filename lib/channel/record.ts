@@ -1,0 +1,47 @@
+import type { Codec } from './codecs.js';
+import type { Cursor } from './cursor.js';
+import * as L from './layout.js';
+
+/** A record copied out of its channel. */
+export interface ReaderRecord<Out = Buffer> {
+  /** The payload; of its own, to keep. */
+  data: Buffer;
+  /** What the reader's codec made of it; without a codec, `data` itself. */
+  value: Out;
+  type: number;
+  position: number;
+  /** Its number in the stream, from 0 on. */
+  record: number;
+  /** Microseconds since 1970; only where the channel has timestamps. */
+  timestamp?: number;
+  tag?: number;
+}
+
+/** Makes records of what a cursor stands at. */
+export class RecordMaker<Out> {
+  readonly #cursor: Cursor;
+  readonly #timed: boolean;
+  readonly #codec: Codec<never, Out> | undefined;
+
+  constructor(cursor: Cursor, frameHeader: number, codec: Codec<never, Out> | undefined) {
+    this.#cursor = cursor;
+    this.#timed = frameHeader === L.FRAME_HEADER_EXTENDED;
+    this.#codec = codec;
+  }
+
+  make(bytes: Buffer, start: number, end: number, type: number): ReaderRecord<Out> {
+    const data = Buffer.from(bytes.subarray(start, end));
+    const record: ReaderRecord<Out> = {
+      data,
+      value: (this.#codec === undefined ? data : this.#codec.decode(data)) as Out,
+      type,
+      position: this.#cursor.position,
+      record: this.#cursor.record,
+    };
+    if (this.#timed) {
+      record.timestamp = this.#cursor.timeUs;
+      record.tag = this.#cursor.tag;
+    }
+    return record;
+  }
+}
