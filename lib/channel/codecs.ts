@@ -1,5 +1,5 @@
 import { invalidArgument, MillraceError } from '../errors.js';
-import type { Data } from './appender.js';
+import type { Data } from './data.js';
 
 /**
  * How values become records and records become values. `decode` gets a Buffer that is its own to keep.

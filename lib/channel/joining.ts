@@ -26,6 +26,8 @@ export interface ReaderOptions<Out = Buffer> {
   /** How a busy reader polls: `adaptive` stays away a little while small batches keep coming, `spin` never. */
   idle?: 'adaptive' | 'spin';
   codec?: Codec<never, Out>;
+  /** Whether to appear in the reader table (true). `false` changes nothing in the file; it needs `gate: false` on a ring. */
+  register?: boolean;
   /** Wait for the channel to appear. */
   wait?: boolean;
   signal?: AbortSignal;
@@ -41,6 +43,7 @@ const READER_OPTIONS = [
   'name',
   'idle',
   'codec',
+  'register',
   'wait',
   'signal',
   'timeoutMs',
@@ -55,7 +58,7 @@ export async function openForReading(path: string, options: ReaderOptions<unknow
   let channel: Mapped | undefined;
   const appeared = () => {
     try {
-      channel = openMapped(path, 'write if allowed');
+      channel = openMapped(path, options.register === false ? 'read' : 'write if allowed');
     } catch (error) {
       if (options.wait !== true || (error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
     }
@@ -74,6 +77,11 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
   const evictAfterMs = typeof gate === 'object' ? gate.evictAfterMs : NEVER;
   if (!channel.writable) {
     if (!gating) return { slot: undefined, gating, evictAfterMs };
+    if (options.register === false) {
+      throw invalidArgument(
+        'Who is not registered can hold nobody back: say gate: false beside register: false',
+      );
+    }
     throw new MillraceError(
       'ERR_PERMISSION',
       `${channel.path} may not be written by this process, so it can't hold the writer back: open it with gate: false`,
@@ -93,6 +101,7 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
   oneOf('idle', options.idle ?? 'adaptive', ['adaptive', 'spin']);
   oneOf('wait', options.wait ?? false, [true, false]);
+  oneOf('register', options.register ?? true, [true, false]);
   wholeNumber('deadAfterMs', options.deadAfterMs ?? 0, 0, 2 ** 31 - 1);
   if (typeof gate === 'object' && gate !== null) {
     knownOptions('gate', gate, ['evictAfterMs']);

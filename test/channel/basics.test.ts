@@ -1,0 +1,208 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { inspect, MillraceError, Reader, Refusal, Writer } from '../../lib/index.js';
+import { newPath } from '../helpers/run-directory.js';
+
+const text = (record: { data: Buffer } | undefined) => record?.data.toString();
+
+async function failure(work: () => unknown): Promise<MillraceError> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    throw error;
+  }
+  throw new Error('It did not fail');
+}
+
+describe.each(['ring', 'linear'] as const)('a %s channel', (mode) => {
+  test('carries what was written to a reader, in order, with type, position and number', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '64KiB' });
+    using reader = await Reader.open(path, { from: 'oldest' });
+    const first = writer.write('hello', 7);
+    const second = writer.write(new Uint8Array([1, 2, 3]));
+    const third = writer.write(['a', Buffer.from('b'), '√']);
+    expect(reader.read()).toMatchObject({ type: 7, position: first, record: 0, data: Buffer.from('hello') });
+    expect(reader.read()).toMatchObject({
+      type: 0,
+      position: second,
+      record: 1,
+      data: Buffer.from([1, 2, 3]),
+    });
+    expect(reader.read()).toMatchObject({ position: third, record: 2, data: Buffer.from('ab√') });
+    expect(reader.read()).toBeUndefined();
+    expect(reader.position).toBe(writer.position);
+  });
+
+  test('goes on after its writer closed, until the end', async () => {
+    const path = newPath();
+    const writer = await Writer.create(path, { mode, capacity: '64KiB' });
+    const reader = await Reader.open(path, { from: 'oldest' });
+    for (let i = 0; i < 100; i++) writer.write(`record ${i}`);
+    writer.close();
+    writer.close();
+    const seen: string[] = [];
+    for await (const record of reader) seen.push(record.data.toString());
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => `record ${i}`));
+    expect(reader.status).toBe('closed');
+    expect(reader.ended).toBe(true);
+    reader.close();
+    reader.close();
+    expect((await failure(() => reader.read())).code).toBe('ERR_CLOSED_HANDLE');
+    expect((await failure(() => writer.write('x'))).code).toBe('ERR_CLOSED_HANDLE');
+  });
+
+  test('a batch is one commit, and all of it is there', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '64KiB' });
+    using reader = await Reader.open(path, { from: 'oldest' });
+    const at = writer.writeBatch(['a', { data: Buffer.from('b'), type: 9 }, ['c', 'd']]);
+    const batch = reader.readBatch(10);
+    expect(batch.map(text)).toEqual(['a', 'b', 'cd']);
+    expect(batch.map((record) => record.type)).toEqual([0, 9, 0]);
+    expect(batch[0].position).toBe(at);
+    expect(writer.writeBatch([])).toBe(writer.position);
+  });
+
+  test('a claim shows nothing before its commit, and nothing after an abort', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '64KiB' });
+    using reader = await Reader.open(path, { from: 'oldest' });
+    const claim = writer.claim(100, 3);
+    claim?.bytes.fill(0x61, claim.start, claim.end);
+    expect(reader.read()).toBeUndefined();
+    expect((await failure(() => writer.write('x'))).code).toBe('ERR_BUSY');
+    claim?.commit(10);
+    expect(reader.read()).toMatchObject({ type: 3, data: Buffer.alloc(10, 'a') });
+    const position = writer.position;
+    writer.claim(50)?.abort();
+    expect(writer.position).toBe(position);
+    expect(reader.read()).toBeUndefined();
+    writer.write('after');
+    expect(text(reader.read())).toBe('after');
+  });
+
+  test('timestamps and tags come back', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '64KiB', timestamps: true });
+    using reader = await Reader.open(path, { from: 'oldest' });
+    writer.write('x', { timestamp: { us: 1_700_000_000_123_456 }, tag: 2 ** 53 - 1, type: 65535 });
+    const record = reader.read();
+    expect(record).toMatchObject({ timestamp: 1_700_000_000_123_456, tag: 2 ** 53 - 1, type: 65535 });
+    const before = Date.now() * 1000;
+    writer.write('now');
+    expect(reader.read()?.timestamp).toBeGreaterThanOrEqual(before);
+  });
+
+  test('seeks by position and record number, and reads backwards', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '256KiB' });
+    using reader = await Reader.open(path, { from: 'oldest' });
+    const positions: number[] = [];
+    for (let i = 0; i < 5000; i++) positions.push(writer.write(String(i)));
+    for (const i of [0, 1, 63, 64, 65, 777, 4998, 4999]) {
+      reader.seek(positions[i]);
+      expect(text(reader.read())).toBe(String(i));
+      reader.seek({ record: i });
+      expect(reader.read()).toMatchObject({ record: i, position: positions[i] });
+    }
+    reader.seek('latest');
+    expect(reader.read()).toBeUndefined();
+    expect([...reader.backwards()].map(text)).toEqual(
+      Array.from({ length: 5000 }, (_, i) => String(4999 - i)),
+    );
+    reader.seek({ record: 2500 });
+    expect(text([...reader.backwards()][0])).toBe('2499');
+    expect((await failure(() => reader.seek(positions[10] + 16 * 3000 + 8))).code).toBe(
+      'ERR_INVALID_ARGUMENT',
+    );
+    expect((await failure(() => reader.seek({ record: 5001 }))).code).toBe('ERR_INVALID_ARGUMENT');
+  });
+
+  test('inspect tells what is there without changing it', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { mode, capacity: '64KiB', metadata: { schema: 'orders' } });
+    using _reader = await Reader.open(path, { name: 'billing' });
+    writer.write('x');
+    writer.heartbeat();
+    expect(inspect(path)).toMatchObject({
+      mode,
+      status: 'alive',
+      records: 1,
+      metadata: { schema: 'orders' },
+      readers: [{ name: 'billing', pid: process.pid, alive: true }],
+    });
+    writer.seal();
+    expect(inspect(path)).toMatchObject({ status: 'sealed', finalPosition: writer.position });
+  });
+});
+
+test('a linear channel refuses what does not fit, and keeps what did', async () => {
+  const path = newPath();
+  using writer = await Writer.create(path, { mode: 'linear', capacity: '16KiB' });
+  let written = 0;
+  while (writer.tryWrite(Buffer.alloc(100)) > 0) written++;
+  expect(writer.tryWrite(Buffer.alloc(100))).toBe(Refusal.FULL);
+  expect((await failure(() => writer.write(Buffer.alloc(100)))).code).toBe('ERR_CHANNEL_FULL');
+  expect(writer.tryWrite(Buffer.alloc(4097))).toBe(Refusal.TOO_LARGE);
+  writer.close();
+  using reader = await Reader.open(path);
+  expect(reader.poll(() => {})).toBe(written);
+  expect(reader.ended).toBe(true);
+});
+
+test('a ring wraps many times over; a gating reader misses nothing and holds the writer back', async () => {
+  const path = newPath();
+  using writer = await Writer.create(path, { capacity: '64KiB' });
+  using reader = await Reader.open(path, { gate: true });
+  let written = 0;
+  let read = 0;
+  const payload = Buffer.alloc(4000);
+  for (let round = 0; round < 2000; round++) {
+    payload.writeUInt32LE(written);
+    const length = 4 + ((round * 7919) % 3990);
+    if (writer.tryWrite(payload.subarray(0, length)) > 0) written++;
+    else expect(read).toBeLessThan(written);
+    if (round % 3 === 0) {
+      reader.poll((bytes, start) => {
+        expect(bytes.readUInt32LE(start)).toBe(read++);
+      }, 4);
+    }
+  }
+  reader.poll((bytes, start) => expect(bytes.readUInt32LE(start)).toBe(read++));
+  expect(read).toBe(written);
+  expect(writer.position).toBeGreaterThan(10 * 65536);
+});
+
+test('an observer that is overtaken is told, and goes on at the oldest record', async () => {
+  const path = newPath();
+  using writer = await Writer.create(path, { capacity: '64KiB' });
+  using loud = await Reader.open(path, { gate: false, from: 'oldest' });
+  using quiet = await Reader.open(path, { gate: false, from: 'oldest', onLost: 'skip' });
+  for (let i = 0; i < 3000; i++) writer.write(String(i).padStart(84));
+  const error = await failure(() => loud.read());
+  expect(error).toMatchObject({ code: 'ERR_OVERTAKEN', from: 0 });
+  const next = loud.read();
+  expect(next?.record).toBe(error.lost);
+  expect(text(next)?.trim()).toBe(String(error.lost));
+  expect(quiet.read()?.record).toBe(quiet.lost);
+  expect(quiet.lost).toBeGreaterThan(2000);
+});
+
+test('creating over a channel is refused, replacing an ended one is not', async () => {
+  const path = newPath();
+  const writer = await Writer.create(path, { capacity: '64KiB' });
+  expect((await failure(() => Writer.create(path))).code).toBe('ERR_EXISTS');
+  expect((await failure(() => Writer.create(path, { replace: true }))).code).toBe('ERR_WRITER_ACTIVE');
+  expect((await failure(() => Writer.resume(path))).code).toBe('ERR_WRITER_ACTIVE');
+  writer.close();
+  expect((await failure(() => Writer.resume(path))).code).toBe('ERR_ENDED');
+  using second = await Writer.create(path, { capacity: '64KiB', replace: true });
+  second.write('new');
+  using reader = await Reader.open(path, { from: 'oldest' });
+  expect(text(reader.read())).toBe('new');
+  expect(readdirSync(dirname(path))).toHaveLength(1);
+  expect(existsSync(path)).toBe(true);
+});

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    // Real processes: locks and mappings are a process's own, and a crash must not take the runner along.
+    pool: 'forks',
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/helpers/run-directory.ts'],
+    execArgv: ['--expose-gc'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
