@@ -1,0 +1,34 @@
+{
+  "targets": [
+    {
+      "target_name": "millrace",
+      "sources": [
+        "native/addon.cc",
+        "native/arguments.cc",
+        "native/crc32c.cc",
+        "native/errors.cc",
+        "native/file.cc",
+        "native/glibc.cc",
+        "native/jobs.cc",
+        "native/locks.cc",
+        "native/mapping.cc",
+        "native/reaper.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      # No C++ exceptions: a wrong call must throw in JavaScript, which is a status to check here, and the unwinder
+      # that a static libgcc brings along would need glibc 2.35 (see native/glibc.cc).
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      # -fno-gnu-unique: two copies of the addon in one process must share nothing.
+      "cflags_cc": ["-std=gnu++17", "-fno-gnu-unique"],
+      "ldflags": [
+        "-static-libstdc++",
+        "-static-libgcc",
+        "-Wl,--exclude-libs,ALL",
+        # The reaper's thread may outlive the worker that loaded the addon, and Node dlcloses what a worker loaded.
+        "-Wl,-z,nodelete"
+      ],
+      "conditions": [["OS!='linux'", { "type": "none", "sources": [] }]]
+    }
+  ]
+}

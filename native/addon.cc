@@ -1,0 +1,233 @@
+// The exports, and nothing but their arguments and results; lib/native.ts says what each does.
+#include <napi.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "arguments.h"
+#include "crc32c.h"
+#include "errors.h"
+#include "file.h"
+#include "jobs.h"
+#include "locks.h"
+#include "mapping.h"
+
+namespace millrace {
+namespace {
+
+using Info = const Napi::CallbackInfo&;
+
+constexpr int64_t kMostPermissions = 07777;
+constexpr int64_t kLastByte = INT32_MAX;
+
+// nullptr stands for "an exception is pending".
+Napi::Value Returned(Napi::Env env, napi_value value) {
+  return value == nullptr ? env.Undefined() : Napi::Value(env, value);
+}
+
+Napi::Value Done(Napi::Env env, const Failure& failure) {
+  if (failure) Throw(env, failure);
+  return env.Undefined();
+}
+
+Napi::Value CreateFile(Info info) {
+  Arguments in(info, "createFile");
+  std::string directory = in.Path(0);
+  const int64_t bytes = in.Integer(1, 1, kLargestFile);
+  const int64_t permissions = in.Integer(2, 0, kMostPermissions);
+  if (!in.ok()) return info.Env().Undefined();
+  return Returned(info.Env(),
+                  CreateFileJob(info.Env(), std::move(directory), bytes, static_cast<uint32_t>(permissions)));
+}
+
+Napi::Value OpenFile(Info info) {
+  Arguments in(info, "openFile");
+  const std::string path = in.Path(0);
+  const bool writable = in.Boolean(1);
+  if (!in.ok()) return info.Env().Undefined();
+  Failure failure;
+  std::unique_ptr<File> file = File::Open(path.c_str(), writable, &failure);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
+}
+
+Napi::Value StatFile(Info info) {
+  Arguments in(info, "statFile");
+  const File* file = in.OpenFile(0);
+  if (!in.ok()) return info.Env().Undefined();
+  FileFacts facts;
+  const Failure failure = file->Stat(&facts);
+  if (failure) return Done(info.Env(), failure);
+  Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("bytes", Napi::Number::New(env, static_cast<double>(facts.bytes)));
+  result.Set("device", Napi::Number::New(env, facts.device));
+  result.Set("inode", Napi::Number::New(env, facts.inode));
+  result.Set("links", Napi::Number::New(env, facts.links));
+  result.Set("regular", Napi::Boolean::New(env, facts.regular));
+  result.Set("fileSystem", Napi::Number::New(env, facts.file_system));
+  result.Set("freeBytes", Napi::Number::New(env, facts.free_bytes));
+  return result;
+}
+
+Napi::Value MapFile(Info info) {
+  Arguments in(info, "mapFile");
+  File* file = in.OpenFile(0);
+  if (!in.ok()) return info.Env().Undefined();
+  return Returned(info.Env(), file->Lend(info.Env()));
+}
+
+Napi::Value AllowWrites(Info info) {
+  Arguments in(info, "allowWrites");
+  File* file = in.OpenFile(0);
+  const int64_t bytes = in.Integer(1, 0, kLargestFile);
+  if (!in.ok()) return info.Env().Undefined();
+  const Failure failure = file->Map(false);
+  if (failure) return Done(info.Env(), failure);
+  const size_t count = static_cast<size_t>(bytes);
+  // The last page may be there in part only.
+  if (count % kPageBytes != 0 || count > (file->mapping()->bytes() + kPageBytes - 1) / kPageBytes * kPageBytes) {
+    ThrowRangeError(info.Env(), "allowWrites: argument 2 must be a number of whole pages of the file");
+    return info.Env().Undefined();
+  }
+  return Done(info.Env(), file->mapping()->AllowWrites(count));
+}
+
+Napi::Value PopulateFile(Info info) {
+  Arguments in(info, "populateFile");
+  File* file = in.OpenFile(0);
+  if (!in.ok()) return info.Env().Undefined();
+  const Failure failure = file->Map(false);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), PopulateFileJob(info.Env(), *file));
+}
+
+Napi::Value AllocateFile(Info info) {
+  Arguments in(info, "allocateFile");
+  const File* file = in.OpenFile(0);
+  if (!in.ok()) return info.Env().Undefined();
+  FileFacts facts;
+  const Failure failure = file->Stat(&facts);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), AllocateFileJob(info.Env(), *file, facts.bytes));
+}
+
+Napi::Value LinkFile(Info info) {
+  Arguments in(info, "linkFile");
+  const File* file = in.OpenFile(0);
+  const std::string path = in.Path(1);
+  if (!in.ok()) return info.Env().Undefined();
+  return Done(info.Env(), file->Link(path.c_str()));
+}
+
+Napi::Value TakeByte(Info info) {
+  Arguments in(info, "lockByte");
+  const File* file = in.OpenFile(0);
+  const int64_t byte = in.Integer(1, 0, kLastByte);
+  if (!in.ok()) return info.Env().Undefined();
+  // The kernel's word for it is EBADF, which here says that the handle is closed.
+  if (!file->writable()) return Done(info.Env(), {EACCES, "fcntl(F_OFD_SETLK)", -1});
+  bool taken = false;
+  const Failure failure = LockByte(file->fd(), byte, &taken);
+  if (failure) return Done(info.Env(), failure);
+  return Napi::Boolean::New(info.Env(), taken);
+}
+
+Napi::Value GiveByte(Info info) {
+  Arguments in(info, "unlockByte");
+  const File* file = in.OpenFile(0);
+  const int64_t byte = in.Integer(1, 0, kLastByte);
+  if (!in.ok()) return info.Env().Undefined();
+  return Done(info.Env(), UnlockByte(file->fd(), byte));
+}
+
+Napi::Value IsLocked(Info info) {
+  Arguments in(info, "isByteLocked");
+  const File* file = in.OpenFile(0);
+  const int64_t byte = in.Integer(1, 0, kLastByte);
+  if (!in.ok()) return info.Env().Undefined();
+  bool locked = false;
+  const Failure failure = IsByteLocked(file->fd(), byte, &locked);
+  if (failure) return Done(info.Env(), failure);
+  return Napi::Boolean::New(info.Env(), locked);
+}
+
+Napi::Value CloseFile(Info info) {
+  File* file = FileOf(info.Env(), info[0]);
+  if (file == nullptr) {
+    ThrowTypeError(info.Env(), "closeFile: argument 1 must be a file of this addon");
+  } else {
+    file->Close(info.Env());
+  }
+  return info.Env().Undefined();
+}
+
+// The two that are called for each record go without the wrapper, which costs as much as they do.
+
+napi_value Checksum(napi_env env, napi_callback_info info) {
+  size_t count = 4;
+  napi_value in[4];
+  Slice bytes;
+  size_t start, end;
+  uint32_t crc;
+  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
+  if (!BytesOf(env, in[0], &bytes) || !IndexOf(env, in[2], 0, bytes.bytes, &end) ||
+      !IndexOf(env, in[1], 0, end, &start)) {
+    return nullptr;
+  }
+  if (napi_get_value_uint32(env, in[3], &crc) != napi_ok) {
+    ThrowTypeError(env, "crc32c: argument 4 must be a number");
+    return nullptr;
+  }
+  napi_value result;
+  const uint32_t sum = Crc32c(crc, bytes.data + start, end - start);
+  return napi_create_int32(env, static_cast<int32_t>(sum), &result) == napi_ok ? result : nullptr;
+}
+
+napi_value CopyBytes(napi_env env, napi_callback_info info) {
+  size_t count = 5;
+  napi_value in[5];
+  Slice target, source;
+  size_t to, start, end;
+  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
+  if (!BytesOf(env, in[0], &target) || !IndexOf(env, in[1], 0, target.bytes, &to) || !BytesOf(env, in[2], &source) ||
+      !IndexOf(env, in[4], 0, source.bytes, &end) || !IndexOf(env, in[3], 0, end, &start)) {
+    return nullptr;
+  }
+  if (end - start > target.bytes - to) {
+    ThrowRangeError(env, "copyBytes: the target has no room for that much");
+    return nullptr;
+  }
+  // Detached or empty arrays have no address at all.
+  if (end != start) std::memmove(target.data + to, source.data + start, end - start);
+  return nullptr;
+}
+
+Napi::Object Exports(Napi::Env env, Napi::Object exports) {
+  const napi_property_descriptor plain[] = {
+      {"crc32c", nullptr, &Checksum, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"copyBytes", nullptr, &CopyBytes, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_define_properties(env, exports, 2, plain);
+  exports.Set("createFile", Napi::Function::New<CreateFile>(env, "createFile"));
+  exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
+  exports.Set("statFile", Napi::Function::New<StatFile>(env, "statFile"));
+  exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
+  exports.Set("allowWrites", Napi::Function::New<AllowWrites>(env, "allowWrites"));
+  exports.Set("populateFile", Napi::Function::New<PopulateFile>(env, "populateFile"));
+  exports.Set("allocateFile", Napi::Function::New<AllocateFile>(env, "allocateFile"));
+  exports.Set("linkFile", Napi::Function::New<LinkFile>(env, "linkFile"));
+  exports.Set("lockByte", Napi::Function::New<TakeByte>(env, "lockByte"));
+  exports.Set("unlockByte", Napi::Function::New<GiveByte>(env, "unlockByte"));
+  exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
+  exports.Set("closeFile", Napi::Function::New<CloseFile>(env, "closeFile"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace millrace
+
+// The macro registers a function of the global scope.
+static Napi::Object Init(Napi::Env env, Napi::Object exports) { return millrace::Exports(env, exports); }
+NODE_API_MODULE(millrace, Init)

@@ -1,0 +1,232 @@
+#include "file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "locks.h"
+
+namespace millrace {
+namespace {
+
+// Small enough that a signal which interrupts a step doesn't undo the work of seconds.
+constexpr int64_t kAllocationStep = 16 << 20;
+
+// statx, because fstat in the C library of the machine that builds would need glibc 2.33.
+Failure Status(int fd, struct statx* status) {
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) != 0) return LastFailure("statx");
+  return {};
+}
+
+int OpenAgain(const char* path, int flags, uint32_t permissions) {
+  int fd;
+  do {
+    fd = open(path, flags, permissions);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+double FreeBytes(int fd) {
+  struct statvfs space;
+  if (fstatvfs(fd, &space) != 0) return -1;
+  return static_cast<double>(space.f_bavail) * static_cast<double>(space.f_frsize);
+}
+
+// Whose mapping an ArrayBuffer shows; freed by V8 once nothing can reach the bytes any more.
+using Lease = std::shared_ptr<Mapping>;
+
+void EndLease(napi_env, void*, void* lease) { delete static_cast<Lease*>(lease); }
+
+// V8 counts an external ArrayBuffer as memory of its own and would collect garbage ever more eagerly because of pages
+// that belong to the file.
+void CountAsOurs(napi_env env, int64_t bytes) {
+  int64_t now;
+  napi_adjust_external_memory(env, bytes, &now);
+}
+
+// A handle from another copy of the addon in this process is foreign too, so the tag says which copy this is.
+const char kThisCopy = 0;
+napi_type_tag HandleTag() {
+  return {0x6d696c6c72616365, reinterpret_cast<uintptr_t>(&kThisCopy)};
+}
+
+void FinalizeHandle(napi_env env, void* data, void*) {
+  File* file = static_cast<File*>(data);
+  file->Close(env);
+  delete file;
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() { close(fd); }
+
+File::File(int fd, bool writable) : descriptor_(std::make_shared<Descriptor>(fd, writable)) {}
+
+File::~File() {
+  if (descriptor_ != nullptr) UnlockAll(descriptor_->fd);
+}
+
+std::unique_ptr<File> File::Create(const char* directory, int64_t bytes, uint32_t permissions, Failure* failure) {
+  const int fd = OpenAgain(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
+  if (fd < 0) {
+    *failure = LastFailure("open(O_TMPFILE)");
+    return nullptr;
+  }
+  std::unique_ptr<File> file(new File(fd, true));
+  bool taken = false;
+  *failure = LockByte(fd, 0, &taken);
+  if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)", -1};
+  if (*failure) return nullptr;
+
+  const std::atomic<bool> never{false};
+  *failure = Allocate(fd, bytes, never);
+  if (failure->error == ENOSPC) {
+    // What the steps before this one took is not what the caller lacks.
+    if (ftruncate(fd, 0) == 0) failure->free_bytes = static_cast<int64_t>(FreeBytes(fd));
+  }
+  if (*failure) return nullptr;
+
+  *failure = file->Map(true);
+  if (!*failure) *failure = file->mapping_->Populate(never);
+  if (*failure) return nullptr;
+  return file;
+}
+
+std::unique_ptr<File> File::Open(const char* path, bool writable, Failure* failure) {
+  // O_NONBLOCK: what lies under the name may be a FIFO, which would wait for its other end. No effect on files.
+  const int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  const int fd = OpenAgain(path, flags, 0);
+  if (fd < 0) {
+    *failure = LastFailure("open");
+    return nullptr;
+  }
+  return std::unique_ptr<File>(new File(fd, writable));
+}
+
+Failure File::Stat(FileFacts* facts) const {
+  struct statx status;
+  const Failure failure = Status(fd(), &status);
+  if (failure) return failure;
+  struct statfs system;
+  if (fstatfs(fd(), &system) != 0) return LastFailure("fstatfs");
+  facts->bytes = static_cast<int64_t>(status.stx_size);
+  facts->device = static_cast<double>(makedev(status.stx_dev_major, status.stx_dev_minor));
+  facts->inode = static_cast<double>(status.stx_ino);
+  facts->links = status.stx_nlink;
+  facts->regular = S_ISREG(status.stx_mode);
+  facts->file_system = static_cast<uint32_t>(system.f_type);
+  facts->free_bytes = FreeBytes(fd());
+  return {};
+}
+
+Failure File::Link(const char* path) const {
+  char self[40];
+  std::snprintf(self, sizeof self, "/proc/self/fd/%d", fd());
+  if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return LastFailure("linkat");
+  return {};
+}
+
+Failure File::Map(bool writable) {
+  if (mapping_ != nullptr) return {};
+  struct statx status;
+  Failure failure = Status(fd(), &status);
+  if (failure) return failure;
+  // mmap itself would take a device, and then only an access would show that it isn't memory.
+  if (!S_ISREG(status.stx_mode)) return {ENODEV, "mmap", -1};
+  if (status.stx_size == 0) return {EINVAL, "mmap", -1};
+  if (status.stx_size > static_cast<uint64_t>(kLargestFile)) return {EFBIG, "mmap", -1};
+  mapping_ = Mapping::Create(fd(), status.stx_size, writable, &failure);
+  return failure;
+}
+
+napi_value File::Lend(napi_env env) {
+  napi_value buffer = nullptr;
+  if (lent_ != nullptr) {
+    napi_get_reference_value(env, lent_, &buffer);
+    return buffer;
+  }
+  const Failure failure = Map(false);
+  if (failure) {
+    Throw(env, failure);
+    return nullptr;
+  }
+  Lease* lease = new Lease(mapping_);
+  const int64_t bytes = static_cast<int64_t>(mapping_->bytes());
+  const napi_status status =
+      napi_create_external_arraybuffer(env, mapping_->data(), mapping_->bytes(), &EndLease, lease, &buffer);
+  if (status == napi_no_external_buffers_allowed) {
+    delete lease;
+    napi_throw_error(env, "ERR_EXTERNAL_BUFFERS", "This runtime does not let an addon lend mapped memory");
+    return nullptr;
+  }
+  // Whether Node has taken the lease by then is not told, so it is left alone: a mapping that stays is harmless.
+  if (status != napi_ok) {
+    Throw(env, {ENOMEM, "napi_create_external_arraybuffer", -1});
+    return nullptr;
+  }
+  CountAsOurs(env, -bytes);
+  if (napi_create_reference(env, buffer, 1, &lent_) != napi_ok) lent_ = nullptr;
+  return buffer;
+}
+
+void File::Close(napi_env env) {
+  if (descriptor_ == nullptr) return;
+  UnlockAll(descriptor_->fd);
+  descriptor_->closing.store(true, std::memory_order_relaxed);
+  descriptor_.reset();
+  if (lent_ != nullptr) {
+    napi_handle_scope scope;
+    napi_value buffer;
+    if (napi_open_handle_scope(env, &scope) == napi_ok) {
+      // Fails where the environment's end has detached it already.
+      if (napi_get_reference_value(env, lent_, &buffer) == napi_ok) napi_detach_arraybuffer(env, buffer);
+      napi_close_handle_scope(env, scope);
+    }
+    napi_delete_reference(env, lent_);
+    lent_ = nullptr;
+    CountAsOurs(env, static_cast<int64_t>(mapping_->bytes()));
+  }
+  mapping_.reset();
+}
+
+Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
+  for (int64_t done = 0; done < bytes;) {
+    if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "fallocate", -1};
+    const int64_t step = std::min(kAllocationStep, bytes - done);
+    if (fallocate(fd, 0, done, step) == 0) {
+      done += step;
+    } else if (errno != EINTR) {
+      return LastFailure("fallocate");
+    }
+  }
+  return {};
+}
+
+napi_value MakeHandle(napi_env env, std::unique_ptr<File> file) {
+  napi_value handle;
+  if (napi_create_external(env, file.get(), &FinalizeHandle, nullptr, &handle) != napi_ok) return nullptr;
+  file.release();  // from here on the external owns it
+  const napi_type_tag tag = HandleTag();
+  if (napi_type_tag_object(env, handle, &tag) != napi_ok) return nullptr;
+  return handle;
+}
+
+File* FileOf(napi_env env, napi_value value) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return nullptr;
+  const napi_type_tag tag = HandleTag();
+  bool ours = false;
+  void* file = nullptr;
+  if (napi_check_object_type_tag(env, value, &tag, &ours) != napi_ok || !ours) return nullptr;
+  if (napi_get_value_external(env, value, &file) != napi_ok) return nullptr;
+  return static_cast<File*>(file);
+}
+
+}  // namespace millrace

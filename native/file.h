@@ -1,0 +1,91 @@
+#ifndef MILLRACE_FILE_H
+#define MILLRACE_FILE_H
+
+#include <node_api.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "errors.h"
+#include "mapping.h"
+
+namespace millrace {
+
+// A descriptor that a job on another thread may be using while its handle is closed: the number must not be free for
+// reuse before the job has looked at `closing`.
+class Descriptor {
+ public:
+  Descriptor(int number, bool may_write) : fd(number), writable(may_write) {}
+  ~Descriptor();
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  const int fd;
+  const bool writable;
+  std::atomic<bool> closing{false};
+};
+
+// What statFile tells; numbers that JavaScript holds exactly, or nearly.
+struct FileFacts {
+  int64_t bytes = 0;
+  double device = 0;
+  double inode = 0;
+  uint32_t links = 0;
+  bool regular = false;
+  uint32_t file_system = 0;
+  double free_bytes = 0;
+};
+
+// An open file: descriptor, locks, mapping and the ArrayBuffer that was lent. Lives on one JavaScript thread, but is
+// made on any.
+class File {
+ public:
+  // Each returns nullptr and a failure, or a file. Create blocks: it allocates, maps and populates.
+  static std::unique_ptr<File> Create(const char* directory, int64_t bytes, uint32_t permissions, Failure* failure);
+  static std::unique_ptr<File> Open(const char* path, bool writable, Failure* failure);
+
+  // A file that was never handed to JavaScript, or whose handle is gone; Close came first if it was handed out.
+  ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  bool closed() const { return descriptor_ == nullptr; }
+  int fd() const { return descriptor_->fd; }
+  bool writable() const { return descriptor_->writable; }
+  const std::shared_ptr<Descriptor>& descriptor() const { return descriptor_; }
+  const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
+
+  Failure Stat(FileFacts* facts) const;
+  Failure Link(const char* path) const;
+
+  // Maps the whole file, once. Only a file of our own making is writable from the start.
+  Failure Map(bool writable);
+
+  // The mapping as an ArrayBuffer, the same one at each call; nullptr with an exception pending.
+  napi_value Lend(napi_env env);
+
+  // Locks, descriptor and lent memory go; idempotent. On the handle's own thread.
+  void Close(napi_env env);
+
+ private:
+  File(int fd, bool writable);
+
+  std::shared_ptr<Descriptor> descriptor_;
+  std::shared_ptr<Mapping> mapping_;
+  napi_ref lent_ = nullptr;
+};
+
+// Allocates every byte of [0, bytes) in steps; blocks. Stops with ECANCELED once `cancelled` is set.
+Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled);
+
+// Hands the file to JavaScript as a tagged external that closes it when collected; nullptr if the thread is ending.
+napi_value MakeHandle(napi_env env, std::unique_ptr<File> file);
+
+// The file behind such an external; nullptr for anything else.
+File* FileOf(napi_env env, napi_value value);
+
+}  // namespace millrace
+
+#endif

@@ -1,0 +1,123 @@
+#include "jobs.h"
+
+#include <cerrno>
+#include <utility>
+
+namespace millrace {
+namespace {
+
+class Job {
+ public:
+  virtual ~Job() = default;
+
+  // Gives the job to the pool, which owns it from then on.
+  static napi_value Start(napi_env env, std::unique_ptr<Job> job) {
+    napi_value name, promise;
+    napi_status status = napi_create_string_utf8(env, "millrace", NAPI_AUTO_LENGTH, &name);
+    if (status == napi_ok) status = napi_create_promise(env, &job->deferred_, &promise);
+    if (status == napi_ok) {
+      status = napi_create_async_work(env, nullptr, name, &Job::OnPool, &Job::Finish, job.get(), &job->work_);
+    }
+    if (status == napi_ok) {
+      status = napi_queue_async_work(env, job->work_);
+      if (status != napi_ok) napi_delete_async_work(env, job->work_);
+    }
+    if (status != napi_ok) {
+      Throw(env, {ENOMEM, "napi_queue_async_work", -1});
+      return nullptr;
+    }
+    job.release();
+    return promise;
+  }
+
+ protected:
+  // On the pool: no JavaScript, whatever happens to its thread.
+  virtual Failure Run() = 0;
+  virtual napi_value Result(napi_env env) {
+    napi_value undefined = nullptr;
+    napi_get_undefined(env, &undefined);
+    return undefined;
+  }
+
+ private:
+  static void OnPool(napi_env, void* data) {
+    Job* job = static_cast<Job*>(data);
+    job->failure_ = job->Run();
+  }
+
+  // On the JavaScript thread, where every call may fail because that thread is being terminated: then nobody is left to
+  // tell, and what the job made is let go with it. A cancelled job never ran and has no result.
+  static void Finish(napi_env env, napi_status status, void* data) {
+    std::unique_ptr<Job> job(static_cast<Job*>(data));
+    napi_delete_async_work(env, job->work_);
+    if (status != napi_ok && !job->failure_) job->failure_ = {ECANCELED, "uv_queue_work", -1};
+    napi_value value = job->failure_ ? MakeError(env, job->failure_) : job->Result(env);
+    if (value == nullptr) return;
+    if (job->failure_) {
+      napi_reject_deferred(env, job->deferred_, value);
+    } else {
+      napi_resolve_deferred(env, job->deferred_, value);
+    }
+  }
+
+  Failure failure_;
+  napi_deferred deferred_ = nullptr;
+  napi_async_work work_ = nullptr;
+};
+
+class Creation final : public Job {
+ public:
+  Creation(std::string directory, int64_t bytes, uint32_t permissions)
+      : directory_(std::move(directory)), bytes_(bytes), permissions_(permissions) {}
+
+ private:
+  Failure Run() override {
+    Failure failure;
+    file_ = File::Create(directory_.c_str(), bytes_, permissions_, &failure);
+    return failure;
+  }
+  napi_value Result(napi_env env) override { return MakeHandle(env, std::move(file_)); }
+
+  const std::string directory_;
+  const int64_t bytes_;
+  const uint32_t permissions_;
+  std::unique_ptr<File> file_;
+};
+
+class Population final : public Job {
+ public:
+  explicit Population(const File& file) : descriptor_(file.descriptor()), mapping_(file.mapping()) {}
+
+ private:
+  Failure Run() override { return mapping_->Populate(descriptor_->closing); }
+
+  const std::shared_ptr<Descriptor> descriptor_;
+  const std::shared_ptr<Mapping> mapping_;
+};
+
+class Allocation final : public Job {
+ public:
+  Allocation(const File& file, int64_t bytes) : descriptor_(file.descriptor()), bytes_(bytes) {}
+
+ private:
+  Failure Run() override { return Allocate(descriptor_->fd, bytes_, descriptor_->closing); }
+
+  const std::shared_ptr<Descriptor> descriptor_;
+  const int64_t bytes_;
+};
+
+}  // namespace
+
+napi_value CreateFileJob(napi_env env, std::string directory, int64_t bytes, uint32_t permissions) {
+  return Job::Start(env, std::make_unique<Creation>(std::move(directory), bytes, permissions));
+}
+
+napi_value PopulateFileJob(napi_env env, const File& file) {
+  return Job::Start(env, std::make_unique<Population>(file));
+}
+
+napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes) {
+  return Job::Start(env, std::make_unique<Allocation>(file, bytes));
+}
+
+}  // namespace millrace

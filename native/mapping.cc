@@ -1,0 +1,85 @@
+#include "mapping.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "reaper.h"
+
+// Linux 5.14 has them; older headers don't.
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace millrace {
+namespace {
+
+// For kernels without MADV_POPULATE_*. It may meet SIGBUS where madvise would say EFAULT, so it comes second.
+void TouchPages(char* from, size_t bytes, bool write) {
+  for (size_t at = 0; at < bytes; at += kPageBytes) {
+    if (write) {
+      // Adds nothing, atomically: others may be storing to this very word.
+      __atomic_fetch_or(reinterpret_cast<int*>(from + at), 0, __ATOMIC_RELAXED);
+    } else {
+      __atomic_load_n(from + at, __ATOMIC_RELAXED);
+    }
+  }
+}
+
+// One step. `*known` turns false at the first kernel that doesn't know the advice.
+Failure PopulateStep(char* from, size_t bytes, bool write, bool* known) {
+  while (*known) {
+    if (madvise(from, bytes, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0) return {};
+    if (errno == EINVAL) {
+      *known = false;
+    } else if (errno != EINTR && errno != EAGAIN) {
+      return LastFailure("madvise");
+    }
+  }
+  TouchPages(from, bytes, write);
+  return {};
+}
+
+}  // namespace
+
+std::shared_ptr<Mapping> Mapping::Create(int fd, size_t bytes, bool writable, Failure* failure) {
+  void* address = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) {
+    *failure = LastFailure("mmap");
+    return nullptr;
+  }
+  // A forked child that execs needs no copy of these page tables, and one that doesn't must not write here.
+  madvise(address, bytes, MADV_DONTFORK);
+  return std::shared_ptr<Mapping>(new Mapping(static_cast<char*>(address), bytes, writable ? bytes : 0));
+}
+
+Mapping::~Mapping() { UnmapLater(address_, bytes_); }
+
+Failure Mapping::AllowWrites(size_t bytes) {
+  if (bytes <= writable_.load(std::memory_order_relaxed)) return {};
+  if (mprotect(address_, bytes, PROT_READ | PROT_WRITE) != 0) return LastFailure("mprotect");
+  writable_.store(bytes, std::memory_order_relaxed);
+  return {};
+}
+
+Failure Mapping::Populate(const std::atomic<bool>& cancelled) {
+  bool known = true;
+  for (size_t done = 0; done < bytes_;) {
+    if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "madvise", -1};
+    if (done != 0) PauseBetweenSteps();
+    const size_t writable = writable_.load(std::memory_order_relaxed);
+    const bool write = done < writable;
+    // A step has one protection only.
+    const size_t step = std::min(kStepBytes, (write ? std::min(writable, bytes_) : bytes_) - done);
+    const Failure failure = PopulateStep(address_ + done, step, write, &known);
+    if (failure) return failure;
+    done += step;
+  }
+  return {};
+}
+
+}  // namespace millrace

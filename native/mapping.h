@@ -1,0 +1,46 @@
+#ifndef MILLRACE_MAPPING_H
+#define MILLRACE_MAPPING_H
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+#include "errors.h"
+
+namespace millrace {
+
+constexpr size_t kPageBytes = 4096;
+
+// The format's files end well below this; what is larger is not one of them, and no ArrayBuffer should try it.
+constexpr int64_t kLargestFile = int64_t{2} << 30;
+
+// A whole file in memory. Shared by the handle, the ArrayBuffer that was lent and every job in flight; the last of them
+// to let go gives the pages to the reaper.
+class Mapping {
+ public:
+  // nullptr and a failure, or a mapping. Nothing of it is present yet.
+  static std::shared_ptr<Mapping> Create(int fd, size_t bytes, bool writable, Failure* failure);
+  ~Mapping();
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  char* data() const { return address_; }
+  size_t bytes() const { return bytes_; }
+
+  // EACCES where the file was opened for reading only.
+  Failure AllowWrites(size_t bytes);
+
+  // Brings every page into this process's page table, in steps; blocks. Stops with ECANCELED once `cancelled` is set.
+  Failure Populate(const std::atomic<bool>& cancelled);
+
+ private:
+  Mapping(char* address, size_t bytes, size_t writable) : address_(address), bytes_(bytes), writable_(writable) {}
+
+  char* const address_;
+  const size_t bytes_;
+  std::atomic<size_t> writable_;  // how many bytes from the front; a job may look while JavaScript changes it
+};
+
+}  // namespace millrace
+
+#endif
