@@ -77,9 +77,12 @@ export async function createChannel(
   }
   try {
     const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
+    // step 50
     writeHeader(channel);
+    // step 51
     if (options.replace === true) replaceName(channel);
     else binding().linkFile(file, path);
+    // step 52
     return channel;
   } catch (error) {
     binding().closeFile(file);
@@ -201,15 +204,19 @@ function replaceName(channel: Mapped): void {
   }
   try {
     lockWriter(old);
+    // step 53
     if (endedAs(old) === undefined) {
       binding().allowWrites(old.file, old.bytes.length);
       abandonLocked(old);
     }
+    // step 54
     // A name that a creator left behind when it died between these two steps. Nobody else uses it.
     const waiting = join(dirname(path), `.${basename(path)}.replacing`);
     rmSync(waiting, { force: true });
     binding().linkFile(file, waiting);
+    // step 55
     renameSync(waiting, path);
+    // step 56
   } finally {
     binding().closeFile(old.file);
   }

@@ -57,14 +57,17 @@ export class Marks {
     const units = position / 16;
     const before = words[at + SEQUENCE];
     Atomics.store(words, at + SEQUENCE, before | 1);
+    // step 64
     Atomics.store(words, at + POSITION, units | 0);
     Atomics.store(words, at + POSITION + 1, highOf(units));
     Atomics.store(words, at + RECORD, record | 0);
     Atomics.store(words, at + RECORD + 1, highOf(record));
     Atomics.store(words, at + TIME, maxTimeUs | 0);
     Atomics.store(words, at + TIME + 1, highOf(maxTimeUs));
+    // step 65
     for (let word = 0; word < SUMMED_WORDS; word++) this.#scratch[word] = words[at + POSITION + word];
     Atomics.store(words, at + CRC, this.#sum());
+    // step 66
     Atomics.store(words, at + SEQUENCE, ((before | 1) + 1) | 0);
   }
 

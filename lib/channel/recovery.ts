@@ -133,8 +133,11 @@ function damaged(channel: Mapped, position: number): MillraceError {
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
 export function publishRecovered(channel: Mapped, recovered: Recovered): void {
   storeSplit(channel.words, RECORD_COUNT, Math.floor(recovered.record / 2 ** 32) | 0, recovered.record | 0);
+  // step 42
   storePosition(channel.words, TAIL, recovered.position);
+  // step 43
   Atomics.add(channel.words, WAKE_SEQUENCE, 1);
+  // step 44
 }
 
 /** Ends a channel: the final position first, then the state that makes readers look at it. */
@@ -144,6 +147,7 @@ export function storeEnd(channel: Mapped, state: number, position: number): void
   Atomics.store(channel.words, STATE, state);
   // step 12
   Atomics.add(channel.words, WAKE_SEQUENCE, 1);
+  // step 13
 }
 
 const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.STATE_ABANDONED };

@@ -70,6 +70,7 @@ export function claimSlot(channel: Mapped, name: string, evictAfterMs: number): 
       const at = slotWord(channel, slot);
       const free = slotState(Atomics.load(channel.words, at)) === L.SLOT_FREE;
       if (free !== onlyFree || !binding().lockByte(channel.file, lockByteOf(slot))) continue;
+      // step 24
       takeSlot(channel, at, name, evictAfterMs);
       return slot;
     }
@@ -82,6 +83,7 @@ function takeSlot(channel: Mapped, at: number, name: string, evictAfterMs: numbe
   // Only a writer that evicts or frees a dead GATING slot may still change the state; it loses or wins once.
   let state = Atomics.load(words, at);
   while (!changeSlot(words, at, state, L.SLOT_CLAIMING)) state = Atomics.load(words, at);
+  // step 25
   // A dead reader's hold on the writer ended with that: tell it.
   if (slotState(state) === L.SLOT_GATING) Atomics.add(words, REGISTRATION, 1);
   words[at + (L.SLOT_PID_OFFSET >> 2)] = environment.pid;
@@ -92,6 +94,7 @@ function takeSlot(channel: Mapped, at: number, name: string, evictAfterMs: numbe
   const nameAt = at * 4 + L.SLOT_NAME_OFFSET;
   bytes.fill(0, nameAt, nameAt + L.SLOT_NAME_BYTES);
   bytes.write(name, nameAt, L.SLOT_NAME_BYTES);
+  // step 26
 }
 
 /** Gives a slot back. The sequence only tells a waiting writer; safety needs none. */
@@ -100,7 +103,9 @@ export function releaseSlot(channel: Mapped, slot: number): void {
   let state = Atomics.load(channel.words, at);
   // The writer may evict at this very moment: then the second try sees it.
   while (!changeSlot(channel.words, at, state, L.SLOT_FREE)) state = Atomics.load(channel.words, at);
+  // step 27
   Atomics.add(channel.words, REGISTRATION, 1);
+  // step 28
   binding().unlockByte(channel.file, lockByteOf(slot));
 }
 
@@ -110,8 +115,10 @@ export function releaseSlot(channel: Mapped, slot: number): void {
  */
 export function freeDeadSlot(channel: Mapped, slot: number, stateWord: number): boolean {
   if (!binding().lockByte(channel.file, lockByteOf(slot))) return false;
+  // step 33
   const freed = changeSlot(channel.words, slotWord(channel, slot), stateWord, L.SLOT_FREE);
   binding().unlockByte(channel.file, lockByteOf(slot));
+  // step 34
   if (freed) Atomics.add(channel.words, REGISTRATION, 1);
   return freed;
 }

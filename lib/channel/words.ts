@@ -32,7 +32,9 @@ export function storeSplit(words: Int32Array, index: number, high: number, low: 
     Atomics.store(words, index + 1, low);
   } else {
     Atomics.store(words, index, high);
+    // step 70
     Atomics.store(words, index + 1, low);
+    // step 71
     Atomics.store(words, index + 2, high);
   }
 }
