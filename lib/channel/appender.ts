@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.js';
-import { copyData, type Data, measure } from './data.js';
+import { copyData, type Data, type DescribedRecord, measure } from './data.js';
 import { Flow } from './flow.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
@@ -63,8 +63,6 @@ export class Appender {
   #at: number;
   #stamp: number;
   #left = NO_ROOM;
-  /** Length of the first frame of the open batch, to be stored when the batch is complete. */
-  #firstLength = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
@@ -127,11 +125,15 @@ export class Appender {
   append(data: Data, type: number, tag: number, timeUs: number): number {
     if (!(data instanceof Uint8Array)) return this.#appendOther(data, type, tag, timeUs);
     const length = data.length;
-    const need = this.#reserve(length);
-    if (need < 0) return need;
-    this.bytes.set(data, this.#at + this.frameHeader);
+    const frameHeader = this.frameHeader;
+    const need = (length + frameHeader + 15) & -16;
+    if (need > this.#left || length > this.#maxRecord) {
+      const refusal = this.#reserve(length);
+      if (refusal < 0) return refusal;
+    }
+    this.bytes.set(data, this.#at + frameHeader);
     this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
-    this.#commit(length + this.frameHeader, need);
+    this.#commit(length + frameHeader, need);
     return need;
   }
 
@@ -164,6 +166,7 @@ export class Appender {
     words[word + 2] = stamp;
     words[word + 3] = 0;
     if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, tag, timeUs);
+    // step 60
     const next = at + need;
     words[(next === this.#dataEnd ? this.#dataStart : next) >> 2] = 0;
   }
@@ -208,6 +211,7 @@ export class Appender {
     this.#unpublished = 0;
     // step 3
     storeSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
+    // step 61
     storeSplit(words, TAIL, this.#high, this.#stamp);
     // step 4
   }
@@ -315,6 +319,7 @@ export class Appender {
     const need = this.#reserve(length);
     if (need < 0) return need;
     this.busy = true;
+    // step 63
     this.#left = NO_ROOM;
     return this.#at + this.frameHeader;
   }
@@ -334,45 +339,74 @@ export class Appender {
     this.#settle();
   }
 
-  /** Sees that frames of `bytes` together fit in one piece. */
-  reserveBatch(bytes: number): number {
+  /**
+   * Appends all of the records or none; returns the bytes of the stream they took, or a refusal. All but the first
+   * get their lengths by plain stores that nobody looks at before; the first one's length is stored last, and that
+   * one release store covers the whole batch. They lie in one piece: no PAD and no slow path comes between them.
+   */
+  appendBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
+    const bytes = this.#batchBytes(records);
+    if (bytes === 0) return 0;
     if (bytes > this.largestBatch) return this.#tooLarge();
-    return bytes > this.#left ? this.#place(bytes) : 0;
+    if (bytes > this.#left) {
+      const refusal = this.#place(bytes);
+      if (refusal < 0) return refusal;
+    }
+    const firstLength = this.#fillRecord(this.#at, this.#stamp, records[0], timeUs);
+    let offset = (firstLength + 15) & -16;
+    for (let i = 1; i < records.length; i++) {
+      const at = this.#at + offset;
+      const length = this.#fillRecord(at, (this.#stamp + (offset >> 4)) | 0, records[i], timeUs);
+      this.#words[at >> 2] = length;
+      // step 62
+      offset += (length + 15) & -16;
+    }
+    // step 7
+    Atomics.store(this.#words, this.#at >> 2, firstLength);
+    // step 8
+    this.#advance(bytes, records.length);
+    if (this.#unpublished > 0) this.publish();
+    return bytes;
+  }
+
+  #batchBytes(records: readonly Uint8Array[] | readonly DescribedRecord[]): number {
+    const frameHeader = this.frameHeader;
+    let bytes = 0;
+    for (let i = 0; i < records.length; i++) {
+      const length = records[i].length;
+      if (length > this.#maxRecord) throw this.recordTooLarge(length);
+      bytes += (length + frameHeader + 15) & -16;
+    }
+    return bytes;
+  }
+
+  /** Fills one frame of a batch, all but its length; returns that. */
+  #fillRecord(at: number, stamp: number, record: Uint8Array | DescribedRecord, timeUs: number): number {
+    const frameHeader = this.frameHeader;
+    const length = record.length + frameHeader;
+    const need = (length + 15) & -16;
+    if (record instanceof Uint8Array) {
+      this.bytes.set(record, at + frameHeader);
+      this.#fill(at, stamp, L.KIND_DATA, need, 0, timeUs);
+    } else {
+      copyData(this.bytes, at + frameHeader, record.data);
+      this.#fill(at, stamp, L.KIND_DATA | (record.type << 16), need, record.tag, record.timeUs ?? timeUs);
+    }
+    return length;
   }
 
   get largestBatch(): number {
-    const capacity = this.#channel.header.capacity;
+    const { capacity } = this.#channel.header;
     return this.#ring ? capacity >> 2 : capacity - RESERVED;
   }
 
-  /**
-   * Fills a frame of an open batch, `offset` bytes behind `at`. The first one's length stays 0 until
-   * `commitBatch`; the lengths of the others are plain stores that nobody looks at before.
-   */
-  fillInBatch(offset: number, data: Data, type: number, tag: number, timeUs: number): number {
-    const at = this.#at + offset;
-    const payload = at + this.frameHeader;
-    let length: number;
-    if (data instanceof Uint8Array) {
-      length = data.length;
-      this.bytes.set(data, payload);
-    } else {
-      length = copyData(this.bytes, payload, data);
-    }
-    const need = (length + this.frameHeader + 15) & -16;
-    this.#fill(at, (this.#stamp + (offset >> 4)) | 0, L.KIND_DATA | (type << 16), need, tag, timeUs);
-    if (offset > 0) this.#words[at >> 2] = length + this.frameHeader;
-    else this.#firstLength = length + this.frameHeader;
-    return need;
-  }
-
-  commitBatch(bytes: number, records: number): void {
-    // step 7
-    // One release store covers the whole batch: all of it is seen, or none.
-    Atomics.store(this.#words, this.#at >> 2, this.#firstLength);
-    // step 8
-    this.#advance(bytes, records);
-    if (this.#unpublished > 0) this.publish();
+  recordTooLarge(size: number, max = this.#maxRecord): MillraceError {
+    const { path } = this.#channel;
+    return new MillraceError(
+      'ERR_RECORD_TOO_LARGE',
+      `${size} bytes are too much for ${path}: it takes at most ${max} at once`,
+      { path, size, max },
+    );
   }
 
   /**

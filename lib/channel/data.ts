@@ -46,16 +46,23 @@ export function copyData(target: Buffer, at: number, data: Data): number {
   return copied;
 }
 
+/** A record of a batch that is more than plain bytes, as the appender takes it. */
+export interface DescribedRecord {
+  data: Data;
+  /** Of the data, in bytes. */
+  length: number;
+  type: number;
+  tag: number;
+  timeUs: number | undefined;
+}
+
 export function isData(record: unknown): record is Data {
   return record instanceof Uint8Array || typeof record === 'string' || Array.isArray(record);
 }
 
-export function dataOf(record: unknown): Data {
-  if (isData(record)) return record;
-  if (typeof record === 'object' && record !== null && 'data' in record) {
-    return (record as BatchRecord<Data>).data;
+export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
+  for (let i = 0; i < records.length; i++) {
+    if (!(records[i] instanceof Uint8Array)) return false;
   }
-  throw invalidArgument(
-    `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
-  );
+  return true;
 }

@@ -6,7 +6,15 @@ import { Appender, Refusal, type Start } from './appender.js';
 import { Claim } from './claim.js';
 import type { Codec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
-import { type BatchRecord, type Data, dataOf, isData, measure, type RecordOptions } from './data.js';
+import {
+  areBytes,
+  type BatchRecord,
+  type Data,
+  type DescribedRecord,
+  isData,
+  measure,
+  type RecordOptions,
+} from './data.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
 import { beat, heart, signAsWriter } from './liveness.js';
@@ -66,10 +74,12 @@ export class Writer<In = Data> {
   ): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, ['codec']);
     const channel = takeOver(resolve(aPath(path)));
+    // step 40
     try {
       await reallocate(channel);
       await binding().populateFile(channel.file);
       const recovered = recover(channel);
+      // step 41
       publishRecovered(channel, recovered);
       if (recovered.ending !== undefined) {
         // It died between its last frame and saying so: finish for it.
@@ -78,6 +88,7 @@ export class Writer<In = Data> {
         throw neverAgain(channel.path, recovered.ending);
       }
       channel.words[L.RESUMES_OFFSET >> 2]++;
+      // step 45
       return new Writer<In>(channel, recovered, options.codec);
     } catch (error) {
       binding().closeFile(channel.file);
@@ -104,7 +115,7 @@ export class Writer<In = Data> {
   }
 
   #written(taken: number, value: In): number {
-    if (taken < 0) throw this.#refused(taken, value);
+    if (taken < 0) throw this.#refused(taken, measure(this.#encode(value)));
     return this.#appender.position - taken;
   }
 
@@ -147,7 +158,7 @@ export class Writer<In = Data> {
       return refusal !== Refusal.BACK_PRESSURE;
     };
     await pollUntil(fits, `Waiting for room in ${this.path}`, options);
-    if (refusal < 0) throw this.#refusedSize(refusal, bytes);
+    if (refusal < 0) throw this.#refused(refusal, bytes);
   }
 
   /**
@@ -160,7 +171,7 @@ export class Writer<In = Data> {
     }
     const start = this.#appender.openClaim(length);
     if (start >= 0) return this.#claim.open(start, length, checkType(type));
-    if (start === Refusal.TOO_LARGE || start === Refusal.ENDED) throw this.#refusedSize(start, length);
+    if (start === Refusal.TOO_LARGE || start === Refusal.ENDED) throw this.#refused(start, length);
     return undefined;
   }
 
@@ -168,53 +179,42 @@ export class Writer<In = Data> {
   writeBatch(records: readonly (In | BatchRecord<In>)[]): number {
     const taken = this.tryWriteBatch(records);
     if (taken >= 0) return this.#appender.position - taken;
-    throw this.#refusedSize(taken, this.#batchBytes(records), this.#appender.largestBatch);
+    throw this.#refused(taken, this.#batchSize(records), this.#appender.largestBatch);
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
   tryWriteBatch(records: readonly (In | BatchRecord<In>)[]): number {
-    const appender = this.#appender;
-    const encoded = this.#codec === undefined ? records : this.#encodeBatch(records);
-    const bytes = this.#batchBytes(encoded as readonly (In | BatchRecord<In>)[]);
-    if (bytes === 0) return 0;
-    const refusal = appender.reserveBatch(bytes);
-    if (refusal < 0) return refusal;
-    const now = this.#timed ? environment.nowUs() : 0;
-    let offset = 0;
-    for (let i = 0; i < encoded.length; i++) {
-      const record = encoded[i] as Data | BatchRecord<Data>;
-      if (isData(record)) {
-        offset += appender.fillInBatch(offset, record, 0, 0, now);
-      } else {
-        const time = record.timestamp === undefined ? now : this.#timeOf(record);
-        offset += appender.fillInBatch(
-          offset,
-          record.data,
-          checkType(record.type),
-          this.#tagOf(record),
-          time,
-        );
-      }
-    }
-    appender.commitBatch(bytes, encoded.length);
-    return bytes;
+    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    const plain = this.#codec === undefined && areBytes(records);
+    return this.#appender.appendBatch(
+      plain ? records : records.map((record) => this.#describe(record)),
+      this.#timed ? environment.nowUs() : 0,
+    );
   }
 
-  #batchBytes(records: readonly (In | BatchRecord<In>)[]): number {
-    const header = this.#appender.frameHeader;
-    const largest = this.#channel.header.maxRecord;
-    let bytes = 0;
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i] as Data | BatchRecord<Data>;
-      const length = record instanceof Uint8Array ? record.length : measure(dataOf(record));
-      if (length > largest) throw this.#tooLarge(length, largest);
-      bytes += (length + header + 15) & -16;
+  /** With a codec every record of a batch is a value. */
+  #describe(record: In | BatchRecord<In>): DescribedRecord {
+    if (this.#codec !== undefined || isData(record)) {
+      const data = this.#encode(record as In);
+      return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
     }
-    return bytes;
+    if (typeof record !== 'object' || record === null || !('data' in record)) {
+      throw invalidArgument(
+        `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
+      );
+    }
+    knownOptions('A record', record, ['data', 'type', 'tag', 'timestamp']);
+    return {
+      data: record.data as Data,
+      length: measure(record.data as Data),
+      type: checkType(record.type),
+      tag: this.#tagOf(record),
+      timeUs: record.timestamp === undefined ? undefined : this.#timeOf(record),
+    };
   }
 
-  #encodeBatch(records: readonly (In | BatchRecord<In>)[]): (Data | BatchRecord<Data>)[] {
-    return records.map((record) => this.#encode(record as In));
+  #batchSize(records: readonly (In | BatchRecord<In>)[]): number {
+    return records.reduce((sum, record) => sum + this.#describe(record).length, 0);
   }
 
   #encode(value: In): Data {
@@ -245,11 +245,7 @@ export class Writer<In = Data> {
     });
   }
 
-  #refused(refusal: number, value: In): MillraceError {
-    return this.#refusedSize(refusal, measure(this.#encode(value)));
-  }
-
-  #refusedSize(refusal: number, size: number, max = this.#channel.header.maxRecord): MillraceError {
+  #refused(refusal: number, size: number, max?: number): MillraceError {
     const path = this.path;
     switch (refusal) {
       case Refusal.BACK_PRESSURE:
@@ -260,22 +256,14 @@ export class Writer<In = Data> {
       case Refusal.FULL:
         return new MillraceError(
           'ERR_CHANNEL_FULL',
-          `${path} is full: ${this.remaining} bytes are left, headers counted, for a record of ${size}`,
+          `${path} is full: ${this.remaining} bytes are left, headers counted, for ${size}`,
           { path, size, remaining: this.remaining },
         );
       case Refusal.TOO_LARGE:
-        return this.#tooLarge(size, max);
+        return this.#appender.recordTooLarge(size, max);
       default:
         return this.#appender.stopped?.() ?? closedHandle('writer', path);
     }
-  }
-
-  #tooLarge(size: number, max: number): MillraceError {
-    return new MillraceError(
-      'ERR_RECORD_TOO_LARGE',
-      `${size} bytes are too much for ${this.path}: it takes at most ${max} at once`,
-      { path: this.path, size, max },
-    );
   }
 
   /** Shows that the writer lives, and publishes its tail. A timer does so too, each `heartbeatMs`. */
