@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+const types = read('lib/errors.ts');
+const union = /export type ErrorCode =([^;]*);/.exec(types)?.[1] ?? '';
+const codes = [...union.matchAll(/'(ERR_\w+)'/g)].map(([, code]) => code);
+
+const documented = [...read('docs/errors.md').matchAll(/^\| `(ERR_\w+)` \|/gm)].map(([, code]) => code);
+
+const elsewhere = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts') && path !== 'errors.ts')
+  .map((path) => read(join('lib', path)))
+  .join('\n');
+
+/** Codes that a function of errors.ts makes an error of, and that function's name. */
+const makers = new Map(
+  [...types.matchAll(/^export function (\w+)[\s\S]*?^}/gm)].flatMap(([body, name]) =>
+    [...body.matchAll(/new MillraceError\(\s*'(ERR_\w+)'/g)].map(([, code]) => [code, name] as const),
+  ),
+);
+
+test('docs/errors.md has one row for each code, in the order of the type, and no other', () => {
+  expect(codes.length).toBeGreaterThan(20);
+  expect(documented).toEqual(codes);
+});
+
+test.each(codes)('%s is thrown somewhere', (code) => {
+  const made = new RegExp(`new MillraceError\\(\\s*'${code}'`).test(elsewhere);
+  const maker = makers.get(code);
+  expect(made || (maker !== undefined && new RegExp(`\\b${maker}\\(`).test(elsewhere))).toBe(true);
+});
