@@ -418,11 +418,15 @@ export class Appender {
     const length = this.frameHeader + (link === undefined ? 0 : LINK_BYTES);
     if (this.#at === this.#dataEnd) this.#wrap();
     this.publish();
-    if (this.#ring && this.#grantedBytes() < RESERVED) {
-      // Only a writer that resumed and wrote nothing comes here: what its predecessor was granted is not its own.
-      if (this.flow.grant(this.position, this.#stamp, RESERVED >> 4) === 0) return false;
+    const lapLeft = this.#dataEnd - this.#at;
+    const pad = length > lapLeft ? lapLeft : 0;
+    const need = pad + ((length + 15) & -16);
+    if (this.#ring && this.#grantedBytes() < need) {
+      // A writer that resumed and wrote nothing: what its predecessor was granted is not its own. Or a PAD and a
+      // LINK, which together may be longer than what is kept free.
+      if (this.flow.grant(this.position, this.#stamp, need >> 4) === 0) return false;
     }
-    if (length > this.#dataEnd - this.#at) this.#padLap(this.#dataEnd - this.#at);
+    if (pad > 0) this.#padLap(pad);
     const word = this.#at >> 2;
     words[word + 1] = link === undefined ? L.KIND_END : L.KIND_LINK;
     words[word + 2] = this.#stamp;

@@ -203,8 +203,11 @@ function replaceName(channel: Mapped): void {
     throw error;
   }
   try {
+    // step 57
     lockWriter(old);
     // step 53
+    // Someone else replaced it since it was opened: what has the name now may be alive.
+    if (binding().statFile(old.file).links === 0) return replaceName(channel);
     if (endedAs(old) === undefined) {
       binding().allowWrites(old.file, old.bytes.length);
       abandonLocked(old);

@@ -105,7 +105,12 @@ export class Flow {
         continue;
       }
       const state = Atomics.load(this.#words, at);
-      if (slotState(state) !== L.SLOT_GATING) continue;
+      if (slotState(state) !== L.SLOT_GATING) {
+        // It let go, or died and was followed by another, and nobody lived to raise the sequence.
+        this.#listed = undefined;
+        relieved = true;
+        continue;
+      }
       const slot = (at * 4 - this.#channel.header.readersOffset) / L.SLOT_BYTES;
       if (freeDeadSlot(this.#channel, slot, state) || this.#evict(at, state, place, now)) {
         this.#standing.delete(at);
