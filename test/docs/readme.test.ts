@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inspect, shmPath } from '../../lib/index.js';
 import { type Block, blocksOf, buildPackage, npmScripts, runBlock } from '../helpers/blocks.js';
@@ -6,15 +7,23 @@ import { type Block, blocksOf, buildPackage, npmScripts, runBlock } from '../hel
 // How a block of README.md says what it prints: a comment `//=> text` for each line of output, in order (`#=> text`
 // in a shell block). A block without one may print what it likes; no block may fail.
 
-const file = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
-const readme = file('README.md');
+const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+const readme = read('README.md');
 const packageHome = buildPackage();
 
-/** Blocks use real names in /dev/shm, as users do; what a block leaves there is in the way of its next run. */
+/**
+ * Blocks use real names in /dev/shm, as users do, perhaps with their process's id in it; what a block leaves there is
+ * in the way of its next run.
+ */
 function removeChannels(block: Block): void {
-  for (const [, name] of block.code.matchAll(/shmPath\(\s*['"]([^'"]+)['"]\s*\)/g)) {
-    const path = shmPath(name);
-    if (existsSync(path) && inspect(path).status !== 'alive') rmSync(path);
+  const directory = dirname(shmPath('any'));
+  for (const [, name] of block.code.matchAll(/shmPath\(\s*['"`]([^'"`]+)['"`]\s*\)/g)) {
+    const parts = name.split(/\$\{[^}]*\}/).map((part) => part.replace(/[.]/g, '\\.'));
+    const like = new RegExp(`^${parts.join('\\d+')}$`);
+    for (const file of readdirSync(directory).filter((file) => like.test(file))) {
+      const path = join(directory, file);
+      if (inspect(path).status !== 'alive') rmSync(path);
+    }
   }
 }
 
@@ -37,7 +46,7 @@ test.each(runnable)('the $language block at line $line of README.md does what it
 });
 
 test('every npm script that README.md names exists', () => {
-  const { scripts } = JSON.parse(file('package.json')) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const block of blocks.filter(({ language }) => language === 'sh')) {
     for (const script of npmScripts(block)) expect(Object.keys(scripts)).toContain(script);
   }
