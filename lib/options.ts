@@ -59,7 +59,7 @@ export function knownOptions(what: string, given: unknown, known: readonly strin
   }
 }
 
-function closest(name: string, known: readonly string[]): string | undefined {
+export function closest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {

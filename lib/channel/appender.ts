@@ -3,8 +3,8 @@ import { copyData, type Data, type DescribedRecord, measure } from './data.js';
 import { Flow } from './flow.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { Marks } from './marks.js';
-import { join, readFrozen, storeSplit, writeFrozen } from './words.js';
+import { Marker } from './marker.js';
+import { join, storeSplit, writeFrozen } from './words.js';
 
 /** What `tryWrite` returns where nothing was written. */
 export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
@@ -53,7 +53,7 @@ export class Appender {
   busy = false;
 
   readonly #words: Int32Array;
-  readonly #marks: Marks;
+  readonly #marker: Marker;
   readonly #channel: Mapped;
   readonly #ring: boolean;
   readonly #dataStart: number;
@@ -72,9 +72,6 @@ export class Appender {
   #high: number;
   #records: number;
   #unpublished = 0;
-  #maxTimeUs: number;
-  /** The first byte of the mapping whose frame needs a mark, in this lap. */
-  #nextMarkAt: number;
 
   constructor(channel: Mapped, start: Start) {
     const { header } = channel;
@@ -86,7 +83,6 @@ export class Appender {
     this.#maxRecord = header.maxRecord;
     this.#dataStart = header.dataOffset;
     this.#dataEnd = header.dataOffset + header.capacity;
-    this.#marks = new Marks(channel.words, header);
     this.flow = new Flow(channel);
 
     const from = start.position - header.basePosition;
@@ -96,9 +92,9 @@ export class Appender {
     this.#high = Math.floor(units / 2 ** 32);
     this.#granted = this.#stamp;
     this.#records = start.record;
-    this.#maxTimeUs = start.maxTimeUs;
     const firstStrideOfLap = Math.floor(from / header.capacity) * header.markCount;
-    this.#nextMarkAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
+    const unmarkedAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
+    this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
     if (!this.#ring) {
       // A linear channel is never held back: all of it is granted from the start.
       this.#granted = ((header.basePosition + header.capacity) / 16) | 0;
@@ -193,7 +189,7 @@ export class Appender {
     this.#stamp = (this.#stamp + (need >> 4)) | 0;
     this.#left -= need;
     this.#unpublished += records;
-    if (this.#unpublished >= PUBLISH_EVERY || at >= this.#nextMarkAt) this.publish();
+    if (this.#unpublished >= PUBLISH_EVERY || at >= this.#marker.nextAt) this.publish();
   }
 
   /**
@@ -202,8 +198,9 @@ export class Appender {
    */
   publish(): void {
     const words = this.#words;
-    const due = this.#at > this.#nextMarkAt;
-    if (due || this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#markFrames();
+    if (this.#marker.isDue(this.#at)) {
+      this.#marker.walk(this.#publishedAt, this.#at, this.#high, this.#publishedStamp, this.#records);
+    }
     if (this.#stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
     this.#publishedAt = this.#at;
     this.#publishedStamp = this.#stamp;
@@ -214,34 +211,6 @@ export class Appender {
     // step 61
     storeSplit(words, TAIL, this.#high, this.#stamp);
     // step 4
-  }
-
-  /** Walks the frames since the last publication: each that is the first in its stride gets its mark. */
-  #markFrames(): void {
-    const words = this.#words;
-    const stride = this.#marks.stride;
-    let record = this.#records;
-    let stamp = this.#publishedStamp;
-    let high = this.#high;
-    for (let at = this.#publishedAt; at < this.#at; ) {
-      while (at >= this.#nextMarkAt) {
-        const slot = Math.floor((this.#nextMarkAt - this.#dataStart) / stride);
-        this.#marks.write(slot, join(high, stamp) * 16, record, this.#maxTimeUs);
-        this.#nextMarkAt = Math.min(this.#dataStart + (slot + 1) * stride, this.#dataEnd);
-      }
-      const word = at >> 2;
-      const need = (words[word] + 15) & -16;
-      if ((words[word + 1] & 0xff) === L.KIND_DATA) {
-        record++;
-        if (this.frameHeader === L.FRAME_HEADER_EXTENDED) {
-          this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));
-        }
-      }
-      at += need;
-      const before = stamp >>> 0;
-      stamp = (stamp + (need >> 4)) | 0;
-      if (stamp >>> 0 < before) high++;
-    }
   }
 
   /**
@@ -302,7 +271,7 @@ export class Appender {
   #wrap(): void {
     this.publish();
     this.#at = this.#publishedAt = this.#dataStart;
-    this.#nextMarkAt = this.#dataStart;
+    this.#marker.nextAt = this.#dataStart;
   }
 
   #tooLarge(): number {

@@ -207,7 +207,10 @@ function replaceName(channel: Mapped): void {
     lockWriter(old);
     // step 53
     // Someone else replaced it since it was opened: what has the name now may be alive.
-    if (binding().statFile(old.file).links === 0) return replaceName(channel);
+    if (binding().statFile(old.file).links === 0) {
+      replaceName(channel);
+      return;
+    }
     if (endedAs(old) === undefined) {
       binding().allowWrites(old.file, old.bytes.length);
       abandonLocked(old);

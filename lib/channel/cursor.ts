@@ -17,7 +17,12 @@ export type RecordHandler = (bytes: Buffer, start: number, end: number, type: nu
 const HALT = Symbol('halt');
 const NOTHING: RecordHandler = () => {};
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
-const COPY_CHUNK = 65536;
+/** What a look for more records came to. */
+const NOTHING_YET = 0;
+const FOUND = 1;
+const MOVED = 2;
+/** A region is at most so long: a reader publishes its position once a region at least. */
+const LONGEST_REGION = 65536;
 /** Below this a loop over words is quicker than a call into the addon. */
 const SMALL_COPY = 256;
 
@@ -73,7 +78,7 @@ export class Cursor {
     this.#guard = guard;
     this.#copying = guard !== undefined;
     this.#backoff = backoff;
-    this.#chunk = Math.max(4096, header.capacity >> 4);
+    this.#chunk = Math.min(LONGEST_REGION, Math.max(4096, header.capacity >> 4));
   }
 
   /** Stands at a place known to be the start of a frame, or the end of the stream. */
@@ -192,6 +197,10 @@ export class Cursor {
   publish(): void {
     if (this.#stamp === this.#publishedStamp) return;
     if (this.#stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
+    this.publishAgain();
+  }
+
+  publishAgain(): void {
     this.#publishedStamp = this.#stamp;
     if (this.#slotPosition === undefined) return;
     // step 23
@@ -226,10 +235,16 @@ export class Cursor {
    * False: nothing is there yet.
    */
   #refill(need: number): boolean {
-    if (this.#stopping || this.ended !== undefined) return false;
+    let found = this.#look(need);
+    while (found === MOVED) found = this.#look(0);
+    return found === FOUND;
+  }
+
+  #look(need: number): number {
+    if (this.#stopping || this.ended !== undefined) return NOTHING_YET;
     let offset = this.#at + this.#shift;
     if (offset === this.#capacity) {
-      if (this.#channel.header.mode === 'linear') return false;
+      if (this.#channel.header.mode === 'linear') return NOTHING_YET;
       offset = 0;
     }
     const unpublished = (this.#stamp - this.#publishedStamp) | 0;
@@ -246,7 +261,7 @@ export class Cursor {
       // who was overtaken; the guard will say so.
       const committed = known > this.#capacity >> 4 ? lapLeft : Math.min(known << 4, lapLeft);
       if (need > committed) return this.#doubt(offset);
-      span = Math.min(committed, Math.max(need, this.#copying ? COPY_CHUNK : this.#chunk));
+      span = Math.min(committed, Math.max(need, this.#chunk));
     } else {
       // Whoever sees the length sees the frame.
       const length = Atomics.load(this.#shared, (this.#dataStart + offset) >> 2);
@@ -260,23 +275,23 @@ export class Cursor {
     this.#at = this.#dataStart + offset;
     this.#end = this.#at + span;
     this.#shift = -this.#dataStart;
-    return true;
+    return FOUND;
   }
 
   /** "Nothing yet" needs the check too: a 0 may be the next lap's, and the reader overtaken. */
-  #nothingYet(offset: number): boolean {
+  #nothingYet(offset: number): number {
     this.#emptyRegion(offset);
-    return this.#guard?.lost(this) === true && this.#refill(0);
+    return this.#guard?.lost(this) === true ? MOVED : NOTHING_YET;
   }
 
   /** A length that can't be: the bytes of another lap under a reader that was overtaken, or damage. */
-  #doubt(offset: number): boolean {
+  #doubt(offset: number): number {
     this.#emptyRegion(offset);
-    if (this.#guard?.lost(this) === true) return this.#refill(0);
+    if (this.#guard?.lost(this) === true) return MOVED;
     throw this.#corrupt();
   }
 
-  #copyRegion(offset: number, span: number): boolean {
+  #copyRegion(offset: number, span: number): number {
     if (this.#scratchBytes.length < span) this.#growScratch(span);
     const from = this.#dataStart + offset;
     if (span <= SMALL_COPY) {
@@ -288,17 +303,17 @@ export class Cursor {
     }
     // Checked after the copy and before anyone acts on it. One check covers all of it: overwriting begins at the
     // oldest byte.
-    if (this.#guard?.lost(this) === true) return this.#refill(0);
+    if (this.#guard?.lost(this) === true) return MOVED;
     this.#words = this.#scratchWords;
     this.#bytes = this.#scratchBytes;
     this.#at = 0;
     this.#end = span;
     this.#shift = offset;
-    return true;
+    return FOUND;
   }
 
   #growScratch(span: number): void {
-    const size = Math.max(span, Math.min(COPY_CHUNK, this.#capacity));
+    const size = Math.max(span, this.#chunk);
     const buffer = new ArrayBuffer(size);
     this.#scratchWords = new Int32Array(buffer);
     this.#scratchBytes = Buffer.from(buffer);

@@ -148,7 +148,6 @@ export class Reader<Out = Buffer> {
 
   /** Ends where the stream ends. Gives the event loop a turn now and then; waits by looking each millisecond. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReaderRecord<Out>, void, undefined> {
-    // One by one, so that the position moves past a record only when the next one is asked for.
     let sinceTurn = 0;
     while (await this.#arrival()) {
       for (let record = this.read(); record !== undefined; record = this.read()) {
@@ -247,10 +246,17 @@ export class Reader<Out = Buffer> {
     let place = landing();
     if (this.#slot === undefined) return place;
     if (this.#gating) {
-      gateFrom(this.#channel, this.#slot, place.position, () => {
-        place = landing();
-        return place.position;
-      });
+      try {
+        gateFrom(this.#channel, this.#slot, place.position, () => {
+          place = landing();
+          return place.position;
+        });
+      } catch (error) {
+        // The goal was overwritten meanwhile. What this reader still stands at was held all along: a seek that can
+        // fail so goes backwards.
+        this.#cursor.publishAgain();
+        throw error;
+      }
     } else {
       observeFrom(this.#channel, this.#slot, place.position);
     }

@@ -1,0 +1,61 @@
+import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
+import { Marks } from './marks.js';
+import { join, readFrozen } from './words.js';
+
+/** Sets a writer's marks: walks over frames that were just committed and marks the first one in each stride. */
+export class Marker {
+  /** The first byte of the mapping whose frame needs a mark, in this lap. */
+  nextAt: number;
+  readonly #words: Int32Array;
+  readonly #marks: Marks;
+  readonly #dataStart: number;
+  readonly #dataEnd: number;
+  readonly #timed: boolean;
+  /** The largest timestamp of all records walked over so far. */
+  #maxTimeUs: number;
+
+  constructor(channel: Mapped, nextAt: number, maxTimeUs: number) {
+    const { header } = channel;
+    this.#words = channel.words;
+    this.#marks = new Marks(channel.words, header);
+    this.#dataStart = header.dataOffset;
+    this.#dataEnd = header.dataOffset + header.capacity;
+    this.#timed = header.frameHeader === L.FRAME_HEADER_EXTENDED;
+    this.nextAt = nextAt;
+    this.#maxTimeUs = maxTimeUs;
+  }
+
+  /** Whether the frames up to `end` must be walked: for a mark that is due, or to learn their timestamps. */
+  isDue(end: number): boolean {
+    return end > this.nextAt || this.#timed;
+  }
+
+  /** Walks [from, end) of the mapping; the first frame's position / 16 is given in two halves. */
+  walk(from: number, end: number, highAtFrom: number, stampAtFrom: number, recordAtFrom: number): void {
+    const words = this.#words;
+    let record = recordAtFrom;
+    let stamp = stampAtFrom;
+    let high = highAtFrom;
+    for (let at = from; at < end; ) {
+      while (at >= this.nextAt) this.#mark(join(high, stamp) * 16, record);
+      const word = at >> 2;
+      const need = (words[word] + 15) & -16;
+      if ((words[word + 1] & 0xff) === L.KIND_DATA) {
+        record++;
+        if (this.#timed) this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));
+      }
+      at += need;
+      const before = stamp >>> 0;
+      stamp = (stamp + (need >> 4)) | 0;
+      if (stamp >>> 0 < before) high++;
+    }
+  }
+
+  #mark(position: number, record: number): void {
+    const stride = this.#marks.stride;
+    const slot = Math.floor((this.nextAt - this.#dataStart) / stride);
+    this.#marks.write(slot, position, record, this.#maxTimeUs);
+    this.nextAt = Math.min(this.#dataStart + (slot + 1) * stride, this.#dataEnd);
+  }
+}

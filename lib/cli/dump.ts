@@ -1,0 +1,133 @@
+import { inspect, type Reader, type ReaderRecord, type Where } from '../index.js';
+import { countOption, onePath, UsageError, type Values, type Verb } from './command.js';
+import { type Output, say } from './output.js';
+import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from './payload.js';
+import { backward, forward, Gap, observe, seekEnd } from './walk.js';
+import { count, time } from './words.js';
+
+export const dump: Verb = {
+  name: 'dump',
+  summary: 'show the records of a channel, whatever state it is in',
+  help: `millrace dump PATH [--from PLACE] [--limit N] [--reverse] [--text|--hex|--base64] [--full] [--json]
+
+Shows a line for each record that is there now: where it starts, its number, type, size and payload, and its time
+and tag where the channel has them. Damage is shown in its place, and what follows it is read; then the exit code is 1.
+Nothing in the channel changes, and its writer does not notice.
+
+  --from PLACE    where to begin: oldest (the default), latest, a position, record:N or time:2026-11-21T05:00:00Z;
+                  with --reverse the records before that place are shown, and the default is latest
+  --limit N       no more than N records
+  --reverse       last record first
+  --text, --hex, --base64
+                  how to show payloads; by default text where it is UTF-8, else hex (base64 with --json)
+  --full          payloads as a whole, not their beginnings
+  --json          an object a line, payloads as a whole
+
+Examples
+  millrace dump /dev/shm/orders --limit 20
+  millrace dump /dev/shm/orders --from record:1000 --hex
+  millrace dump /dev/shm/orders --reverse --limit 1 --json`,
+  options: {
+    from: { type: 'string' },
+    limit: { type: 'string' },
+    reverse: { type: 'boolean' },
+    ...ENCODING_OPTIONS,
+    full: { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
+  async run(values, paths, output) {
+    const path = onePath(dump, paths);
+    const limit = countOption(dump, values, 'limit', 1, Number.POSITIVE_INFINITY);
+    const from = placeOption(values, values.reverse === true ? 'latest' : 'oldest');
+    const layout = layoutFor(values, path, output);
+    using reader = await observe(path);
+    if (layout.head !== undefined) output.line(layout.head);
+    let sound = true;
+    let shown = 0;
+    for (const step of steps(reader, from, values.reverse === true)) {
+      if (step instanceof Gap) {
+        if (step.damage !== undefined) sound = false;
+        output.line(layout.gap(step));
+        say(step.text);
+      } else {
+        if (output.line(layout.record(step))) await output.flush();
+        if (++shown === limit) return sound;
+      }
+    }
+    // Throws where a channel that was ended lacks records.
+    if (sound) reader.ended;
+    return sound;
+  },
+};
+
+function* steps(reader: Reader, from: Where, reverse: boolean): Generator<ReaderRecord | Gap> {
+  // A live writer may write faster than this reads: the end is where it is now.
+  const end = inspect(reader.path).status === 'alive' ? seekEnd(reader) : Number.POSITIVE_INFINITY;
+  if (from === 'latest') seekEnd(reader);
+  else reader.seek(from);
+  yield* reverse ? backward(reader) : forward(reader, end);
+}
+
+function placeOption(values: Values, otherwise: Where): Where {
+  const given = values.from;
+  if (given === undefined) return otherwise;
+  if (given === 'oldest' || given === 'latest') return given;
+  const [, kind, value] = /^(?:(record|time):)?(.+)$/.exec(String(given)) ?? [];
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (kind === 'time') {
+    const when = Number.isNaN(number) ? Date.parse(value) : number;
+    if (!Number.isNaN(when)) return { time: when };
+  } else if (Number.isSafeInteger(number)) {
+    return kind === 'record' ? { record: number } : number;
+  }
+  throw new UsageError(
+    `dump: --from takes oldest, latest, a position, record:N or time:ISO, not '${given}'`,
+    'dump',
+  );
+}
+
+interface Layout {
+  head?: string;
+  record(record: ReaderRecord): string;
+  gap(gap: Gap): string;
+}
+
+function layoutFor(values: Values, path: string, output: Output): Layout {
+  const encoding = encodingOf(dump, values);
+  if (values.json !== true) return columns(path, encoding, values.full === true, output);
+  return {
+    record: (record) => JSON.stringify(asObject(record, encoding)),
+    gap: ({ damage, overwritten, next }) =>
+      JSON.stringify({
+        gap: damage === undefined ? { overwritten } : { code: damage.code, position: damage.position, next },
+      }),
+  };
+}
+
+const PREVIEW = 64;
+const LEAST_PREVIEW = 16;
+const TIME_WIDTH = 27;
+
+function columns(path: string, encoding: Encoding, full: boolean, output: Output): Layout {
+  const info = inspect(path);
+  const position = Math.max(8, String(info.tail + info.capacity).length);
+  const number = Math.max(6, String(info.records).length);
+  const fixed = (cells: (string | number)[]) =>
+    `${String(cells[0]).padStart(position)}  ${String(cells[1]).padStart(number)}  ${String(cells[2]).padStart(5)}  ` +
+    (info.timestamps ? `${String(cells[3]).padEnd(TIME_WIDTH)}  ${String(cells[4]).padStart(5)}  ` : '') +
+    `${String(cells[5]).padStart(7)}  `;
+  const heading = fixed(['POSITION', 'RECORD', 'TYPE', 'TIME', 'TAG', 'SIZE']);
+  const left = output.width === undefined ? PREVIEW : Math.max(LEAST_PREVIEW, output.width - heading.length);
+  const most = full ? Number.MAX_SAFE_INTEGER : left;
+  return {
+    head: `${heading}PAYLOAD`,
+    record: ({ position, record, type, timestamp, tag, data }) =>
+      fixed([position, record, type, time(timestamp ?? 0), tag ?? 0, data.length]) +
+      preview(data, encoding, most),
+    gap: ({ damage, overwritten, next }) => {
+      if (damage === undefined) return `--- ${count(overwritten)} records were overwritten`;
+      const rest = next === undefined ? 'nothing behind it can be read' : `the stream goes on at ${next}`;
+      return `--- damaged at position ${damage.position}; ${rest}`;
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import type { WriteStream } from 'node:tty';
+
+const CHUNK_BYTES = 65536;
+/** UTF-8 takes no more for each of a string's units. */
+const BYTES_A_UNIT = 3;
+const NEWLINE = 10;
+
+/**
+ * Standard output in larger pieces, no faster than whoever reads it. Whoever stops reading, as `head` does, has
+ * seen enough: the process ends without a word.
+ */
+export class Output {
+  readonly #stream: WriteStream;
+  #chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
+  #used = 0;
+
+  constructor(stream: WriteStream) {
+    this.#stream = stream;
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') process.exitCode = 1;
+      process.exit();
+    });
+  }
+
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  /** Columns of the terminal; undefined where there is none. */
+  get width(): number | undefined {
+    return this.isTerminal ? this.#stream.columns : undefined;
+  }
+
+  /** Takes a line. True: enough is held by now that the caller must `flush`. */
+  line(text: string | Buffer): boolean {
+    if (typeof text === 'string') {
+      this.#reserve(text.length * BYTES_A_UNIT + 1);
+      this.#used += this.#chunk.write(text, this.#used);
+    } else {
+      this.#reserve(text.length + 1);
+      this.#used += text.copy(this.#chunk, this.#used);
+    }
+    this.#chunk[this.#used++] = NEWLINE;
+    return this.#used >= CHUNK_BYTES;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#used + bytes <= this.#chunk.length) return;
+    const larger = Buffer.allocUnsafe((this.#used + bytes) * 2);
+    this.#chunk.copy(larger, 0, 0, this.#used);
+    this.#chunk = larger;
+  }
+
+  /** Begins a new picture on a terminal. */
+  clear(): void {
+    this.#reserve(CLEAR.length);
+    this.#used += this.#chunk.write(CLEAR, this.#used);
+  }
+
+  async flush(): Promise<void> {
+    if (this.#used === 0) return;
+    const taken = this.#chunk.subarray(0, this.#used);
+    // The stream keeps what it was given until it is written.
+    this.#chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
+    this.#used = 0;
+    if (!this.#stream.write(taken)) await once(this.#stream, 'drain');
+  }
+}
+
+const CLEAR = '\u001b[H\u001b[J';
+
+/** A line on standard error, about the work and not of it. */
+export function say(message: string): void {
+  process.stderr.write(`millrace: ${oneLine(message)}\n`);
+}
+
+export function sayError(error: unknown): void {
+  const { message, code } = error as NodeJS.ErrnoException;
+  say(code === undefined ? message : `${message} (${code})`);
+}
+
+/** A path or a name may hold anything; a line of ours is one line and moves no cursor. */
+function oneLine(message: string): string {
+  return message.replace(CONTROL, ' ');
+}
+
+/** Control characters, and those that turn the direction of writing: what could make a terminal show what is not so. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;

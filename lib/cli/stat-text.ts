@@ -1,0 +1,111 @@
+import type { ChannelInfo, ReaderInfo } from '../index.js';
+import type { Rates } from './rates.js';
+import { age, count, exactSize, plural, size, table, time, visible } from './words.js';
+
+/** A channel for people: what it is, how far it is, who reads it. */
+export function describe(info: ChannelInfo, rates: Rates | undefined): string[] {
+  const facts: [string, string][] = [
+    ['state', stateOf(info)],
+    ['writer', writerOf(info)],
+    ['kind', `${info.mode}, ${info.timestamps ? 'with timestamps and tags' : 'without timestamps'}`],
+    ['capacity', exactSize(info.capacity)],
+    ['file', exactSize(info.fileBytes)],
+    ['record', `${exactSize(info.maxRecord)} at most`],
+    ['written', writtenOf(info)],
+  ];
+  if (rates !== undefined) {
+    facts.push(['rate', `${count(rates.records)} records/s, ${size(Math.max(0, rates.bytes))}/s`]);
+  }
+  facts.push(
+    ['position', positionOf(info)],
+    ['resumed', plural(info.resumes, 'time')],
+    ['created', `${time(info.created)} (${age(Date.now() - info.created / 1000)} ago)`],
+    ['id', `${info.channelId}, incarnation ${info.incarnation}`],
+  );
+  if (Object.keys(info.metadata).length > 0) {
+    facts.push(['metadata', visible(JSON.stringify(info.metadata))]);
+  }
+  facts.push(['readers', `${info.readers.length} in ${plural(info.readerSlots, 'slot')}`]);
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return [
+    visible(info.path),
+    ...facts.map(([name, fact]) => `  ${name.padEnd(width)}  ${fact}`),
+    ...readerLines(info.readers, rates),
+  ];
+}
+
+function stateOf({ status, sameBoot }: ChannelInfo): string {
+  if (status === 'alive') return 'open';
+  if (status !== 'dead') return status;
+  return sameBoot
+    ? 'open, its writer is dead: it can be resumed or abandoned'
+    : 'open, left by an earlier start of this machine: it can be read or abandoned';
+}
+
+function writerOf({ status, writerPid, heartbeatAgeMs, stalledAfterMs }: ChannelInfo): string {
+  if (status !== 'alive') return status === 'dead' ? `was pid ${writerPid}` : `gone, was pid ${writerPid}`;
+  if (heartbeatAgeMs === undefined) return `alive, pid ${writerPid}`;
+  const beat = `last heartbeat ${age(heartbeatAgeMs)} ago`;
+  return heartbeatAgeMs < stalledAfterMs
+    ? `alive, pid ${writerPid}, ${beat}`
+    : `alive but stalled, pid ${writerPid}, ${beat}`;
+}
+
+function writtenOf({ records, tail, basePosition, capacity, mode }: ChannelInfo): string {
+  const bytes = tail - basePosition;
+  const laps =
+    mode === 'ring' ? `${(bytes / capacity).toFixed(1)} laps` : `${percent(bytes / capacity)} full`;
+  return `${plural(records, 'record')}, ${exactSize(bytes)} of stream, ${laps}`;
+}
+
+function positionOf({ tail, finalPosition, basePosition }: ChannelInfo): string {
+  const base = basePosition === 0 ? '' : `, began at ${count(basePosition)}`;
+  return finalPosition === undefined ? `${count(tail)}${base}` : `${count(finalPosition)}, final${base}`;
+}
+
+function percent(part: number): string {
+  return `${(part * 100).toFixed(1)} %`;
+}
+
+const RIGHT = ['SLOT', 'PID', 'LAG', 'BYTES', 'RATE', 'POSITION', 'OVERTAKEN', 'LOST'];
+
+function readerLines(readers: ReaderInfo[], rates: Rates | undefined): string[] {
+  if (readers.length === 0) return [];
+  const head = [
+    'SLOT',
+    'NAME',
+    'PID',
+    'STATE',
+    'LAG',
+    'BYTES',
+    'POSITION',
+    'HOLDS BACK',
+    'OVERTAKEN',
+    'LOST',
+  ];
+  const rows = readers.map((reader) => [
+    String(reader.slot),
+    visible(reader.name) || '-',
+    String(reader.pid),
+    reader.alive ? reader.state : `${reader.state}, dead`,
+    size(reader.lagBytes),
+    count(reader.lagBytes),
+    count(reader.position),
+    patienceOf(reader),
+    count(reader.overtaken),
+    size(reader.lostBytes),
+  ]);
+  if (rates !== undefined) {
+    head.splice(6, 0, 'RATE');
+    rows.forEach((row, i) => {
+      const rate = rates.readers[readers[i].slot];
+      row.splice(6, 0, rate === undefined ? '-' : `${size(Math.max(0, rate))}/s`);
+    });
+  }
+  return ['', ...table(head, rows, RIGHT).map((line) => `  ${line}`)];
+}
+
+function patienceOf({ state, evictAfterMs }: ReaderInfo): string {
+  if (state !== 'gating') return 'no';
+  return evictAfterMs === undefined ? 'for ever' : `up to ${age(evictAfterMs)}`;
+}

@@ -1,0 +1,165 @@
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import type { Reader, ReaderRecord } from '../index.js';
+import { countOption, onePath, type Values, type Verb } from './command.js';
+import { interruption } from './interruption.js';
+import { type Output, say } from './output.js';
+import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from './payload.js';
+import { backward, forward, Gap, observe, seekEnd } from './walk.js';
+import { count, visible } from './words.js';
+
+export const tail: Verb = {
+  name: 'tail',
+  summary: 'print the last records of a channel, and those that come',
+  help: `millrace tail PATH [-n N] [-f] [--text|--hex|--base64] [--json]
+
+Prints the payloads of the last records, a line each: the bytes as they are, or, on a terminal, with control characters
+made visible. Nothing in the channel changes, and its writer is not held back: what it overwrites before it could be
+printed is counted on standard error.
+
+  -n, --lines N   how many records (10)
+  -f, --follow    go on with what is written, until the stream ends, its writer dies (exit code 1) or Ctrl-C
+  --text, --hex, --base64
+                  how to print payloads
+  --json          an object a line: position, record, type, time, tag, size and payload
+
+Examples
+  millrace tail /dev/shm/orders
+  millrace tail -f /dev/shm/orders
+  millrace tail -n 0 -f /dev/shm/orders --json | jq .text`,
+  options: {
+    lines: { type: 'string', short: 'n' },
+    follow: { type: 'boolean', short: 'f' },
+    ...ENCODING_OPTIONS,
+    json: { type: 'boolean' },
+  },
+  async run(values, paths, output) {
+    const path = onePath(tail, paths);
+    const lines = countOption(tail, values, 'lines', 0, 10);
+    const format = formatFor(values, output);
+    using reader = await observe(path);
+    let sound = await printLast(reader, lines, format, output);
+    await output.flush();
+    if (values.follow === true) sound = (await follow(reader, format, output)) && sound;
+    else if (sound) reader.ended;
+    return sound;
+  },
+};
+
+type Format = (record: ReaderRecord) => string | Buffer;
+
+function formatFor(values: Values, output: Output): Format {
+  const encoding: Encoding = encodingOf(tail, values);
+  if (values.json === true) return (record) => JSON.stringify(asObject(record, encoding));
+  if (encoding === 'hex' || encoding === 'base64') return ({ data }) => data.toString(encoding);
+  return output.isTerminal ? ({ data }) => visible(data.toString('utf8')) : ({ data }) => data;
+}
+
+async function printLast(reader: Reader, lines: number, format: Format, output: Output): Promise<boolean> {
+  const end = seekEnd(reader);
+  if (lines === 0) return true;
+  const last: ReaderRecord[] = [];
+  let sound = true;
+  let moved = false;
+  for (const step of backward(reader)) {
+    if (step instanceof Gap) {
+      moved = true;
+      if (step.damage !== undefined) sound = false;
+      say(step.text);
+    } else if (last.push(step) === lines) {
+      break;
+    }
+  }
+  if (moved) reader.seek(end);
+  for (const record of last.reverse()) {
+    if (output.line(format(record))) await output.flush();
+  }
+  return sound;
+}
+
+/** People do not see it sooner, and a channel that is silent costs next to nothing. */
+const LOOK_EVERY_MS = 10;
+const RECORDS_A_TURN = 512;
+/** A dead writer may be resumed at once by its successor. */
+const DEAD_AFTER_MS = 1000;
+
+/** Prints what comes until the stream ends, its writer stays dead or the user has seen enough; true if all is well. */
+async function follow(reader: Reader, format: Format, output: Output): Promise<boolean> {
+  const stop = interruption();
+  let sound = true;
+  let deadSince: number | undefined;
+  using overwritten = new Overwritten(reader.path);
+  while (!stop.aborted) {
+    const dead = reader.status === 'dead';
+    const printed = await printNew(reader, format, output, overwritten);
+    if (printed.stuck) return false;
+    sound &&= printed.sound;
+    await output.flush();
+    if (printed.steps > 0) {
+      await turn();
+      continue;
+    }
+    if (reader.ended) {
+      say(`${reader.path} is ${reader.status}: this was its last record`);
+      return sound;
+    }
+    deadSince = dead ? (deadSince ?? performance.now()) : undefined;
+    if (deadSince !== undefined && performance.now() - deadSince >= DEAD_AFTER_MS) {
+      say(
+        `the writer of ${reader.path} died without ending it; all it committed was printed (ERR_WRITER_DEAD)`,
+      );
+      return false;
+    }
+    await delay(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => {});
+  }
+  return sound;
+}
+
+async function printNew(reader: Reader, format: Format, output: Output, overwritten: Overwritten) {
+  let steps = 0;
+  let sound = true;
+  for (const step of forward(reader)) {
+    steps++;
+    if (!(step instanceof Gap)) {
+      if (output.line(format(step))) await output.flush();
+    } else {
+      if (step.damage === undefined) {
+        overwritten.add(step.overwritten);
+        continue;
+      }
+      say(step.text);
+      sound = false;
+      if (step.next === undefined) return { steps, sound, stuck: true };
+    }
+    if (steps === RECORDS_A_TURN) break;
+  }
+  return { steps, sound, stuck: false };
+}
+
+const NOTE_EVERY_MS = 1000;
+
+/** Says how many records were overwritten before they could be printed, not oftener than people can read it. */
+class Overwritten {
+  readonly #path: string;
+  #records = 0;
+  #said = Number.NEGATIVE_INFINITY;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  add(records: number): void {
+    this.#records += records;
+    if (performance.now() - this.#said >= NOTE_EVERY_MS) this.#say();
+  }
+
+  #say(): void {
+    if (this.#records === 0) return;
+    say(`${count(this.#records)} records of ${this.#path} were overwritten before they could be printed`);
+    this.#records = 0;
+    this.#said = performance.now();
+  }
+
+  [Symbol.dispose](): void {
+    this.#say();
+  }
+}

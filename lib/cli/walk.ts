@@ -1,0 +1,106 @@
+import { MillraceError, Reader, type ReaderRecord } from '../index.js';
+
+/** A place in a walk where records are missing, and why. */
+export class Gap {
+  /** Set where records can't be read; else the writer was faster than this reader. */
+  readonly damage: MillraceError | undefined;
+  /** How many records were overwritten before they could be read. */
+  readonly overwritten: number;
+  /** Where the walk went on behind damage; undefined: nowhere. */
+  readonly next: number | undefined;
+
+  constructor(damage: MillraceError | undefined, overwritten: number, next: number | undefined) {
+    this.damage = damage;
+    this.overwritten = overwritten;
+    this.next = next;
+  }
+
+  get text(): string {
+    if (this.damage === undefined)
+      return `${this.overwritten} records were overwritten before they could be read`;
+    const { path, position } = this.damage;
+    const rest = this.next === undefined ? 'nothing behind it can be read' : `goes on at ${this.next}`;
+    return `${path} is damaged at position ${position}; ${rest} (ERR_CORRUPT)`;
+  }
+}
+
+/** Opens a channel to look at it: unseen by its writer, and nothing in the file changes. */
+export function observe(path: string): Promise<Reader> {
+  return Reader.open(path, { gate: false, register: false, from: 'oldest', onLost: 'skip' });
+}
+
+/** The records from the reader's place on, those that start before `until`; goes on behind what can't be read. */
+export function* forward(reader: Reader, until = Number.POSITIVE_INFINITY): Generator<ReaderRecord | Gap> {
+  let lost = reader.lost;
+  while (reader.position < until) {
+    const step = next(reader);
+    if (reader.lost > lost) yield new Gap(undefined, reader.lost - lost, undefined);
+    lost = reader.lost;
+    if (step === undefined) return;
+    if (!(step instanceof Gap) && step.position >= until) return;
+    yield step;
+    if (step instanceof Gap && step.next === undefined) return;
+  }
+}
+
+/** The next record; or the damage in its place, with the reader behind it. */
+function next(reader: Reader): ReaderRecord | Gap | undefined {
+  try {
+    return reader.read();
+  } catch (error) {
+    return passOver(reader, error);
+  }
+}
+
+function passOver(reader: Reader, error: unknown): Gap {
+  if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
+  if (error.next === undefined) return new Gap(error, 0, undefined);
+  try {
+    reader.seek(error.next);
+    return new Gap(error, 0, error.next);
+  } catch (again) {
+    if (!(again instanceof MillraceError) || again.code !== 'ERR_CORRUPT') throw again;
+    return new Gap(error, 0, undefined);
+  }
+}
+
+/** Puts the reader at the end of what is there now, and returns that place. */
+export function seekEnd(reader: Reader): number {
+  try {
+    reader.seek('latest');
+  } catch (error) {
+    if (passOver(reader, error).next !== undefined) for (const _ of forward(reader));
+  }
+  return reader.position;
+}
+
+/** The records before the reader's place, last one first. Where there is damage, the reader is moved. */
+export function* backward(reader: Reader): Generator<ReaderRecord | Gap> {
+  let end = reader.position;
+  try {
+    for (const record of reader.backwards()) {
+      yield record;
+      end = record.position;
+    }
+    return;
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
+  }
+  yield* backwardInParts(reader, end);
+}
+
+const PART = 1024;
+
+/** Damage can be passed forwards only: notes places on the way, and takes the parts between them last one first. */
+function* backwardInParts(reader: Reader, end: number): Generator<ReaderRecord | Gap> {
+  reader.seek('oldest');
+  const starts = [reader.position];
+  let steps = 0;
+  for (const step of forward(reader, end)) {
+    if (++steps % PART === 0 && !(step instanceof Gap)) starts.push(step.position);
+  }
+  for (let part = starts.length - 1; part >= 0; part--) {
+    reader.seek(starts[part]);
+    yield* [...forward(reader, starts[part + 1] ?? end)].reverse();
+  }
+}

@@ -1,0 +1,74 @@
+import { CONTROL } from './output.js';
+
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** 1536 -> '1.5 KiB' */
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  let value = bytes;
+  let unit = -1;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toFixed(value < 10 ? 2 : 1))} ${UNITS[unit]}`;
+}
+
+/** 1536 -> '1.5 KiB (1,536 bytes)' */
+export function exactSize(bytes: number): string {
+  return bytes < 1024 ? plural(bytes, 'byte') : `${size(bytes)} (${count(bytes)} bytes)`;
+}
+
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+export function plural(value: number, thing: string): string {
+  return `${count(value)} ${thing}${value === 1 ? '' : 's'}`;
+}
+
+const AGES: [number, string][] = [
+  [86_400_000, 'day'],
+  [3_600_000, 'hour'],
+  [60_000, 'minute'],
+];
+
+/** 125000 -> '2 minutes' */
+export function age(ms: number): string {
+  for (const [unit, name] of AGES) {
+    if (ms >= unit) return plural(Math.floor(ms / unit), name);
+  }
+  return ms < 1000 ? `${Math.max(0, Math.round(ms))} ms` : `${Number((ms / 1000).toFixed(1))} s`;
+}
+
+/** Microseconds since 1970 -> '2026-11-21T05:16:21.123456Z' */
+export function time(us: number): string {
+  const date = new Date(Math.floor(us / 1000));
+  if (Number.isNaN(date.getTime())) return `${us} µs`;
+  return date.toISOString().replace('Z', `${String(us % 1000).padStart(3, '0')}Z`);
+}
+
+/** Text that shows what is in it, on one line. */
+export function visible(text: string): string {
+  return text.replace(CONTROL, (character) => {
+    if (character === '\n') return '\\n';
+    if (character === '\r') return '\\r';
+    if (character === '\t') return '\\t';
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** Rows below a head, each column as wide as its widest cell; numbers to the right. */
+export function table(head: string[], rows: string[][], rightAligned: readonly string[]): string[] {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column].length)),
+  );
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, column) =>
+        rightAligned.includes(head[column]) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}
