@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A running `millrace …`, and what it said so far. */
+export class Running {
+  readonly child: ChildProcess;
+  readonly #outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  readonly #closed: Promise<unknown>;
+
+  constructor(args: string[]) {
+    this.child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#closed = once(this.child, 'close');
+    for (const stream of ['stdout', 'stderr'] as const) {
+      this.child[stream]?.setEncoding('utf8').on('data', (text: string) => {
+        this.#outcome[stream] += text;
+      });
+    }
+  }
+
+  get lines(): string[] {
+    return linesOf(this.#outcome.stdout);
+  }
+
+  async until(ready: (running: this) => boolean): Promise<void> {
+    while (!ready(this)) {
+      if (this.child.exitCode !== null) throw new Error(`It ended: ${JSON.stringify(this.#outcome)}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async end(signal?: NodeJS.Signals): Promise<Outcome> {
+    if (signal !== undefined) this.child.kill(signal);
+    await this.#closed;
+    this.#outcome.code = this.child.exitCode;
+    return this.#outcome;
+  }
+}
+
+export function millrace(...args: string[]): Promise<Outcome> {
+  return new Running(args).end();
+}
+
+/** `millrace … | command`, with the exit code of millrace. */
+export async function piped(args: string[], command: string): Promise<Outcome> {
+  const script = `{ "$@"; echo "code $?" >&2; } | ${command}`;
+  const child = spawn('sh', ['-c', script, 'sh', process.execPath, MAIN, ...args], { cwd: ROOT });
+  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    outcome.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    outcome.stderr += text;
+  });
+  await once(child, 'close');
+  const [said, code] = /code (\d+)\n/.exec(outcome.stderr) ?? [];
+  return { ...outcome, code: Number(code), stderr: outcome.stderr.replace(said ?? '', '') };
+}
+
+/** Runs a module that has `Writer` and `path`, and kills it the hard way once it says that it is done. */
+export async function dieAfter(path: string, work: string): Promise<void> {
+  const source = `import { Writer } from 'millrace'; const path = ${JSON.stringify(path)}; ${work};
+    setInterval(() => {}, 1000); console.log('done');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+export function linesOf(text: string): string[] {
+  return text.split('\n').slice(0, -1);
+}
+
+export function objectsOf(text: string): Record<string, unknown>[] {
+  return linesOf(text).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
