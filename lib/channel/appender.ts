@@ -16,13 +16,9 @@ const PUBLISH_EVERY = 64;
 const NO_ROOM = -1;
 const RESERVED = L.RESERVED_BYTES;
 
-/** Where the stream of a sealed channel goes on; incarnation 0: nowhere that is known. */
-export interface Link {
-  position: number;
-  record: number;
-  incarnation: number;
-}
+/** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
 const LINK_BYTES = 24;
+const NO_SUCCESSOR = 0;
 
 /** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
 export interface Start {
@@ -314,8 +310,8 @@ export class Appender {
    * one release store covers the whole batch. They lie in one piece: no PAD and no slow path comes between them.
    */
   appendBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
-    const bytes = this.#batchBytes(records);
-    if (bytes === 0) return 0;
+    const bytes = this.batchBytes(records);
+    if (bytes === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
     if (bytes > this.largestBatch) return this.#tooLarge();
     if (bytes > this.#left) {
       const refusal = this.#place(bytes);
@@ -338,7 +334,8 @@ export class Appender {
     return bytes;
   }
 
-  #batchBytes(records: readonly Uint8Array[] | readonly DescribedRecord[]): number {
+  /** What a batch takes of the stream, headers counted. */
+  batchBytes(records: readonly Uint8Array[] | readonly DescribedRecord[]): number {
     const frameHeader = this.frameHeader;
     let bytes = 0;
     for (let i = 0; i < records.length; i++) {
@@ -382,9 +379,9 @@ export class Appender {
    * The last frame of a stream: END, or LINK with where the stream goes on. RESERVED bytes were kept free behind
    * every record for this very frame and a PAD before it. False if readers stand even there.
    */
-  appendEnd(link: Link | undefined): boolean {
+  appendEnd(as: 'closed' | 'sealed'): boolean {
     const words = this.#words;
-    const length = this.frameHeader + (link === undefined ? 0 : LINK_BYTES);
+    const length = this.frameHeader + (as === 'closed' ? 0 : LINK_BYTES);
     if (this.#at === this.#dataEnd) this.#wrap();
     this.publish();
     const lapLeft = this.#dataEnd - this.#at;
@@ -397,26 +394,20 @@ export class Appender {
     }
     if (pad > 0) this.#padLap(pad);
     const word = this.#at >> 2;
-    words[word + 1] = link === undefined ? L.KIND_END : L.KIND_LINK;
+    words[word + 1] = as === 'closed' ? L.KIND_END : L.KIND_LINK;
     words[word + 2] = this.#stamp;
     words[word + 3] = 0;
     if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, 0, 0);
-    if (link !== undefined) {
+    if (as === 'sealed') {
       const payload = word + (this.frameHeader >> 2);
-      writeFrozen(words, payload, link.position);
-      writeFrozen(words, payload + 2, link.record);
-      words[payload + 4] = link.incarnation;
-      words[payload + 5] = 0;
+      writeFrozen(words, payload, this.position);
+      writeFrozen(words, payload + 2, this.records);
+      writeFrozen(words, payload + 4, NO_SUCCESSOR);
     }
     // step 9
     Atomics.store(words, word, length);
     // step 10
     return true;
-  }
-
-  publishCounters(): void {
-    this.#words[L.REFUSALS_OFFSET >> 2] = this.flow.refusals;
-    this.#words[L.EVICTIONS_OFFSET >> 2] = this.flow.evictions;
   }
 
   /** Says no to every write from here on. */

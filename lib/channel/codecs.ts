@@ -8,6 +8,8 @@ import type { Data } from './data.js';
 export interface Codec<In, Out = In> {
   encode(value: In): Data;
   decode(bytes: Buffer): Out;
+  /** Called when what was encoded last was refused and is not in the channel. */
+  refused?(): void;
 }
 
 export const utf8: Codec<string> = {
@@ -38,11 +40,16 @@ export interface Sequenced<T> {
 /** Puts a running number, from `first` on, before what another codec makes; each writer uses its own. */
 export function sequenced<In, Out>(inner: Codec<In, Out>, first = 0): Codec<In, Sequenced<Out>> {
   let next = first;
-  return prefixed(
+  const codec = prefixed(
     inner,
     () => next++,
-    (sequence, value) => ({ sequence, value }),
+    (sequence: number, value: Out) => ({ sequence, value }),
   );
+  const refused = () => {
+    next--;
+    inner.refused?.();
+  };
+  return { ...codec, refused };
 }
 
 export interface Timestamped<T> {
@@ -68,6 +75,7 @@ function prefixed<In, Out, Wrapped>(
   wrap: (prefix: number, value: Out) => Wrapped,
 ): Codec<In, Wrapped> {
   return {
+    refused: () => inner.refused?.(),
     encode(value) {
       const head = Buffer.allocUnsafe(PREFIX_BYTES);
       const data = inner.encode(value);

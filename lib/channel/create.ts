@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../errors.js';
-import { binding, isSystemError } from '../native.js';
+import { binding } from '../native.js';
 import { aPath, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
 import { environment } from './environment.js';
 import { encodeHeader, encodeMetadata, type Header, type Mode, planFile } from './header.js';
@@ -9,7 +9,7 @@ import * as L from './layout.js';
 import { endedAs } from './liveness.js';
 import { type Mapped, openMapped, STATE, viewMapping } from './mapped.js';
 import { abandonLocked, lockWriter } from './recovery.js';
-import { alreadyThere, explain, isRam, noSpace, refuseFileSystem } from './system.js';
+import { alreadyThere, explain, isOutOfSpace, isRam, noSpace, refuseFileSystem } from './system.js';
 import { storePosition, storeSplit } from './words.js';
 
 export interface ChannelOptions {
@@ -70,7 +70,7 @@ export async function createChannel(
   try {
     file = await binding().createFile(directory, bytes, permissions);
   } catch (error) {
-    if (isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
+    if (isOutOfSpace(error)) {
       throw noSpace(path, bytes, freeBytes(directory), error);
     }
     throw explain(error, path, 'create');

@@ -4,6 +4,8 @@ import { changeSlot, freeDeadSlot, REGISTRATION, SLOT_POSITION, slotState, slotW
 import { highOf, loadPosition, stampOf, storeSplit } from './words.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
+const REFUSALS = L.REFUSALS_OFFSET >> 2;
+const EVICTIONS = L.EVICTIONS_OFFSET >> 2;
 const EVICT_AFTER = L.SLOT_EVICT_AFTER_OFFSET >> 2;
 /** Telling the dead and the slow apart costs a system call for each: not oftener than this while held back. */
 const INSPECT_EVERY_MS = 10;
@@ -15,8 +17,9 @@ const INSPECT_EVERY_MS = 10;
  * within one capacity, at most 2^26 units, of each other.
  */
 export class Flow {
-  refusals = 0;
-  evictions = 0;
+  /** Of the channel's whole life. */
+  refusals: number;
+  evictions: number;
   readonly #channel: Mapped;
   readonly #words: Int32Array;
   readonly #capacity: number;
@@ -31,6 +34,8 @@ export class Flow {
   constructor(channel: Mapped) {
     this.#channel = channel;
     this.#words = channel.words;
+    this.refusals = channel.words[REFUSALS];
+    this.evictions = channel.words[EVICTIONS];
     this.#capacity = channel.header.capacity >> 4;
     this.#step = channel.header.capacity >> 8;
   }
@@ -136,6 +141,12 @@ export class Flow {
     Atomics.add(this.#words, REGISTRATION, 1);
     this.evictions++;
     return true;
+  }
+
+  /** For those who watch. */
+  publishCounters(): void {
+    this.#words[REFUSALS] = this.refusals;
+    this.#words[EVICTIONS] = this.evictions;
   }
 
   /** Units that could be written from `stamp` on before a reader stands in the way. */

@@ -2,7 +2,7 @@ import { MillraceError } from '../errors.js';
 import type { Cursor } from './cursor.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { noteLoss, slotState, slotWord } from './table.js';
+import { isEvicted, noteLoss } from './table.js';
 import { loadPosition } from './words.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -71,18 +71,18 @@ export class OvertakenGuard implements Guard {
 /** For readers that hold the writer back, but not for ever: evicted once their slot says so. */
 export class EvictedGuard implements Guard {
   readonly #channel: Mapped;
-  readonly #at: number;
+  readonly #slot: number;
   readonly #oldest: () => Place;
 
   constructor(channel: Mapped, slot: number, oldest: () => Place) {
     this.#channel = channel;
-    this.#at = slotWord(channel, slot);
+    this.#slot = slot;
     this.#oldest = oldest;
   }
 
   lost(cursor: Cursor): boolean {
     fence();
-    if (slotState(Atomics.load(this.#channel.words, this.#at)) !== L.SLOT_EVICTED) return false;
+    if (!isEvicted(this.#channel, this.#slot)) return false;
     const { path } = this.#channel;
     const from = cursor.position;
     throw new MillraceError(

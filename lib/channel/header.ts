@@ -122,8 +122,9 @@ export function decodeHeader(bytes: Buffer, path: string): Header {
     });
   }
   if (staticCrc(bytes, metadataOffset) !== words[L.STATIC_CRC_OFFSET >> 2]) throw damagedHeader(path);
+  if (metadataLength < 0 || metadataLength > L.METADATA_BYTES) throw damagedHeader(path);
   const header: Header = {
-    mode: words[L.MODE_OFFSET >> 2] === L.MODE_RING ? 'ring' : 'linear',
+    mode: decodeMode(words, path),
     capacity: words[L.CAPACITY_OFFSET >> 2],
     dataOffset: words[L.DATA_OFFSET_OFFSET >> 2],
     frameHeader: words[L.FRAME_HEADER_OFFSET >> 2],
@@ -177,6 +178,13 @@ function refuseUnknownFormat(words: Int32Array, path: string): void {
       { path, features: unknown >>> 0 },
     );
   }
+}
+
+function decodeMode(words: Int32Array, path: string): Mode {
+  const mode = words[L.MODE_OFFSET >> 2];
+  const known = mode === L.MODE_RING || mode === L.MODE_LINEAR;
+  if (!known || words[L.CHECKSUM_KIND_OFFSET >> 2] !== CHECKSUM_NONE) throw damagedHeader(path);
+  return mode === L.MODE_RING ? 'ring' : 'linear';
 }
 
 /** The checksum held, so these can only fail for a file that some other program made, or made to harm. */

@@ -14,7 +14,7 @@ import { type ReaderRecord, RecordMaker } from './record.js';
 import { gateFrom } from './registration.js';
 import { Places, type Where } from './seek.js';
 import { explain } from './system.js';
-import { observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
+import { evictAgain, isEvicted, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
 import { pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
 import { loadPosition } from './words.js';
 
@@ -83,16 +83,18 @@ export class Reader<Out = Buffer> {
   static async open<Out = Buffer>(path: string, options: ReaderOptions<Out> = {}): Promise<Reader<Out>> {
     checkReaderOptions(options);
     const channel = await openForReading(resolve(aPath(path)), options);
+    let reader: Reader<Out> | undefined;
     try {
       if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
       // In RAM that costs little and spares the first records a page fault each; a disk is left to read ahead.
       if (channel.inRam) await binding().populateFile(channel.file);
       throwIfAborted(options.signal, `Opening ${channel.path}`);
-      const reader = new Reader<Out>(channel, options);
+      reader = new Reader<Out>(channel, options);
       reader.seek(options.from ?? (channel.header.mode === 'ring' ? 'latest' : 'oldest'));
       return reader;
     } catch (error) {
-      binding().closeFile(channel.file);
+      if (reader === undefined) binding().closeFile(channel.file);
+      else reader.close();
       throw explain(error, channel.path, 'open');
     }
   }
@@ -148,6 +150,7 @@ export class Reader<Out = Buffer> {
 
   /** Ends where the stream ends. Gives the event loop a turn now and then; waits by looking each millisecond. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReaderRecord<Out>, void, undefined> {
+    this.#assertOpen();
     let sinceTurn = 0;
     while (await this.#arrival()) {
       for (let record = this.read(); record !== undefined; record = this.read()) {
@@ -164,6 +167,7 @@ export class Reader<Out = Buffer> {
   ): AsyncGenerator<ReaderRecord<Out>[], void, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = options.max ?? RECORDS_A_TURN;
+    this.#assertOpen();
     while (await this.#arrival(options)) {
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
@@ -246,15 +250,17 @@ export class Reader<Out = Buffer> {
     let place = landing();
     if (this.#slot === undefined) return place;
     if (this.#gating) {
+      const wasEvicted = isEvicted(this.#channel, this.#slot);
       try {
         gateFrom(this.#channel, this.#slot, place.position, () => {
           place = landing();
           return place.position;
         });
       } catch (error) {
-        // The goal was overwritten meanwhile. What this reader still stands at was held all along: a seek that can
-        // fail so goes backwards.
-        this.#cursor.publishAgain();
+        // The goal was overwritten meanwhile. Where an evicted reader stands may be, too: it stays evicted. Others
+        // held what they stand at all along, since a seek that can fail so goes backwards.
+        if (wasEvicted) evictAgain(this.#channel, this.#slot);
+        else this.#cursor.publishAgain();
         throw error;
       }
     } else {

@@ -104,7 +104,7 @@ export class Places {
       },
       reached: (cursor) => cursor.position >= goal,
       check: (cursor) => {
-        if (cursor.position === goal) return;
+        if (cursor.position === goal || this.#isPad(goal, cursor.position)) return;
         throw this.#outOfRange(
           cursor.position < goal
             ? `${path} ends at position ${cursor.position}, before ${goal}`
@@ -112,6 +112,14 @@ export class Places {
         );
       },
     };
+  }
+
+  /** A position that was taken at the end of a lap may turn out to be that of a PAD: the record is behind it. */
+  #isPad(position: number, next: number): boolean {
+    const { words, header } = this.#channel;
+    const word = (header.dataOffset + ((position - header.basePosition) % header.capacity)) >> 2;
+    const length = (words[word] + 15) & -16;
+    return (words[word + 1] & 0xff) === L.KIND_PAD && position + length === next;
   }
 
   #routeToRecord(where: { record: number }): Route {

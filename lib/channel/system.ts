@@ -3,6 +3,9 @@ import { isSystemError, type SystemError } from '../native.js';
 
 /** Puts what the kernel said into words. Anything that is not the kernel's passes through as it is. */
 export function explain(error: unknown, path: string, doing: string): unknown {
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_EXTERNAL_BUFFERS') {
+    return new MillraceError('ERR_EXTERNAL_BUFFERS', error.message, { path, cause: error });
+  }
   if (!isSystemError(error)) return error;
   const facts = { path, cause: error, errno: error.errno, syscall: error.syscall };
   switch (error.code) {
@@ -43,6 +46,10 @@ export function noSpace(path: string, needed: number, available: number, cause: 
       'unless it is started with a larger --shm-size',
     { path, needed, available, cause },
   );
+}
+
+export function isOutOfSpace(error: unknown): boolean {
+  return isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 /** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */

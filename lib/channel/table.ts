@@ -123,6 +123,20 @@ export function freeDeadSlot(channel: Mapped, slot: number, stateWord: number): 
   return freed;
 }
 
+export function isEvicted(channel: Mapped, slot: number): boolean {
+  return slotState(Atomics.load(channel.words, slotWord(channel, slot))) === L.SLOT_EVICTED;
+}
+
+/** For a reader that tried to join again after it was evicted, and found no place. */
+export function evictAgain(channel: Mapped, slot: number): void {
+  const at = slotWord(channel, slot);
+  let state = Atomics.load(channel.words, at);
+  while (slotState(state) !== L.SLOT_EVICTED && !changeSlot(channel.words, at, state, L.SLOT_EVICTED)) {
+    state = Atomics.load(channel.words, at);
+  }
+  Atomics.add(channel.words, REGISTRATION, 1);
+}
+
 /** Starts to observe: seen by others, holds nobody back. */
 export function observeFrom(channel: Mapped, slot: number, position: number): void {
   const at = slotWord(channel, slot);

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { aPath, knownOptions, show } from '../options.js';
+import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Appender, Refusal, type Start } from './appender.js';
 import { Claim } from './claim.js';
 import type { Codec } from './codecs.js';
@@ -20,7 +20,7 @@ import * as L from './layout.js';
 import { beat, heart, signAsWriter } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
-import { explain, noSpace } from './system.js';
+import { explain, isOutOfSpace, noSpace } from './system.js';
 import { listReaders, type ReaderInfo } from './table.js';
 import { timeInUs } from './time.js';
 import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
@@ -28,6 +28,9 @@ import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
 export interface WriterOptions<In = Data> extends ChannelOptions {
   codec?: Codec<In, unknown>;
 }
+
+/** What a batch is made of: without a codec also records that are described; with one, values only. */
+type BatchOf<In> = [In] extends [Data] ? In | BatchRecord : In;
 
 export interface WriterStats {
   /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
@@ -101,22 +104,11 @@ export class Writer<In = Data> {
    * ERR_CHANNEL_FULL where a linear channel has no room left.
    */
   write(value: In, options?: RecordOptions | number): number {
-    if (options === undefined) return this.#written(this.tryWrite(value), value);
-    if (typeof options === 'number') return this.#written(this.tryWrite(value, options), value);
-    knownOptions('write', options, ['type', 'tag', 'timestamp']);
-    const tag = this.#tagOf(options);
-    const taken = this.#appender.append(
-      this.#encode(value),
-      checkType(options.type),
-      tag,
-      this.#timeOf(options),
-    );
-    return this.#written(taken, value);
-  }
-
-  #written(taken: number, value: In): number {
-    if (taken < 0) throw this.#refused(taken, measure(this.#encode(value)));
-    return this.#appender.position - taken;
+    const data = this.#encode(value);
+    const taken = this.#append(data, options);
+    if (taken >= 0) return this.#appender.position - taken;
+    this.#codec?.refused?.();
+    throw this.#refused(taken, measure(data));
   }
 
   /**
@@ -124,34 +116,45 @@ export class Writer<In = Data> {
    * Allocates nothing for bytes.
    */
   tryWrite(value: In, type = 0): number {
-    return this.#appender.append(
+    const taken = this.#appender.append(
       this.#codec === undefined ? (value as Data) : this.#codec.encode(value),
       checkType(type),
       0,
       this.#timed ? environment.nowUs() : 0,
     );
+    if (taken < 0) this.#codec?.refused?.();
+    return taken;
+  }
+
+  #append(data: Data, options: RecordOptions | number | undefined): number {
+    if (options === undefined || typeof options === 'number') {
+      return this.#appender.append(data, checkType(options), 0, this.#timed ? environment.nowUs() : 0);
+    }
+    knownOptions('A record', options, ['type', 'tag', 'timestamp']);
+    const type = checkType(options.type);
+    return this.#appender.append(data, type, this.#tagOf(options), this.#timeOf(options));
   }
 
   /** Waits for room, then writes; returns the position. */
   async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
     const { signal, timeoutMs, ...recordOptions } = options;
     const data = this.#encode(value);
-    await this.ready({ bytes: measure(data), signal, timeoutMs });
-    knownOptions('send', recordOptions, ['type', 'tag', 'timestamp']);
-    const tag = this.#tagOf(recordOptions);
-    const taken = this.#appender.append(
-      data,
-      checkType(recordOptions.type),
-      tag,
-      this.#timeOf(recordOptions),
-    );
-    return this.#written(taken, value);
+    let taken = Refusal.BACK_PRESSURE as number;
+    // Others may be waiting for the same room: whether there is some shows when the record is in.
+    const sent = () => {
+      taken = this.#append(data, recordOptions);
+      return taken !== Refusal.BACK_PRESSURE;
+    };
+    await pollUntil(sent, `Waiting for room in ${this.path}`, { signal, timeoutMs });
+    if (taken >= 0) return this.#appender.position - taken;
+    this.#codec?.refused?.();
+    throw this.#refused(taken, measure(data));
   }
 
   /** Resolves once a record of `bytes` (default 1) can be written. */
   async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
-    const bytes = options.bytes ?? 1;
+    const bytes = wholeNumber('bytes', options.bytes ?? 1, 0, Number.MAX_SAFE_INTEGER);
     let refusal = 0;
     const fits = () => {
       refusal = this.#appender.stopped === undefined ? this.#appender.tryReserve(bytes) : Refusal.ENDED;
@@ -176,45 +179,51 @@ export class Writer<In = Data> {
   }
 
   /** Writes all of the records or none, with one commit; returns the position of the first. */
-  writeBatch(records: readonly (In | BatchRecord<In>)[]): number {
-    const taken = this.tryWriteBatch(records);
+  writeBatch(records: readonly BatchOf<In>[]): number {
+    const items = this.#batchItems(records);
+    const taken = this.#appendBatch(items);
     if (taken >= 0) return this.#appender.position - taken;
-    throw this.#refused(taken, this.#batchSize(records), this.#appender.largestBatch);
+    throw this.#refused(taken, this.#appender.batchBytes(items), this.#appender.largestBatch);
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
-  tryWriteBatch(records: readonly (In | BatchRecord<In>)[]): number {
-    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
-    const plain = this.#codec === undefined && areBytes(records);
-    return this.#appender.appendBatch(
-      plain ? records : records.map((record) => this.#describe(record)),
-      this.#timed ? environment.nowUs() : 0,
-    );
+  tryWriteBatch(records: readonly BatchOf<In>[]): number {
+    return this.#appendBatch(this.#batchItems(records));
   }
 
-  /** With a codec every record of a batch is a value. */
-  #describe(record: In | BatchRecord<In>): DescribedRecord {
+  #appendBatch(items: readonly Uint8Array[] | readonly DescribedRecord[]): number {
+    const taken = this.#appender.appendBatch(items, this.#timed ? environment.nowUs() : 0);
+    if (taken < 0 && this.#codec?.refused !== undefined) {
+      for (let i = 0; i < items.length; i++) this.#codec.refused();
+    }
+    return taken;
+  }
+
+  #batchItems(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
+    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    if (this.#codec === undefined && areBytes(records)) return records;
+    return records.map((record) => this.#describe(record));
+  }
+
+  #describe(record: BatchOf<In>): DescribedRecord {
     if (this.#codec !== undefined || isData(record)) {
       const data = this.#encode(record as In);
       return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
     }
-    if (typeof record !== 'object' || record === null || !('data' in record)) {
+    const described = record as BatchRecord | null;
+    if (typeof described !== 'object' || described === null || !('data' in described)) {
       throw invalidArgument(
         `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
       );
     }
-    knownOptions('A record', record, ['data', 'type', 'tag', 'timestamp']);
+    knownOptions('A record', described, ['data', 'type', 'tag', 'timestamp']);
     return {
-      data: record.data as Data,
-      length: measure(record.data as Data),
-      type: checkType(record.type),
-      tag: this.#tagOf(record),
-      timeUs: record.timestamp === undefined ? undefined : this.#timeOf(record),
+      data: described.data,
+      length: measure(described.data),
+      type: checkType(described.type),
+      tag: this.#tagOf(described),
+      timeUs: described.timestamp === undefined ? undefined : this.#timeOf(described),
     };
-  }
-
-  #batchSize(records: readonly (In | BatchRecord<In>)[]): number {
-    return records.reduce((sum, record) => sum + this.#describe(record).length, 0);
   }
 
   #encode(value: In): Data {
@@ -270,6 +279,7 @@ export class Writer<In = Data> {
   heartbeat(): void {
     this.#assertOpen();
     this.#appender.publish();
+    this.#appender.flow.publishCounters();
     beat(this.#channel);
   }
 
@@ -328,11 +338,9 @@ export class Writer<In = Data> {
     const appender = this.#appender;
     heart.stop(this.#beat);
     if (appender.busy) this.#claim.abort();
+    appender.appendEnd(as);
     this.#final = appender.position;
-    const nowhere = { position: this.#final, record: appender.records, incarnation: 0 };
-    appender.appendEnd(as === 'sealed' ? nowhere : undefined);
-    this.#final = appender.position;
-    appender.publishCounters();
+    appender.flow.publishCounters();
     storeEnd(this.#channel, as === 'sealed' ? L.STATE_SEALED : L.STATE_CLOSED, this.#final);
     this.#state = as;
     appender.stop(() => closedHandle('writer', this.path));
@@ -374,7 +382,7 @@ async function reallocate(channel: Mapped): Promise<void> {
     await binding().allocateFile(channel.file);
   } catch (error) {
     const stat = binding().statFile(channel.file);
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    if (!isOutOfSpace(error)) throw error;
     throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
   }
 }

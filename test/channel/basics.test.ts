@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inspect, MillraceError, Reader, Refusal, Writer } from '../../lib/index.js';
+import { inspect, MillraceError, Reader, Refusal, sequenced, utf8, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 
 const text = (record: { data: Buffer } | undefined) => record?.data.toString();
@@ -205,4 +205,42 @@ test('creating over a channel is refused, replacing an ended one is not', async 
   expect(text(reader.read())).toBe('new');
   expect(readdirSync(dirname(path))).toHaveLength(1);
   expect(existsSync(path)).toBe(true);
+});
+
+test('a position saved at the end of a lap is good to seek to when a PAD comes there', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { gate: true });
+  while (65536 - writer.position > 2000) writer.write(Buffer.alloc(1000));
+  const saved = writer.position;
+  reader.poll(() => {});
+  writer.write(Buffer.alloc(4000, 'p'));
+  using late = await Reader.open(writer.path, { from: saved });
+  expect(late.read()?.data).toEqual(Buffer.alloc(4000, 'p'));
+});
+
+test('a number that a sequence gave to a refused record is given again', async () => {
+  using writer = await Writer.create(newPath(), {
+    mode: 'linear',
+    capacity: '16KiB',
+    codec: sequenced(utf8),
+  });
+  let written = 0;
+  while (writer.tryWrite('x'.repeat(500)) > 0) written++;
+  writer.write('short');
+  using reader = await Reader.open(writer.path, { codec: sequenced(utf8) });
+  const values = reader.readBatch(1000).map((record) => record.value);
+  expect(values.at(-1)).toEqual({ sequence: written, value: 'short' });
+});
+
+test('sends that wait for the same room are all sent', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { gate: true });
+  const sends = Array.from({ length: 40 }, (_, i) => writer.send(Buffer.alloc(5000, i)));
+  const seen: number[] = [];
+  while (seen.length < 40) {
+    reader.poll((bytes, start) => seen.push(bytes[start]), 3);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(sends);
+  expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i));
 });
