@@ -1,0 +1,105 @@
+import { readSync } from 'node:fs';
+
+/** Numbers of records stay below this; END comes instead of one when a turn is over. */
+const NUMBERS = 1 << 30;
+export const END = -1;
+export const LAST_BYTE = 0x5a;
+export const BATCH = 16;
+
+export function nextNumber(number) {
+  return (number + 1) & (NUMBERS - 1);
+}
+
+/** A reused source of `size` bytes that starts with the number last put into it. */
+export class Source {
+  constructor(size) {
+    this.bytes = new Uint8Array(size).fill(0x11);
+    this.bytes[size - 1] = LAST_BYTE;
+    this.words = new Int32Array(this.bytes.buffer, 0, size >> 2);
+  }
+
+  number(value) {
+    this.words[0] = value;
+  }
+}
+
+/** What the receiving end knows: whether the numbers ran without a gap, and the sum of the last bytes. */
+export class Tally {
+  records = 0;
+  sum = 0;
+  gaps = 0;
+  expected = 0;
+  ended = false;
+
+  begin() {
+    this.records = 0;
+    this.sum = 0;
+    this.gaps = 0;
+    this.ended = false;
+  }
+
+  take(number, lastByte) {
+    if (number !== this.expected) {
+      if (number === END) {
+        this.ended = true;
+        return;
+      }
+      this.gaps++;
+    }
+    this.expected = nextNumber(number);
+    this.sum += lastByte;
+    this.records++;
+  }
+}
+
+export function nowNs() {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e9 + nanoseconds;
+}
+
+export function say(fact) {
+  process.stdout.write(`${JSON.stringify(fact)}\n`);
+}
+
+const input = Buffer.alloc(256);
+
+/** Sleeps until the harness says something. */
+function hear() {
+  const length = readSync(0, input);
+  if (length === 0) process.exit(0);
+  return input.toString('latin1', 0, length).trim();
+}
+
+/** Call once this process has made what its partner will open; returns when the partner has too. */
+export function awaitPartner() {
+  say({ created: true });
+  hear();
+}
+
+/**
+ * Runs turns until the harness goes away. `turn(deadlineNs)` does the work and returns
+ * { records, sum, gaps, and, if it ended earlier than it returned, endNs }.
+ */
+export function runTurns(turn) {
+  say({ ready: true });
+  for (;;) {
+    const ms = Number(/^run (\S+)/.exec(hear())?.[1]);
+    say({ running: true });
+    const cpu = process.cpuUsage();
+    const startNs = nowNs();
+    const done = turn(startNs + ms * 1e6);
+    const endNs = done.endNs ?? nowNs();
+    const wallUs = (nowNs() - startNs) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    const { heapUsed, rss } = process.memoryUsage();
+    say({
+      ...done,
+      startNs,
+      endNs,
+      wallUs,
+      cpuUs: user + system,
+      heapBytes: heapUsed,
+      rssKiB: Math.round(rss / 1024),
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const ENDS_WITHIN_MS = 2000;
+
+/** One process of a side: pinned to a cpu, asleep on its standard input unless it was told to run. */
+export class PinnedProcess {
+  #child;
+  #lines = [];
+  #waiting;
+  #gone;
+  #ending = false;
+  #complaints = '';
+
+  constructor(cpu, command, args) {
+    this.title = [command, ...args].map((part) => part.split('/').at(-1)).join(' ');
+    this.#child = spawn('taskset', ['-c', String(cpu), command, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
+    this.#child.stderr.on('data', (text) => {
+      this.#complaints += text;
+    });
+    this.#child.stdin.on('error', () => {});
+    this.#child.on('close', (code, signal) => {
+      this.#gone = new Error(`${this.title} ended with ${code ?? signal}: ${this.#complaints.trim()}`);
+      this.#waiting?.reject(this.#gone);
+    });
+    this.#child.on('error', (error) => {
+      this.#gone = error;
+      this.#waiting?.reject(error);
+    });
+  }
+
+  say(line) {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  /** The next line it prints, as JSON. */
+  async hear(timeoutMs = 20_000) {
+    if (this.#lines.length > 0) return this.#lines.shift();
+    if (this.#gone) throw this.#gone;
+    const { promise, resolve, reject } = withResolvers();
+    const timer = setTimeout(() => reject(new Error(`${this.title} said nothing`)), timeoutMs);
+    this.#waiting = { resolve, reject };
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting = undefined;
+    }
+  }
+
+  /** Lets it end by itself, for it sees the end of its input; resolves once it is gone. */
+  async end() {
+    if (this.#gone) return;
+    this.#ending = true;
+    this.#child.stdin.end();
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), ENDS_WITHIN_MS);
+    await once(this.#child, 'close');
+    clearTimeout(timer);
+  }
+
+  #take(line) {
+    if (this.#ending) return;
+    const said = JSON.parse(line);
+    if (this.#waiting) this.#waiting.resolve(said);
+    else this.#lines.push(said);
+  }
+}
+
+function withResolvers() {
+  const settle = {};
+  settle.promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  return settle;
+}
