@@ -1,0 +1,88 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { floorProgram } from '../harness/floor.js';
+
+const millrace = fileURLToPath(new URL('./millrace-process.js', import.meta.url));
+const shmRing = fileURLToPath(new URL('../peers/shm-ring-process.js', import.meta.url));
+
+/** A folder for channel files in memory, removed when the benchmark ends. */
+export function workingFolder() {
+  const base = process.platform === 'linux' ? '/dev/shm' : tmpdir();
+  const folder = mkdtempSync(join(base, 'millrace-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  return folder;
+}
+
+let made = 0;
+const freshName = () => `channel-${made++}`;
+const freshKey = () => String(0x6d720000 + (process.pid % 0x1000) * 16 + (made++ % 16));
+
+function oneWay(name, [writer, reader]) {
+  return { name, kind: 'one-way', front: writer, back: reader };
+}
+
+function roundTrip(name, [ping, pong]) {
+  return { name, kind: 'round-trip', front: ping, back: pong };
+}
+
+export function cOneWay(folder, size, batch, idle) {
+  const program = floorProgram('channel');
+  const path = join(folder, freshName());
+  return oneWay(`C ${idle}`, [
+    [program, 'writer', path, String(size), String(batch)],
+    [program, 'reader', path, idle],
+  ]);
+}
+
+export function cRoundTrip(folder, size, idle) {
+  const program = floorProgram('channel');
+  const [there, back] = [join(folder, freshName()), join(folder, freshName())];
+  return roundTrip(`C ${idle}`, [
+    [program, 'ping', there, back, String(size), idle],
+    [program, 'pong', there, back, String(size), idle],
+  ]);
+}
+
+export function millraceOneWay(folder, size, how, idle) {
+  const path = join(folder, freshName());
+  return oneWay(`millrace ${how} ${idle}`, [
+    [process.execPath, millrace, 'writer', path, String(size), how],
+    [process.execPath, millrace, 'reader', path, idle],
+  ]);
+}
+
+export function millraceRoundTrip(folder, size, idle) {
+  const [there, back] = [join(folder, freshName()), join(folder, freshName())];
+  return roundTrip(`millrace ${idle}`, [
+    [process.execPath, millrace, 'ping', there, back, String(size), idle],
+    [process.execPath, millrace, 'pong', there, back, String(size), idle],
+  ]);
+}
+
+/** Two processes that leave at the same moment may each think that the other one removes the segment. */
+function removing(keys, side) {
+  const removals = keys.flatMap((key) => ['-M', key]);
+  return { ...side, cleanUp: () => spawnSync('ipcrm', removals, { stdio: 'ignore' }) };
+}
+
+export function shmRingOneWay(_folder, size, batch) {
+  const key = freshKey();
+  const side = oneWay('shm-typed-array ring', [
+    [process.execPath, shmRing, 'writer', key, String(size), String(batch)],
+    [process.execPath, shmRing, 'reader', key],
+  ]);
+  return removing([key], side);
+}
+
+export function shmRingRoundTrip(_folder, size) {
+  const [there, back] = [freshKey(), freshKey()];
+  const side = roundTrip('shm-typed-array ring', [
+    [process.execPath, shmRing, 'ping', there, back, String(size)],
+    [process.execPath, shmRing, 'pong', there, back, String(size)],
+  ]);
+  return removing([there, back], side);
+}
