@@ -14,7 +14,15 @@ import { type ReaderRecord, RecordMaker } from './record.js';
 import { gateFrom } from './registration.js';
 import { Places, type Where } from './seek.js';
 import { explain } from './system.js';
-import { evictAgain, isEvicted, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
+import {
+  evictAgain,
+  isEvicted,
+  isGating,
+  observeFrom,
+  releaseSlot,
+  SLOT_POSITION,
+  slotWord,
+} from './table.js';
 import { pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
 import { loadPosition } from './words.js';
 
@@ -228,21 +236,22 @@ export class Reader<Out = Buffer> {
     );
   }
 
-  /** Goes to another place; an evicted reader joins again by it. */
+  /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
   seek(where: Where): void {
     this.#enter();
     try {
+      if (where === this.#cursor.position && this.#isHeld()) return;
       const route = this.#places.routeTo(where);
-      const landed = this.#land(() => route.landing());
+      const landed = this.#land(() => this.#places.find(route));
       this.#cursor.moveTo(landed.position, landed.record);
-      this.#cursor.pollUntil(
-        () => route.reached(this.#cursor),
-        () => {},
-      );
-      route.check(this.#cursor);
     } finally {
       this.#leave();
     }
+  }
+
+  /** Whether the writer waits for this reader: then what it stands at is there, also where no mark says so. */
+  #isHeld(): boolean {
+    return this.#gating && this.#slot !== undefined && isGating(this.#channel, this.#slot);
   }
 
   /** Makes the writer know of a new place, before anything is read there. */

@@ -1,7 +1,7 @@
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show, wholeNumber } from '../options.js';
-import type { Cursor } from './cursor.js';
-import type { Place } from './guard.js';
+import { Cursor } from './cursor.js';
+import { type Guard, OvertakenGuard, type Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
@@ -71,6 +71,48 @@ export class Places {
   #beforeTime(timeUs: number): Place {
     const { least, tail } = this.#bounds();
     return this.#marks.lastWhere(least, tail, (mark) => mark.maxTimeUs < timeUs) ?? this.oldest();
+  }
+
+  /**
+   * Walks a route on a cursor of its own: nothing moves and nobody is held back before the place is known. What is
+   * damaged on the way is counted as one record and passed over; it is for who reads there to hear of it.
+   */
+  find(route: Route): Place {
+    for (;;) {
+      const from = route.landing();
+      const guard = this.#channel.header.mode === 'ring' ? this.#scoutGuard() : undefined;
+      const scout = new Cursor(this.#channel, guard, undefined);
+      scout.moveTo(from.position, from.record);
+      try {
+        while (!this.#walk(scout, route));
+        route.check(scout);
+        return { position: scout.position, record: scout.record };
+      } catch (error) {
+        // Overtaken on the way: where the goal itself is gone, landing says so.
+        if (!(error instanceof MillraceError) || error.code !== 'ERR_OVERTAKEN') throw error;
+      }
+    }
+  }
+
+  #scoutGuard(): Guard {
+    return new OvertakenGuard(this.#channel, 'throw', () => this.oldest());
+  }
+
+  /** False: damage was passed over, and the walk is not done. */
+  #walk(scout: Cursor, route: Route): boolean {
+    try {
+      scout.pollUntil(
+        () => route.reached(scout),
+        () => {},
+      );
+      return true;
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
+      if (error.next === undefined || route.reached(scout)) throw error;
+      const known = this.before(error.next);
+      scout.moveTo(error.next, known.position === error.next ? known.record : scout.record + 1);
+      return false;
+    }
   }
 
   routeTo(where: Where): Route {

@@ -123,6 +123,10 @@ export function freeDeadSlot(channel: Mapped, slot: number, stateWord: number): 
   return freed;
 }
 
+export function isGating(channel: Mapped, slot: number): boolean {
+  return slotState(Atomics.load(channel.words, slotWord(channel, slot))) === L.SLOT_GATING;
+}
+
 export function isEvicted(channel: Mapped, slot: number): boolean {
   return slotState(Atomics.load(channel.words, slotWord(channel, slot))) === L.SLOT_EVICTED;
 }
