@@ -4,7 +4,7 @@ import { Flow } from './flow.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marker } from './marker.js';
-import { join, storeSplit, writeFrozen } from './words.js';
+import { join, releaseSplit, storeRelease, writeFrozen } from './words.js';
 
 /** What `tryWrite` returns where nothing was written. */
 export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
@@ -38,7 +38,7 @@ export interface Start {
  *   left      bytes that may be filled from `at` on without another thought
  *
  * A frame is filled with plain stores, the *next* frame's length word is zeroed, then the length is stored
- * atomically: whoever sees the length sees the frame, and a 0 behind it, never the bytes of an earlier lap.
+ * with release: whoever sees the length sees the frame, and a 0 behind it, never the bytes of an earlier lap.
  */
 export class Appender {
   readonly frameHeader: number;
@@ -174,7 +174,7 @@ export class Appender {
   /** Stores the length: from here on every reader sees the record, and all that was stored before it. */
   #commit(length: number, need: number): void {
     // step 1
-    Atomics.store(this.#words, this.#at >> 2, length);
+    storeRelease(this.#words, this.#at >> 2, length);
     // step 2
     this.#advance(need, 1);
   }
@@ -203,9 +203,9 @@ export class Appender {
     this.#records += this.#unpublished;
     this.#unpublished = 0;
     // step 3
-    storeSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
+    releaseSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
     // step 61
-    storeSplit(words, TAIL, this.#high, this.#stamp);
+    releaseSplit(words, TAIL, this.#high, this.#stamp);
     // step 4
   }
 
@@ -248,7 +248,7 @@ export class Appender {
     words[word + 3] = 0;
     words[this.#dataStart >> 2] = 0;
     // step 5
-    Atomics.store(words, word, length);
+    storeRelease(words, word, length);
     // step 6
     this.#advance(length, 0);
     this.#wrap();
@@ -327,7 +327,7 @@ export class Appender {
       offset += (length + 15) & -16;
     }
     // step 7
-    Atomics.store(this.#words, this.#at >> 2, firstLength);
+    storeRelease(this.#words, this.#at >> 2, firstLength);
     // step 8
     this.#advance(bytes, records.length);
     if (this.#unpublished > 0) this.publish();
@@ -405,7 +405,7 @@ export class Appender {
       writeFrozen(words, payload + 4, NO_SUCCESSOR);
     }
     // step 9
-    Atomics.store(words, word, length);
+    storeRelease(words, word, length);
     // step 10
     return true;
   }

@@ -5,7 +5,7 @@ import { nextIntact } from './damage.js';
 import type { Guard } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { highOf, join, readFrozen, stampOf, storeSplit } from './words.js';
+import { highOf, join, readFrozen, releaseSplit, stampOf } from './words.js';
 
 /**
  * Called for each record. `bytes[start, end)` is the payload, lent for the call only; `bytes` itself may be the
@@ -204,7 +204,7 @@ export class Cursor {
     this.#publishedStamp = this.#stamp;
     if (this.#slotPosition === undefined) return;
     // step 23
-    storeSplit(this.#shared, this.#slotPosition, this.#high, this.#stamp);
+    releaseSplit(this.#shared, this.#slotPosition, this.#high, this.#stamp);
   }
 
   /** Anything but a whole data frame: passes over it and says true, or says false where the stream ends or waits. */

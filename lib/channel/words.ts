@@ -5,6 +5,25 @@
  */
 const HIGH_UNIT = 2 ** 32;
 
+/**
+ * A release store: whoever loads the value atomically sees all that was stored before it, and all loads before it are
+ * over.
+ *
+ * On x64 every aligned store is one, since the machine keeps stores in order and behind earlier loads, and V8 makes
+ * typed array accesses in the order of the program. There `Atomics.store` would be more than is needed: an exchange,
+ * which waits until every store before it has left the core, for each record, while the reader pulls the same cache
+ * line away. Elsewhere it is what makes the order. (The language's memory model speaks of SharedArrayBuffers only, which
+ * a mapped file can't be: for either way it is V8's code and the machine that count.)
+ */
+export const storeRelease: (words: Int32Array, index: number, value: number) => void =
+  process.arch === 'x64'
+    ? (words, index, value) => {
+        words[index] = value;
+      }
+    : (words, index, value) => {
+        Atomics.store(words, index, value);
+      };
+
 export function highOf(value: number): number {
   return Math.floor(value / HIGH_UNIT) | 0;
 }
@@ -21,6 +40,12 @@ export function readFrozen(words: Int32Array, index: number): number {
 export function writeFrozen(words: Int32Array, index: number, value: number): void {
   words[index] = value | 0;
   words[index + 1] = highOf(value);
+}
+
+/** Like `storeSplit`, but no fence against loads behind it: for words that only ever need to follow what they speak of. */
+export function releaseSplit(words: Int32Array, index: number, high: number, low: number): void {
+  if (words[index] === high && words[index + 2] === high) storeRelease(words, index + 1, low);
+  else storeSplit(words, index, high, low);
 }
 
 /**
