@@ -143,7 +143,7 @@ export class Cursor {
         if (
           (kind & 0xff) !== L.KIND_DATA ||
           length < this.#frameHeader ||
-          need > this.#end - at ||
+          length > this.#end - at ||
           this.#words[word + 2] !== this.#stamp
         ) {
           if (this.#passUnusual(length, kind & 0xff, need)) continue;
@@ -160,7 +160,7 @@ export class Cursor {
       this.#passed = 0;
       this.publish();
     }
-    this.#backoff?.afterBatch(count);
+    if (count < limit) this.#backoff?.afterEmptyLook(count);
     return count;
   }
 
@@ -211,7 +211,7 @@ export class Cursor {
   #passUnusual(length: number, kind: number, need: number): boolean {
     const least = kind === L.KIND_PAD ? L.FRAME_HEADER : this.#frameHeader;
     const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
-    if (length < least || !stamped) throw this.#corrupt();
+    if (length < least || length > this.#capacity || !stamped) throw this.#corrupt();
     if (need > this.#end - this.#at) return this.#refill(need);
     switch (kind) {
       case L.KIND_PAD:
@@ -267,7 +267,7 @@ export class Cursor {
       const length = Atomics.load(this.#shared, (this.#dataStart + offset) >> 2);
       if (length === 0) return this.#nothingYet(offset);
       span = (length + 15) & -16;
-      if (length < L.FRAME_HEADER || span > lapLeft) return this.#doubt(offset);
+      if (length < L.FRAME_HEADER || length > lapLeft) return this.#doubt(offset);
     }
     if (this.#copying) return this.#copyRegion(offset, span);
     this.#words = this.#shared;
