@@ -8,25 +8,24 @@ const TAIL = L.TAIL_OFFSET >> 2;
 /**
  * Where a walk may go on behind a damaged frame: the first place from which the frames lead, one by one, exactly
  * to the next place known to be good (a mark, or the tail). A payload that looks like frames does not do that.
+ * Works its way back from there, so that it looks at each place once, however the bytes are damaged.
  */
 export function nextIntact(channel: Mapped, damaged: number): number | undefined {
   const tail = loadPosition(channel.words, TAIL);
   const goal = new Marks(channel.words, channel.header).oldestAtOrAbove(damaged + 16, tail)?.position ?? tail;
-  if (goal <= damaged) return undefined;
-  for (let candidate = damaged + 16; candidate < goal; candidate += 16) {
-    if (leadsTo(channel, candidate, goal)) return candidate;
+  // The tail, too, may be damaged.
+  if (goal <= damaged || goal - damaged > channel.header.capacity) return undefined;
+  const places = (goal - damaged) / 16;
+  const leads = new Uint8Array(places + 1);
+  leads[places] = 1;
+  let first = places;
+  for (let place = places - 1; place > 0; place--) {
+    const length = plausibleLength(channel, damaged + place * 16);
+    if (length === undefined || leads[place + ((length + 15) >> 4)] !== 1) continue;
+    leads[place] = 1;
+    first = place;
   }
-  return goal;
-}
-
-function leadsTo(channel: Mapped, from: number, goal: number): boolean {
-  let position = from;
-  while (position < goal) {
-    const length = plausibleLength(channel, position);
-    if (length === undefined) return false;
-    position += (length + 15) & -16;
-  }
-  return position === goal;
+  return damaged + first * 16;
 }
 
 function plausibleLength(channel: Mapped, position: number): number | undefined {

@@ -41,6 +41,8 @@ export class Marker {
       while (at >= this.nextAt) this.#mark(join(high, stamp) * 16, record);
       const word = at >> 2;
       const need = (words[word] + 15) & -16;
+      // Not as this writer stored it: somebody else wrote to the file. Marks can be done without.
+      if (need <= 0) return;
       if ((words[word + 1] & 0xff) === L.KIND_DATA) {
         record++;
         if (this.#timed) this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));

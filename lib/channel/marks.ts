@@ -104,11 +104,15 @@ export class Marks {
     return binding().crc32c(this.#scratchBytes, 0, this.#scratchBytes.length, 0);
   }
 
+  // There are only so many slots, and a stride's number comes from words that may be damaged: every search looks at
+  // each slot once at most.
+
   /** The mark with the greatest position at or below `position`, not below `least`. */
   newestAtOrBelow(position: number, least: number): Mark | undefined {
-    const lowest = Math.max(0, this.strideOf(least));
-    for (let stride = this.strideOf(position); stride >= lowest; stride--) {
-      const mark = this.read(stride);
+    const highest = this.strideOf(position);
+    const strides = Math.min(this.#header.markCount, highest - Math.max(0, this.strideOf(least)));
+    for (let back = 0; back <= strides; back++) {
+      const mark = this.read(highest - back);
       if (mark !== undefined && mark.position <= position && mark.position >= least) return mark;
     }
     return undefined;
@@ -116,9 +120,10 @@ export class Marks {
 
   /** The mark with the least position at or above `position`, below `end`. */
   oldestAtOrAbove(position: number, end: number): Mark | undefined {
-    const last = this.strideOf(end);
-    for (let stride = Math.max(0, this.strideOf(position)); stride <= last; stride++) {
-      const mark = this.read(stride);
+    const lowest = Math.max(0, this.strideOf(position));
+    const strides = Math.min(this.#header.markCount, this.strideOf(end) - lowest);
+    for (let on = 0; on <= strides; on++) {
+      const mark = this.read(lowest + on);
       if (mark !== undefined && mark.position >= position && mark.position < end) return mark;
     }
     return undefined;
@@ -130,29 +135,30 @@ export class Marks {
    * scan that follows.
    */
   lastWhere(least: number, end: number, before: (mark: Mark) => boolean): Mark | undefined {
-    let low = Math.max(0, this.strideOf(least));
-    let high = this.strideOf(end);
+    const lowest = Math.max(0, this.strideOf(least));
+    let low = 0;
+    let high = Math.min(this.#header.markCount, this.strideOf(end) - lowest);
     let found: Mark | undefined;
     while (low <= high) {
-      const middle = Math.floor((low + high) / 2);
-      const mark = this.#nearestReadable(middle, low, least, end);
-      if (mark === undefined) {
+      const middle = (low + high) >> 1;
+      const nearest = this.#nearestReadable(lowest, middle, low, least, end);
+      if (nearest === undefined) {
         // Nothing readable in [low, middle] lies within bounds: what is left is above.
         low = middle + 1;
-      } else if (before(mark.mark)) {
-        found = mark.mark;
+      } else if (before(nearest.mark)) {
+        found = nearest.mark;
         low = middle + 1;
       } else {
-        high = mark.stride - 1;
+        high = nearest.on - 1;
       }
     }
     return found;
   }
 
-  #nearestReadable(from: number, low: number, least: number, end: number) {
-    for (let stride = from; stride >= low; stride--) {
-      const mark = this.read(stride);
-      if (mark !== undefined && mark.position >= least && mark.position < end) return { stride, mark };
+  #nearestReadable(lowest: number, from: number, low: number, least: number, end: number) {
+    for (let on = from; on >= low; on--) {
+      const mark = this.read(lowest + on);
+      if (mark !== undefined && mark.position >= least && mark.position < end) return { on, mark };
     }
     return undefined;
   }

@@ -72,17 +72,24 @@ export function neverAgain(path: string, state: string): MillraceError {
 export function recover(channel: Mapped): Recovered {
   const { words, header } = channel;
   const tail = loadPosition(words, TAIL);
-  const oldest = Math.max(header.basePosition, loadPosition(words, LIMIT) - header.capacity);
+  const limit = loadPosition(words, LIMIT);
+  // What a writer keeps to at every moment; other words are not what a writer left.
+  const kept = tail >= header.basePosition && tail <= limit && limit - tail <= header.capacity;
+  if (!kept || limit > Number.MAX_SAFE_INTEGER) throw damaged(channel, tail);
+  const oldest = Math.max(header.basePosition, limit - header.capacity);
   const marks = new Marks(words, header);
   const mark: Mark = marks.newestAtOrBelow(tail, oldest) ?? {
     position: tail,
     record: loadSplit(words, RECORD_COUNT),
     maxTimeUs: 0,
   };
-  return walkToEnd(channel, mark, tail, marks);
+  const recovered = walkToEnd(channel, mark, marks);
+  const { position, record } = recovered;
+  if (position < tail || position > limit || !Number.isSafeInteger(record)) throw damaged(channel, position);
+  return recovered;
 }
 
-function walkToEnd(channel: Mapped, from: Mark, tail: number, marks: Marks): Recovered {
+function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
   const { words, header } = channel;
   let { position, record, maxTimeUs } = from;
   for (;;) {
@@ -110,7 +117,6 @@ function walkToEnd(channel: Mapped, from: Mark, tail: number, marks: Marks): Rec
     }
     position += (length + 15) & -16;
   }
-  if (position < tail) throw damaged(channel, position);
   return { ...end(position, record, maxTimeUs, marks), ending: undefined };
 }
 

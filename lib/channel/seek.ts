@@ -37,10 +37,23 @@ export class Places {
 
   /** What still stands: [least, tail). Limit first, tail after: then tail is at or above limit - capacity. */
   #bounds() {
-    const { words, header } = this.#channel;
-    const least = Math.max(header.basePosition, loadPosition(words, LIMIT) - header.capacity);
-    const tail = Math.max(least, loadPosition(words, TAIL));
-    return { least, tail };
+    const { words, header, path } = this.#channel;
+    const { basePosition, capacity } = header;
+    const limit = loadPosition(words, LIMIT);
+    const tail = loadPosition(words, TAIL);
+    if (limit > Number.MAX_SAFE_INTEGER || tail > Number.MAX_SAFE_INTEGER) {
+      throw new MillraceError(
+        'ERR_CORRUPT',
+        `The header of ${path} is damaged: there is no position ${tail}`,
+        {
+          path,
+          position: tail,
+        },
+      );
+    }
+    // Nothing of a linear channel is ever overwritten.
+    const least = header.mode === 'linear' ? basePosition : Math.max(basePosition, limit - capacity);
+    return { least, tail: Math.max(least, tail) };
   }
 
   /** The oldest place that can be read from. */
@@ -75,7 +88,7 @@ export class Places {
 
   /**
    * Walks a route on a cursor of its own: nothing moves and nobody is held back before the place is known. What is
-   * damaged on the way is counted as one record and passed over; it is for who reads there to hear of it.
+   * damaged on the way is counted as one record and passed over.
    */
   find(route: Route): Place {
     for (;;) {
@@ -108,7 +121,9 @@ export class Places {
       return true;
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
-      if (error.next === undefined || route.reached(scout)) throw error;
+      // It is the goal itself: who reads there hears of it.
+      if (route.reached(scout)) return true;
+      if (error.next === undefined) throw error;
       const known = this.before(error.next);
       scout.moveTo(error.next, known.position === error.next ? known.record : scout.record + 1);
       return false;

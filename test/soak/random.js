@@ -1,5 +1,5 @@
-/** A small generator of random numbers (mulberry32): the same seed, the same numbers. */
-export function randomOf(seed: number): (below: number) => number {
+/** The generator of test/helpers/random.ts, for children that run without a compiler. */
+export function randomOf(seed) {
   let state = seed | 0;
   return (below) => {
     state = (state + 0x6d2b79f5) | 0;

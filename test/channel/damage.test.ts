@@ -1,0 +1,187 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
+import { inspect, type MillraceError, Reader, Writer } from '../../lib/index.js';
+import { mortal } from '../helpers/crash.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { payloadOf } from '../helpers/payload.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { runMutations } from '../soak/mutations.js';
+
+const SEED = 7;
+const COUNT = 5000;
+
+test(`${COUNT} mutations: no crash, no hang, nothing read out of bounds, no memory without bound`, async () => {
+  const summary = await runMutations({ count: COUNT, seed: SEED, directory: newDirectory() });
+  expect(summary.failures).toEqual([]);
+  expect(summary.cases).toBe(COUNT);
+  // It did read, and it did notice.
+  expect(summary.outcomes.records).toBeGreaterThan(100 * COUNT);
+  expect(summary.outcomes.ERR_CORRUPT).toBeGreaterThan(COUNT / 4);
+}, 180_000);
+
+interface Made {
+  path: string;
+  /** Position of each record. */
+  positions: number[];
+  dataOffset: number;
+  capacity: number;
+}
+
+const lengthOf = (n: number) => (n % 37 === 0 ? 5000 : (n * 13) % 300);
+
+async function make(mode: 'ring' | 'linear', ending: 'closed' | 'dead', records: number): Promise<Made> {
+  const path = newPath();
+  const { writer, crash } = await mortal(() =>
+    Writer.create(path, { mode, capacity: 131072, timestamps: true }),
+  );
+  const positions: number[] = [];
+  for (let n = 0; n < records; n++) {
+    positions.push(writer.write(payloadOf(n, lengthOf(n)), { timestamp: { us: 1_000_000 + n } }));
+  }
+  writer.heartbeat();
+  if (ending === 'closed') writer.close();
+  else crash();
+  return {
+    path,
+    positions,
+    dataOffset: readFileSync(path).readInt32LE(L.DATA_OFFSET_OFFSET),
+    capacity: 131072,
+  };
+}
+
+/** Reads to the end, passing over what is damaged as the error says. */
+function readPastDamage(reader: Reader) {
+  const records: number[] = [];
+  const damage: MillraceError[] = [];
+  for (;;) {
+    try {
+      const record = reader.read();
+      if (record === undefined) return { records, damage };
+      if (record.data.equals(payloadOf(record.record, lengthOf(record.record)))) records.push(record.record);
+    } catch (error) {
+      damage.push(error as MillraceError);
+      const { next } = error as MillraceError;
+      if (damage.length > 3 || next === undefined) throw error;
+      reader.seek(next);
+    }
+  }
+}
+
+const DAMAGE: Record<string, (bytes: Buffer, frame: number) => void> = {
+  'a length of 0': (bytes, frame) => bytes.writeInt32LE(0, frame),
+  'a negative length': (bytes, frame) => bytes.writeInt32LE(-48, frame),
+  'a length below that of its header': (bytes, frame) => bytes.writeInt32LE(31, frame),
+  'a length beyond the file': (bytes, frame) => bytes.writeInt32LE(0x7ffffff0, frame),
+  'a length that overflows when it is rounded': (bytes, frame) => bytes.writeInt32LE(0x7fffffff, frame),
+  'an unknown kind': (bytes, frame) => bytes.writeUInt8(99, frame + L.FRAME_KIND_OFFSET),
+  'a foreign stamp': (bytes, frame) => bytes.writeInt32LE(12345, frame + L.FRAME_STAMP_OFFSET),
+  'a header of zeros': (bytes, frame) => bytes.fill(0, frame, frame + 32),
+  'a header of ones': (bytes, frame) => bytes.fill(0xff, frame, frame + 32),
+};
+
+describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
+  test.each(Object.keys(DAMAGE))('a frame with %s costs that frame alone', async (name) => {
+    // The ring wraps, so that it has a PAD and bytes of an earlier lap.
+    const made = await make(mode, 'closed', mode === 'ring' ? 700 : 340);
+    const whole = readFileSync(made.path);
+    using intact = await Reader.open(made.path, { from: 'oldest' });
+    const { records: present } = readPastDamage(intact);
+    expect(present.length).toBeGreaterThan(250);
+    for (const at of [0, 1, 100, 150, 151, 152, 200, present.length - 2, present.length - 1]) {
+      const record = present[at];
+      const position = made.positions[record];
+      const bytes = Buffer.from(whole);
+      DAMAGE[name](bytes, made.dataOffset + (position % made.capacity));
+      writeFileSync(made.path, bytes);
+      using reader = await Reader.open(made.path, {
+        from: 'oldest',
+        gate: at % 2 === 0,
+        register: at % 2 === 0,
+      });
+      const { records, damage } = readPastDamage(reader);
+      expect(records).toEqual(present.toSpliced(at, 1));
+      expect(damage).toMatchObject([{ code: 'ERR_CORRUPT', path: made.path, position }]);
+      expect(damage[0].next).toBe(made.positions[record + 1] ?? inspect(made.path).finalPosition);
+      expect(reader.ended).toBe(true);
+      for (const other of [present[0], record + 1, record + 2, present.at(-1) as number]) {
+        if (other === record || other >= made.positions.length) continue;
+        reader.seek({ record: other });
+        expect(reader.read()?.record).toBe(other);
+        reader.seek(made.positions[other]);
+        expect(reader.read()?.record).toBe(other);
+      }
+    }
+  });
+
+  test('a dead writer does not go on behind damage, and changes nothing', async () => {
+    const made = await make(mode, 'dead', 340);
+    const bytes = readFileSync(made.path);
+    // The last one: what lies below the last mark but one is not walked again.
+    const position = made.positions[339];
+    bytes.writeInt32LE(-1, made.dataOffset + (position % made.capacity));
+    writeFileSync(made.path, bytes);
+    const error = await failure(() => Writer.resume(made.path));
+    expect(error).toMatchObject({ code: 'ERR_CORRUPT', path: made.path, position });
+    expect(readFileSync(made.path).equals(bytes)).toBe(true);
+    expect(inspect(made.path).status).toBe('dead');
+  });
+});
+
+test.each([
+  ['zeroed', (bytes: Buffer, from: number, to: number) => bytes.fill(0, from, to)],
+  ['of random bits', (bytes: Buffer, from: number, to: number) => bytes.fill('damage', from, to)],
+  ['each with one bit flipped', flipEach],
+])('marks that are %s cost time, not truth', async (_, spoil) => {
+  for (const ending of ['closed', 'dead'] as const) {
+    const made = await make('linear', ending, 340);
+    const bytes = readFileSync(made.path);
+    const marks = bytes.readInt32LE(L.MARKS_OFFSET_OFFSET);
+    spoil(bytes, marks, marks + bytes.readInt32LE(L.MARK_COUNT_OFFSET) * L.MARK_BYTES);
+    writeFileSync(made.path, bytes);
+    if (ending === 'dead') (await Writer.resume(made.path)).close();
+    using reader = await Reader.open(made.path);
+    for (const n of [0, 1, 170, 338, 339]) {
+      for (const where of [made.positions[n], { record: n }, { time: { us: 1_000_000 + n } }]) {
+        reader.seek(where);
+        expect(reader.read()).toMatchObject({ record: n, position: made.positions[n] });
+      }
+    }
+    expect([...reader.backwards()].map(({ record }) => record)).toEqual(
+      Array.from({ length: 340 }, (_, i) => 339 - i),
+    );
+  }
+});
+
+function flipEach(bytes: Buffer, from: number, to: number) {
+  for (let mark = from; mark < to; mark += L.MARK_BYTES) bytes[mark + 4 + ((mark / 32) % 28)] ^= 4;
+}
+
+test('a closed channel whose last records are gone says so, and does not end early in silence', async () => {
+  const made = await make('linear', 'closed', 200);
+  const bytes = readFileSync(made.path);
+  bytes.fill(0, made.dataOffset + made.positions[150]);
+  writeFileSync(made.path, bytes);
+  using reader = await Reader.open(made.path);
+  expect(reader.readBatch(150).length).toBe(150);
+  const error = thrown(() => reader.read());
+  expect(error).toMatchObject({ code: 'ERR_CORRUPT', position: made.positions[150] });
+  using patient = await Reader.open(made.path);
+  await expect(async () => {
+    for await (const _ of patient);
+  }).rejects.toMatchObject({ code: 'ERR_CORRUPT' });
+});
+
+test('one whose tail says less than its final position, and whose records stop before, is truncated', async () => {
+  const made = await make('linear', 'closed', 200);
+  const bytes = readFileSync(made.path);
+  bytes.fill(0, made.dataOffset + made.positions[150]);
+  bytes.writeInt32LE(made.positions[150] / 16, L.TAIL_OFFSET + 4);
+  writeFileSync(made.path, bytes);
+  using reader = await Reader.open(made.path);
+  expect(reader.readBatch(1000).length).toBe(150);
+  expect(thrown(() => reader.ended)).toMatchObject({ code: 'ERR_TRUNCATED', position: made.positions[150] });
+  await expect(async () => {
+    for await (const _ of reader);
+  }).rejects.toMatchObject({ code: 'ERR_TRUNCATED' });
+});
