@@ -26,20 +26,31 @@ export function* backwards<Out>(
     const start = places.before(end - 16);
     if (start.position >= end) return;
     const stretch: ReaderRecord<Out>[] = [];
+    let fault: MillraceError | undefined;
     cursor.moveTo(start.position, start.record);
-    try {
-      cursor.pollUntil(
-        () => cursor.position >= end,
-        (bytes, at, until, type) => stretch.push(maker.make(bytes, at, until, type)),
-      );
-    } catch (error) {
-      if (error instanceof MillraceError && error.code === 'ERR_OVERTAKEN') return;
-      throw error;
+    for (let walking = true; walking; ) {
+      try {
+        cursor.pollUntil(
+          () => cursor.position >= end,
+          (bytes, at, until, type) => stretch.push(maker.make(bytes, at, until, type)),
+        );
+        walking = false;
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+        if (error.code === 'ERR_OVERTAKEN') return;
+        if (error.code !== 'ERR_CORRUPT') throw error;
+        // What is whole behind the damage comes first; then whoever reads hears of it.
+        fault = error;
+        stretch.length = 0;
+        walking = error.next !== undefined && error.next < end;
+        if (walking) cursor.moveTo(error.next as number, cursor.record + 1);
+      }
     }
     for (let i = stretch.length - 1; i >= 0; i--) {
       yield stretch[i];
       assertOpen();
     }
+    if (fault !== undefined) throw fault;
     end = start.position;
   }
 }

@@ -62,6 +62,8 @@ export class Reader<Out = Buffer> {
   #closed = false;
   #closing = false;
   #deadSince: number | undefined;
+  /** What ended a batch that had records already. */
+  #fault: unknown;
 
   private constructor(channel: Mapped, options: ReaderOptions<Out>) {
     this.path = channel.path;
@@ -118,6 +120,7 @@ export class Reader<Out = Buffer> {
     else if (limit !== undefined) most = this.#applyPollOptions(limit);
     this.#enter();
     try {
+      if (this.#fault !== undefined) this.#throwFault();
       const count = this.#cursor.poll(handler, most);
       this.#read += count;
       return count;
@@ -131,6 +134,12 @@ export class Reader<Out = Buffer> {
     this.#assertFree();
     this.#cursor.copy(options.copy === true);
     return options.limit ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  #throwFault(): void {
+    const fault = this.#fault;
+    this.#fault = undefined;
+    throw fault;
   }
 
   #enter(): void {
@@ -148,11 +157,16 @@ export class Reader<Out = Buffer> {
     return this.readBatch(1)[0];
   }
 
-  /** Up to `max` records that are there now, copied out. */
+  /** Up to `max` records that are there now, copied out. What goes wrong behind the first one, the next call throws. */
   readBatch(max: number): ReaderRecord<Out>[] {
     wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
     const batch: ReaderRecord<Out>[] = [];
-    this.poll((bytes, start, end, type) => batch.push(this.#maker.make(bytes, start, end, type)), max);
+    try {
+      this.poll((bytes, start, end, type) => batch.push(this.#maker.make(bytes, start, end, type)), max);
+    } catch (error) {
+      if (batch.length === 0) throw error;
+      this.#fault = error;
+    }
     return batch;
   }
 
@@ -189,7 +203,7 @@ export class Reader<Out = Buffer> {
     let more = true;
     const settled = () => {
       if (this.#closed) more = false;
-      else if (this.#cursor.hasNext()) return true;
+      else if (this.#fault !== undefined || this.#cursor.hasNext()) return true;
       else if (this.#hasEnded()) more = false;
       else this.#throwIfDead();
       return !more;
@@ -244,6 +258,7 @@ export class Reader<Out = Buffer> {
       const route = this.#places.routeTo(where);
       const landed = this.#land(() => this.#places.find(route));
       this.#cursor.moveTo(landed.position, landed.record);
+      this.#fault = undefined;
     } finally {
       this.#leave();
     }

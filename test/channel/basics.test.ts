@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { planFile } from '../../lib/channel/header.js';
 import { inspect, MillraceError, Reader, Refusal, sequenced, utf8, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 
@@ -243,4 +244,39 @@ test('sends that wait for the same room are all sent', async () => {
   }
   await Promise.all(sends);
   expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+});
+
+test('what goes wrong in the middle of a batch is thrown by the next call, and nothing before it is lost', async () => {
+  let decoded = 0;
+  const codec = {
+    encode: (text: string) => text,
+    decode: (bytes: Buffer) => {
+      if (++decoded === 6) throw new Error('sixth');
+      return bytes.toString();
+    },
+  };
+  using writer = await Writer.create(newPath(), { mode: 'linear', capacity: '16KiB', codec });
+  using reader = await Reader.open(writer.path, { codec });
+  for (let i = 0; i < 10; i++) writer.write(String(i));
+  expect(reader.readBatch(10).map((record) => record.value)).toEqual(['0', '1', '2', '3', '4']);
+  expect(() => reader.readBatch(10)).toThrow('sixth');
+  expect(reader.readBatch(10).map((record) => record.value)).toEqual(['5', '6', '7', '8', '9']);
+});
+
+test('reading backwards hands out what is whole behind damage before it says so', async () => {
+  const path = newPath();
+  const writer = await Writer.create(path, { mode: 'linear', capacity: '64KiB' });
+  const positions = Array.from({ length: 100 }, (_, i) => writer.write(String(i)));
+  writer.close();
+  const { dataOffset } = planFile('linear', 65536, 64);
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.alloc(4, 0xff), 0, 4, dataOffset + positions[50]);
+  closeSync(file);
+  using reader = await Reader.open(path, { from: positions[60] });
+  const seen: string[] = [];
+  const error = await failure(() => {
+    for (const record of reader.backwards()) seen.push(record.data.toString());
+  });
+  expect(seen).toEqual(['59', '58', '57', '56', '55', '54', '53', '52', '51']);
+  expect(error).toMatchObject({ code: 'ERR_CORRUPT', position: positions[50] });
 });
