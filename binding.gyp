@@ -15,8 +15,8 @@
         "native/reaper.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      # No C++ exceptions: a wrong call must throw in JavaScript, which is a status to check here, and the unwinder
-      # that a static libgcc brings along would need glibc 2.35 (see native/glibc.cc).
+      # No C++ exceptions: a wrong call throws in JavaScript, which is a status to check here, and the unwinder that a
+      # static libgcc brings along would need glibc 2.35 (see native/glibc.cc).
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
       # -fno-gnu-unique: two copies of the addon in one process must share nothing.
@@ -24,7 +24,8 @@
       "ldflags": [
         "-static-libstdc++",
         "-static-libgcc",
-        "-Wl,--exclude-libs,ALL",
+        # Only Node's two entry points show, and references within the addon are bound when it is linked.
+        "-Wl,--version-script=<(module_root_dir)/native/exports.map",
         # The reaper's thread may outlive the worker that loaded the addon, and Node dlcloses what a worker loaded.
         "-Wl,-z,nodelete"
       ],

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "arguments.h"
@@ -33,21 +34,20 @@ Napi::Value Done(Napi::Env env, const Failure& failure) {
 
 Napi::Value CreateFile(Info info) {
   Arguments in(info, "createFile");
-  std::string directory = in.Path(0);
+  const PathText directory = in.Path(0);
   const int64_t bytes = in.Integer(1, 1, kLargestFile);
   const int64_t permissions = in.Integer(2, 0, kMostPermissions);
   if (!in.ok()) return info.Env().Undefined();
-  return Returned(info.Env(),
-                  CreateFileJob(info.Env(), std::move(directory), bytes, static_cast<uint32_t>(permissions)));
+  return Returned(info.Env(), CreateFileJob(info.Env(), directory, bytes, static_cast<uint32_t>(permissions)));
 }
 
 Napi::Value OpenFile(Info info) {
   Arguments in(info, "openFile");
-  const std::string path = in.Path(0);
+  const PathText path = in.Path(0);
   const bool writable = in.Boolean(1);
   if (!in.ok()) return info.Env().Undefined();
   Failure failure;
-  std::unique_ptr<File> file = File::Open(path.c_str(), writable, &failure);
+  std::unique_ptr<File> file = File::Open(path, writable, &failure);
   if (failure) return Done(info.Env(), failure);
   return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
 }
@@ -116,9 +116,9 @@ Napi::Value AllocateFile(Info info) {
 Napi::Value LinkFile(Info info) {
   Arguments in(info, "linkFile");
   const File* file = in.OpenFile(0);
-  const std::string path = in.Path(1);
+  const PathText path = in.Path(1);
   if (!in.ok()) return info.Env().Undefined();
-  return Done(info.Env(), file->Link(path.c_str()));
+  return Done(info.Env(), file->Link(path));
 }
 
 Napi::Value TakeByte(Info info) {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 namespace millrace {
 
@@ -24,14 +25,19 @@ File* Arguments::OpenFile(size_t index) {
   return file;
 }
 
-std::string Arguments::Path(size_t index) {
-  if (!info_[index].IsString()) {
+PathText Arguments::Path(size_t index) {
+  PathText path;
+  size_t bytes = 0;
+  size_t copied = 0;
+  if (napi_get_value_string_utf8(info_.Env(), info_[index], nullptr, 0, &bytes) != napi_ok) {
     Refuse(index, "a path");
-    return {};
+  } else if (bytes >= sizeof path.text) {
+    if (ok_) Throw(info_.Env(), {ENAMETOOLONG, function_, -1});
+    ok_ = false;
+  } else if (napi_get_value_string_utf8(info_.Env(), info_[index], path.text, sizeof path.text, &copied) != napi_ok ||
+             copied == 0 || std::memchr(path.text, 0, copied) != nullptr) {
+    Refuse(index, "a path");  // the kernel would stop at a zero byte and take another file
   }
-  std::string path = info_[index].As<Napi::String>().Utf8Value();
-  // The kernel would stop at a zero byte and take another file.
-  if (path.empty() || path.find('\0') != std::string::npos) Refuse(index, "a path");
   return path;
 }
 

@@ -4,7 +4,6 @@
 #include <napi.h>
 
 #include <cstdint>
-#include <string>
 
 #include "file.h"
 
@@ -20,7 +19,7 @@ class Arguments {
 
   // Never nullptr where ok().
   File* OpenFile(size_t index);
-  std::string Path(size_t index);
+  PathText Path(size_t index);
   int64_t Integer(size_t index, int64_t low, int64_t high);
   bool Boolean(size_t index);
 

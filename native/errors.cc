@@ -55,6 +55,10 @@ const char* CodeName(int error) {
   }
 }
 
+// There are two kinds of strerror_r: glibc's returns the words, wherever they are; musl's fills the buffer.
+[[maybe_unused]] const char* Words(const char* words, const char*) { return words; }
+[[maybe_unused]] const char* Words(int, const char* buffer) { return buffer; }
+
 bool SetProperty(napi_env env, napi_value object, const char* name, napi_value value) {
   return napi_set_named_property(env, object, name, value) == napi_ok;
 }
@@ -70,9 +74,8 @@ Failure LastFailure(const char* call) { return Failure{errno, call, -1}; }
 
 napi_value MakeError(napi_env env, const Failure& failure) {
   const char* name = CodeName(failure.error);
-  // The GNU strerror_r, which may or may not use the buffer.
-  char scratch[128];
-  const char* words = strerror_r(failure.error, scratch, sizeof scratch);
+  char scratch[128] = "";
+  const char* words = Words(strerror_r(failure.error, scratch, sizeof scratch), scratch);
   char text[256];
   std::snprintf(text, sizeof text, "%s: %s, %s", name, words, failure.call);
 

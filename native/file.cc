@@ -44,11 +44,12 @@ using Lease = std::shared_ptr<Mapping>;
 
 void EndLease(napi_env, void*, void* lease) { delete static_cast<Lease*>(lease); }
 
-// V8 counts an external ArrayBuffer as memory of its own and would collect garbage ever more eagerly because of pages
-// that belong to the file.
-void CountAsOurs(napi_env env, int64_t bytes) {
-  int64_t now;
-  napi_adjust_external_memory(env, bytes, &now);
+// V8 counts an external ArrayBuffer as memory that a collection might free, and collects for every 64 MiB mapped or so.
+// Before version 24 Node can be told that these pages are the file's. Since then V8 ends the process when its sum falls
+// below zero, and Node's end of a thread detaches the buffers before any code of ours could give the bytes back.
+bool MayCorrectTheCount(napi_env env) {
+  const napi_node_version* version = nullptr;
+  return napi_get_node_version(env, &version) == napi_ok && version->major < 24;
 }
 
 // A handle from another copy of the addon in this process is foreign too, so the tag says which copy this is.
@@ -67,14 +68,14 @@ void FinalizeHandle(napi_env env, void* data, void*) {
 
 Descriptor::~Descriptor() { close(fd); }
 
-File::File(int fd, bool writable) : descriptor_(std::make_shared<Descriptor>(fd, writable)) {}
+File::File(int fd, bool writable) : descriptor_(new Descriptor(fd, writable)) {}
 
 File::~File() {
   if (descriptor_ != nullptr) UnlockAll(descriptor_->fd);
 }
 
-std::unique_ptr<File> File::Create(const char* directory, int64_t bytes, uint32_t permissions, Failure* failure) {
-  const int fd = OpenAgain(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
+std::unique_ptr<File> File::Create(const PathText& directory, int64_t bytes, uint32_t permissions, Failure* failure) {
+  const int fd = OpenAgain(directory.text, O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
   if (fd < 0) {
     *failure = LastFailure("open(O_TMPFILE)");
     return nullptr;
@@ -99,10 +100,10 @@ std::unique_ptr<File> File::Create(const char* directory, int64_t bytes, uint32_
   return file;
 }
 
-std::unique_ptr<File> File::Open(const char* path, bool writable, Failure* failure) {
+std::unique_ptr<File> File::Open(const PathText& path, bool writable, Failure* failure) {
   // O_NONBLOCK: what lies under the name may be a FIFO, which would wait for its other end. No effect on files.
   const int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  const int fd = OpenAgain(path, flags, 0);
+  const int fd = OpenAgain(path.text, flags, 0);
   if (fd < 0) {
     *failure = LastFailure("open");
     return nullptr;
@@ -126,10 +127,10 @@ Failure File::Stat(FileFacts* facts) const {
   return {};
 }
 
-Failure File::Link(const char* path) const {
+Failure File::Link(const PathText& path) const {
   char self[40];
   std::snprintf(self, sizeof self, "/proc/self/fd/%d", fd());
-  if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return LastFailure("linkat");
+  if (linkat(AT_FDCWD, self, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) != 0) return LastFailure("linkat");
   return {};
 }
 
@@ -171,9 +172,27 @@ napi_value File::Lend(napi_env env) {
     Throw(env, {ENOMEM, "napi_create_external_arraybuffer", -1});
     return nullptr;
   }
-  CountAsOurs(env, -bytes);
-  if (napi_create_reference(env, buffer, 1, &lent_) != napi_ok) lent_ = nullptr;
+  if (napi_create_reference(env, buffer, 1, &lent_) != napi_ok) return buffer;
+  if (MayCorrectTheCount(env)) {
+    int64_t sum;
+    if (napi_adjust_external_memory(env, -bytes, &sum) == napi_ok) uncounted_ = bytes;
+  }
   return buffer;
+}
+
+void File::Detach(napi_env env) {
+  int64_t sum;
+  if (uncounted_ != 0) napi_adjust_external_memory(env, uncounted_, &sum);
+  uncounted_ = 0;
+  napi_handle_scope scope;
+  napi_value buffer;
+  if (napi_open_handle_scope(env, &scope) == napi_ok) {
+    // The environment's end has detached it already, which is no failure.
+    if (napi_get_reference_value(env, lent_, &buffer) == napi_ok) napi_detach_arraybuffer(env, buffer);
+    napi_close_handle_scope(env, scope);
+  }
+  napi_delete_reference(env, lent_);
+  lent_ = nullptr;
 }
 
 void File::Close(napi_env env) {
@@ -181,18 +200,7 @@ void File::Close(napi_env env) {
   UnlockAll(descriptor_->fd);
   descriptor_->closing.store(true, std::memory_order_relaxed);
   descriptor_.reset();
-  if (lent_ != nullptr) {
-    napi_handle_scope scope;
-    napi_value buffer;
-    if (napi_open_handle_scope(env, &scope) == napi_ok) {
-      // Fails where the environment's end has detached it already.
-      if (napi_get_reference_value(env, lent_, &buffer) == napi_ok) napi_detach_arraybuffer(env, buffer);
-      napi_close_handle_scope(env, scope);
-    }
-    napi_delete_reference(env, lent_);
-    lent_ = nullptr;
-    CountAsOurs(env, static_cast<int64_t>(mapping_->bytes()));
-  }
+  if (lent_ != nullptr) Detach(env);
   mapping_.reset();
 }
 

@@ -1,6 +1,7 @@
 #ifndef MILLRACE_FILE_H
 #define MILLRACE_FILE_H
 
+#include <limits.h>
 #include <node_api.h>
 
 #include <atomic>
@@ -27,6 +28,11 @@ class Descriptor {
   std::atomic<bool> closing{false};
 };
 
+// The kernel takes no longer ones.
+struct PathText {
+  char text[PATH_MAX] = "";
+};
+
 // What statFile tells; numbers that JavaScript holds exactly, or nearly.
 struct FileFacts {
   int64_t bytes = 0;
@@ -43,8 +49,8 @@ struct FileFacts {
 class File {
  public:
   // Each returns nullptr and a failure, or a file. Create blocks: it allocates, maps and populates.
-  static std::unique_ptr<File> Create(const char* directory, int64_t bytes, uint32_t permissions, Failure* failure);
-  static std::unique_ptr<File> Open(const char* path, bool writable, Failure* failure);
+  static std::unique_ptr<File> Create(const PathText& directory, int64_t bytes, uint32_t permissions, Failure* failure);
+  static std::unique_ptr<File> Open(const PathText& path, bool writable, Failure* failure);
 
   // A file that was never handed to JavaScript, or whose handle is gone; Close came first if it was handed out.
   ~File();
@@ -58,7 +64,7 @@ class File {
   const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
 
   Failure Stat(FileFacts* facts) const;
-  Failure Link(const char* path) const;
+  Failure Link(const PathText& path) const;
 
   // Maps the whole file, once. Only a file of our own making is writable from the start.
   Failure Map(bool writable);
@@ -72,9 +78,12 @@ class File {
  private:
   File(int fd, bool writable);
 
+  void Detach(napi_env env);
+
   std::shared_ptr<Descriptor> descriptor_;
   std::shared_ptr<Mapping> mapping_;
   napi_ref lent_ = nullptr;
+  int64_t uncounted_ = 0;  // of the lent bytes, what V8 was told not to count
 };
 
 // Allocates every byte of [0, bytes) in steps; blocks. Stops with ECANCELED once `cancelled` is set.

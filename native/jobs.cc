@@ -67,18 +67,18 @@ class Job {
 
 class Creation final : public Job {
  public:
-  Creation(std::string directory, int64_t bytes, uint32_t permissions)
-      : directory_(std::move(directory)), bytes_(bytes), permissions_(permissions) {}
+  Creation(const PathText& directory, int64_t bytes, uint32_t permissions)
+      : directory_(directory), bytes_(bytes), permissions_(permissions) {}
 
  private:
   Failure Run() override {
     Failure failure;
-    file_ = File::Create(directory_.c_str(), bytes_, permissions_, &failure);
+    file_ = File::Create(directory_, bytes_, permissions_, &failure);
     return failure;
   }
   napi_value Result(napi_env env) override { return MakeHandle(env, std::move(file_)); }
 
-  const std::string directory_;
+  const PathText directory_;
   const int64_t bytes_;
   const uint32_t permissions_;
   std::unique_ptr<File> file_;
@@ -108,8 +108,8 @@ class Allocation final : public Job {
 
 }  // namespace
 
-napi_value CreateFileJob(napi_env env, std::string directory, int64_t bytes, uint32_t permissions) {
-  return Job::Start(env, std::make_unique<Creation>(std::move(directory), bytes, permissions));
+napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes, uint32_t permissions) {
+  return Job::Start(env, std::make_unique<Creation>(directory, bytes, permissions));
 }
 
 napi_value PopulateFileJob(napi_env env, const File& file) {

@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <vector>
+#include <memory>
+
+#include "glibc.h"
 
 namespace millrace {
 namespace {
@@ -17,6 +17,7 @@ namespace {
 struct Region {
   char* address;
   size_t bytes;
+  Region* next;
 };
 
 void UnmapInSteps(const Region& region) {
@@ -27,69 +28,44 @@ void UnmapInSteps(const Region& region) {
   }
 }
 
-class Reaper {
- public:
-  void Add(const Region& region) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (!running_) running_ = StartThread();
-    if (!running_) {
-      lock.unlock();
-      UnmapInSteps(region);  // no thread to be had: slow is better than leaking
-      return;
-    }
-    queue_.push_back(region);
-    lock.unlock();
-    wake_.notify_one();
-  }
-
- private:
-  bool StartThread() {
-    // The thread inherits a full signal mask, so that the process's signals go to threads that expect them.
-    sigset_t all, before;
-    sigfillset(&all);
-    if (sigprocmask(SIG_SETMASK, &all, &before) != 0) return false;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
-    const bool started = pthread_create(&thread, &attributes, &Reaper::Main, this) == 0;
-    pthread_attr_destroy(&attributes);
-    sigprocmask(SIG_SETMASK, &before, nullptr);
-    return started;
-  }
-
-  static void* Main(void* self) {
-    prctl(PR_SET_NAME, "millrace-unmap");
-    static_cast<Reaper*>(self)->Run();
-    return nullptr;
-  }
-
-  [[noreturn]] void Run() {
-    std::vector<Region> batch;
-    for (;;) {
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        while (queue_.empty()) wake_.wait(lock);
-        batch.swap(queue_);
-      }
-      for (const Region& region : batch) {
-        UnmapInSteps(region);
-        PauseBetweenSteps();
-      }
-      batch.clear();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Region> queue_;
-  bool running_ = false;
+// The process's only mutable static, and what guards it. Plain C types: nothing here is ever destroyed, because the
+// thread may still wait on it while the process exits.
+struct Reaper {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+  Region* waiting = nullptr;  // the youngest first; the order doesn't matter
+  bool running = false;
 };
 
-// The process's only mutable static. Never destroyed: its thread may still wait on it while the process exits.
-Reaper& ProcessReaper() {
-  static Reaper* const reaper = new Reaper;
-  return *reaper;
+Reaper reaper;
+
+void* Reap(void*) {
+  prctl(PR_SET_NAME, "millrace-unmap");
+  for (;;) {
+    pthread_mutex_lock(&reaper.mutex);
+    while (reaper.waiting == nullptr) pthread_cond_wait(&reaper.wake, &reaper.mutex);
+    std::unique_ptr<Region> region(reaper.waiting);
+    reaper.waiting = region->next;
+    pthread_mutex_unlock(&reaper.mutex);
+    UnmapInSteps(*region);
+    PauseBetweenSteps();
+  }
+  return nullptr;
+}
+
+bool StartReaper() {
+  // The thread inherits a full signal mask, so that the process's signals go to threads that expect them.
+  sigset_t all, before;
+  sigfillset(&all);
+  if (sigprocmask(SIG_SETMASK, &all, &before) != 0) return false;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, &Reap, nullptr) == 0;
+  pthread_attr_destroy(&attributes);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return started;
 }
 
 }  // namespace
@@ -99,6 +75,18 @@ void PauseBetweenSteps() {
   nanosleep(&pause, nullptr);
 }
 
-void UnmapLater(void* address, size_t bytes) { ProcessReaper().Add({static_cast<char*>(address), bytes}); }
+void UnmapLater(void* address, size_t bytes) {
+  auto region = std::make_unique<Region>(Region{static_cast<char*>(address), bytes, nullptr});
+  pthread_mutex_lock(&reaper.mutex);
+  if (!reaper.running) reaper.running = StartReaper();
+  const bool running = reaper.running;
+  if (running) {
+    region->next = reaper.waiting;
+    reaper.waiting = region.release();
+    pthread_cond_signal(&reaper.wake);
+  }
+  pthread_mutex_unlock(&reaper.mutex);
+  if (!running) UnmapInSteps(*region);  // no thread to be had: slow is better than leaking
+}
 
 }  // namespace millrace
