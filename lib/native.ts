@@ -64,6 +64,8 @@ export interface SystemError extends Error {
 }
 
 export function isSystemError(error: unknown): error is SystemError {
+  // A MillraceError that was made of one carries its facts, and has been put into words already.
+  if (error instanceof MillraceError) return false;
   return error instanceof Error && typeof (error as SystemError).syscall === 'string';
 }
 

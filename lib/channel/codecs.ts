@@ -1,4 +1,5 @@
 import { invalidArgument, MillraceError } from '../errors.js';
+import { show } from '../options.js';
 import type { Data } from './data.js';
 
 /**
@@ -10,6 +11,13 @@ export interface Codec<In, Out = In> {
   decode(bytes: Buffer): Out;
   /** Called when what was encoded last was refused and is not in the channel. */
   refused?(): void;
+}
+
+/** Refuses what is no codec when it is given, not when the first record comes. */
+export function checkCodec(codec: unknown, method: 'encode' | 'decode'): void {
+  if (codec === undefined || codec === null) return;
+  if (typeof (codec as Record<string, unknown>)[method] === 'function') return;
+  throw invalidArgument(`codec must be an object with the function ${method}, not ${show(codec)}`);
 }
 
 export const utf8: Codec<string> = {

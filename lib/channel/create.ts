@@ -162,7 +162,7 @@ function checkMetadata(metadata: Record<string, unknown> | undefined): Record<st
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
     throw invalidArgument(`metadata must be an object, not ${show(metadata)}`);
   }
-  const size = encodeMetadata(metadata).length;
+  const size = metadataBytes(metadata);
   if (size > L.METADATA_BYTES) {
     throw invalidArgument(`metadata may be at most ${L.METADATA_BYTES} bytes of JSON; it is ${size}`, {
       size,
@@ -170,6 +170,14 @@ function checkMetadata(metadata: Record<string, unknown> | undefined): Record<st
     });
   }
   return metadata;
+}
+
+function metadataBytes(metadata: Record<string, unknown>): number {
+  try {
+    return encodeMetadata(metadata).length;
+  } catch (cause) {
+    throw invalidArgument('metadata must be an object that JSON can say', { cause });
+  }
 }
 
 function writeHeader(channel: Mapped): void {

@@ -1,6 +1,6 @@
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
-import type { Codec } from './codecs.js';
+import { type Codec, checkCodec } from './codecs.js';
 import * as L from './layout.js';
 import { type Mapped, openMapped } from './mapped.js';
 import type { Where } from './seek.js';
@@ -97,6 +97,7 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
 export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   knownOptions('Reader.open', options, READER_OPTIONS);
   const { gate, name } = options;
+  checkCodec(options.codec, 'decode');
   oneOf('onLost', options.onLost ?? 'throw', ['throw', 'skip']);
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
   oneOf('idle', options.idle ?? 'adaptive', ['adaptive', 'spin']);

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { closedHandle, MillraceError } from '../errors.js';
+import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { aPath, knownOptions, wholeNumber } from '../options.js';
+import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
 import { Cursor, type RecordHandler } from './cursor.js';
@@ -116,8 +116,10 @@ export class Reader<Out = Buffer> {
    */
   poll(handler: RecordHandler, limit?: number | PollOptions): number {
     let most = Number.MAX_SAFE_INTEGER;
-    if (typeof limit === 'number') most = limit;
+    if (typeof limit === 'number') most = limit >>> 0 === limit ? limit : checkLimit(limit);
     else if (limit !== undefined) most = this.#applyPollOptions(limit);
+    if (typeof handler !== 'function')
+      throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
     this.#enter();
     try {
       if (this.#fault !== undefined) this.#throwFault();
@@ -133,7 +135,7 @@ export class Reader<Out = Buffer> {
     knownOptions('poll', options, ['limit', 'copy']);
     this.#assertFree();
     this.#cursor.copy(options.copy === true);
-    return options.limit ?? Number.MAX_SAFE_INTEGER;
+    return checkLimit(options.limit ?? Number.MAX_SAFE_INTEGER);
   }
 
   #throwFault(): void {
@@ -188,7 +190,7 @@ export class Reader<Out = Buffer> {
     options: WaitOptions & { max?: number } = {},
   ): AsyncGenerator<ReaderRecord<Out>[], void, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
-    const max = options.max ?? RECORDS_A_TURN;
+    const max = wholeNumber('max', options.max ?? RECORDS_A_TURN, 1, Number.MAX_SAFE_INTEGER);
     this.#assertOpen();
     while (await this.#arrival(options)) {
       const batch = this.readBatch(max);
@@ -384,6 +386,10 @@ export class Reader<Out = Buffer> {
       path: this.path,
     });
   }
+}
+
+function checkLimit(limit: number): number {
+  return limit === Number.POSITIVE_INFINITY ? limit : wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function turn(): Promise<void> {

@@ -5,9 +5,15 @@ import { show } from '../options.js';
 export type When = number | Date | { us: number };
 
 export function timeInUs(name: string, when: When): number {
-  const us = typeof when === 'object' && 'us' in when ? when.us : Math.round(Number(when) * 1000);
+  const us = inUs(when);
   if (Number.isSafeInteger(us) && us >= 0) return us;
   throw invalidArgument(
     `${name} must be milliseconds since 1970, a Date, or { us: microseconds }, not ${show(when)}`,
   );
+}
+
+function inUs(when: When): number {
+  if (typeof when === 'number') return Math.round(when * 1000);
+  if (when instanceof Date) return when.getTime() * 1000;
+  return typeof when === 'object' && when !== null ? when.us : Number.NaN;
 }

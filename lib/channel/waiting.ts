@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { MillraceError } from '../errors.js';
-import { knownOptions } from '../options.js';
+import { invalidArgument, MillraceError } from '../errors.js';
+import { knownOptions, show } from '../options.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
@@ -17,6 +17,7 @@ export async function pollUntil(
   options: WaitOptions = {},
 ): Promise<void> {
   const { signal, timeoutMs } = options;
+  checkWait(signal, timeoutMs);
   const until = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   for (;;) {
     throwIfAborted(signal, what);
@@ -34,6 +35,15 @@ export async function pollUntil(
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
   knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
+}
+
+function checkWait(signal: unknown, timeoutMs: unknown): void {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw invalidArgument(`timeoutMs must be a number of milliseconds from 0 on, not ${show(timeoutMs)}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgument(`signal must be an AbortSignal, not ${show(signal)}`);
+  }
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {

@@ -4,7 +4,7 @@ import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Appender, Refusal, type Start } from './appender.js';
 import { Claim } from './claim.js';
-import type { Codec } from './codecs.js';
+import { type Codec, checkCodec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
 import {
   areBytes,
@@ -76,6 +76,7 @@ export class Writer<In = Data> {
     options: { codec?: Codec<In, unknown> } = {},
   ): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, ['codec']);
+    checkCodec(options.codec, 'encode');
     const channel = takeOver(resolve(aPath(path)));
     // step 40
     try {
@@ -172,8 +173,9 @@ export class Writer<In = Data> {
     if (!Number.isSafeInteger(length) || length < 0) {
       throw invalidArgument(`A claim's length must be a whole number of bytes, not ${show(length)}`);
     }
+    checkType(type);
     const start = this.#appender.openClaim(length);
-    if (start >= 0) return this.#claim.open(start, length, checkType(type));
+    if (start >= 0) return this.#claim.open(start, length, type);
     if (start === Refusal.TOO_LARGE || start === Refusal.ENDED) throw this.#refused(start, length);
     return undefined;
   }
@@ -367,6 +369,7 @@ export async function createWriter<In = Data>(
   base?: Base,
 ): Promise<Writer<In>> {
   knownOptions('Writer.create', options, [...CHANNEL_OPTIONS, 'codec']);
+  checkCodec(options.codec, 'encode');
   const channel = await createChannel(path, options, base);
   const { basePosition, baseRecord } = channel.header;
   return new Writer<In>(
@@ -389,6 +392,6 @@ async function reallocate(channel: Mapped): Promise<void> {
 
 function checkType(type: number | undefined): number {
   if (type === undefined) return 0;
-  if (type >>> 16 === 0 && (type | 0) === type) return type;
+  if (typeof type === 'number' && type >>> 16 === 0 && (type | 0) === type) return type;
   throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
 }

@@ -17,8 +17,10 @@ export async function mortal<In>(make: () => Promise<Writer<In>>): Promise<Morta
     return file;
   };
   native.openFile = (...given) => {
-    file = openFile(...given);
-    return file;
+    const opened = openFile(...given);
+    // What is created is the writer's own; what it opens beside that is what it takes the place of.
+    file ??= opened;
+    return opened;
   };
   let writer: Writer<In>;
   try {
