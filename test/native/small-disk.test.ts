@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { binding } from '../../lib/native.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { mappingsIn, systemError, until } from './addon.js';
+
+const native = binding();
+const DISK_BYTES = 4 << 20;
+const disk = join(newDirectory(), 'disk');
+mkdirSync(disk);
+
+const mount = () => spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]).status === 0;
+const mounted = process.getuid?.() === 0 && mount();
+
+beforeAll(() => {
+  if (mounted) expect(statfsSync(disk).blocks * statfsSync(disk).bsize).toBe(DISK_BYTES);
+});
+afterAll(async () => {
+  if (!mounted) return;
+  // A file that is still mapped keeps the disk in use.
+  await until('nothing is mapped', () => mappingsIn(disk) === 0);
+  expect(spawnSync('umount', [disk], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+});
+
+// Mounting takes root, and a container may refuse it even then.
+test.skipIf(!mounted)('a disk that is too small refuses, says what is free, and keeps nothing', async () => {
+  for (let round = 0; round < 3; round++) {
+    const error = await systemError(() => native.createFile(disk, DISK_BYTES + 4096, 0o600));
+    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: DISK_BYTES });
+  }
+  const file = await native.createFile(disk, 3 << 20, 0o600);
+  const error = await systemError(() => native.createFile(disk, 2 << 20, 0o600));
+  expect(error).toMatchObject({ code: 'ENOSPC', freeBytes: 1 << 20 });
+  // What was allocated is there: storing to every page of it can't fail.
+  new Uint8Array(native.mapFile(file)).fill(1);
+  native.closeFile(file);
+});
