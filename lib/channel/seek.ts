@@ -156,8 +156,10 @@ export class Places {
         if (goal < header.basePosition) {
           throw this.#outOfRange(`${path} begins at position ${header.basePosition}, behind ${goal}`);
         }
-        if (goal < oldest.position) throw this.#overwritten(`position ${goal}`, goal, oldest);
-        return this.before(goal);
+        // The oldest place may have moved on between two looks.
+        const place = goal < oldest.position ? oldest : this.before(goal);
+        if (place.position > goal) throw this.#overwritten(`position ${goal}`, goal, place);
+        return place;
       },
       reached: (cursor) => cursor.position >= goal,
       check: (cursor) => {
@@ -189,8 +191,9 @@ export class Places {
           throw this.#outOfRange(`${path} begins with record ${header.baseRecord}, behind ${goal}`);
         }
         const oldest = this.oldest();
-        if (goal < oldest.record) throw this.#overwritten(`record ${goal}`, undefined, oldest);
-        return this.#beforeRecord(goal);
+        const place = goal < oldest.record ? oldest : this.#beforeRecord(goal);
+        if (place.record > goal) throw this.#overwritten(`record ${goal}`, undefined, place);
+        return place;
       },
       reached: (cursor) => cursor.record >= goal,
       check: (cursor) => {
