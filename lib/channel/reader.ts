@@ -62,7 +62,7 @@ export class Reader<Out = Buffer> {
   #closed = false;
   #closing = false;
   #deadSince: number | undefined;
-  /** What ended a batch that had records already. */
+  /** What is still to be told: it ended a batch that had records already, or came up when nobody read. */
   #fault: unknown;
 
   private constructor(channel: Mapped, options: ReaderOptions<Out>) {
@@ -217,7 +217,15 @@ export class Reader<Out = Buffer> {
   /** All is read, and nothing will be added. */
   get ended(): boolean {
     this.#assertOpen();
-    return !this.#cursor.hasNext() && this.#hasEnded();
+    if (this.#fault !== undefined) return false;
+    try {
+      if (this.#cursor.hasNext()) return false;
+    } catch (error) {
+      // What was lost or is damaged is told where records are read, and told once.
+      this.#fault = error;
+      return false;
+    }
+    return this.#hasEnded();
   }
 
   /** Nothing was there to read; now is that the end? */

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,12 +10,21 @@ const BASE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 export default function setup(): () => void {
   for (const name of readdirSync(BASE)) {
     if (name.startsWith(PREFIX) && !existsSync(`/proc/${name.slice(PREFIX.length).split('-')[0]}`)) {
-      rmSync(join(BASE, name), { recursive: true, force: true });
+      remove(join(BASE, name));
     }
   }
   const directory = join(BASE, `${PREFIX}${process.pid}-`);
   process.env.MILLRACE_TEST_DIRECTORY = mkdtempSync(directory);
-  return () => rmSync(process.env.MILLRACE_TEST_DIRECTORY as string, { recursive: true, force: true });
+  return () => remove(process.env.MILLRACE_TEST_DIRECTORY as string);
+}
+
+/** Removes a run's directory, and the small disks that tests mounted in it and were killed before they took down. */
+function remove(directory: string): void {
+  for (const mount of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
+    const place = mount.split(' ')[1];
+    if (place?.startsWith(`${directory}/`)) spawnSync('umount', ['-l', place]);
+  }
+  rmSync(directory, { recursive: true, force: true });
 }
 
 /** A new, empty directory of this run. */
