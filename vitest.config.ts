@@ -1,10 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     // Real processes: locks and mappings are a process's own, and a crash must not take the runner along.
     pool: 'forks',
     include: ['test/**/*.test.ts'],
+    // It has dependencies of its own: `npm run test:oracle`.
+    exclude: [...configDefaults.exclude, 'test/oracle/**'],
     globalSetup: ['test/helpers/run-directory.ts'],
     execArgv: ['--expose-gc'],
     testTimeout: 60_000,
