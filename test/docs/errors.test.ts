@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -33,4 +33,11 @@ test.each(codes)('%s is thrown somewhere', (code) => {
   const made = new RegExp(`new MillraceError\\(\\s*'${code}'`).test(elsewhere);
   const maker = makers.get(code);
   expect(made || (maker !== undefined && new RegExp(`\\b${maker}\\(`).test(elsewhere))).toBe(true);
+});
+
+test('guarantees.md names tests that exist', () => {
+  const page = read('docs/guarantees.md');
+  const named = [...new Set([...page.matchAll(/`(test\/[\w/.-]+\.ts)`/g)].map(([, path]) => path))];
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
