@@ -59,6 +59,8 @@ export class Appender {
   #at: number;
   #stamp: number;
   #left = NO_ROOM;
+  /** Bytes of frames that were refused last because readers stood in the way. */
+  #refused = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
@@ -232,7 +234,10 @@ export class Appender {
     if (want > this.#grantedBytes()) {
       this.publish();
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
-      if (granted === 0) return Refusal.BACK_PRESSURE;
+      if (granted === 0) {
+        this.#refused = need;
+        return Refusal.BACK_PRESSURE;
+      }
       this.#granted = (this.#stamp + granted) | 0;
     }
     if (pad > 0) this.#padLap(pad);
@@ -272,6 +277,14 @@ export class Appender {
 
   #tooLarge(): number {
     return this.stopped === undefined ? Refusal.TOO_LARGE : Refusal.ENDED;
+  }
+
+  /** Whether what readers stood in the way of last could be written now: 0, or the refusal it would get. */
+  tryRefused(): number {
+    const need = Math.max(this.#refused, this.frameHeader);
+    const refusal = need > this.#left ? this.#place(need) : 0;
+    if (refusal === 0) this.#refused = 0;
+    return refusal;
   }
 
   /** Whether a record of this payload could be written now: 0, or the refusal it would get. */

@@ -16,6 +16,7 @@ export function* backwards<Out>(
   codec: Codec<never, Out> | undefined,
   assertOpen: () => void,
 ): Generator<ReaderRecord<Out>, void, undefined> {
+  assertOpen();
   const places = new Places(channel);
   const guard: Guard | undefined =
     channel.header.mode === 'ring' ? new OvertakenGuard(channel, 'throw', () => places.oldest()) : undefined;

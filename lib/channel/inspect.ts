@@ -1,12 +1,18 @@
 import { resolve } from 'node:path';
+import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath } from '../options.js';
 import { environment } from './environment.js';
+import type { Place } from './guard.js';
 import * as L from './layout.js';
 import { endedAs, isWriterAlive } from './liveness.js';
-import { openMapped } from './mapped.js';
+import { type Mapped, openMapped } from './mapped.js';
+import { recover } from './recovery.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { loadPosition, loadSplit, readFrozen } from './words.js';
+import { loadPosition, loadSplit } from './words.js';
+
+const TAIL = L.TAIL_OFFSET >> 2;
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 
 /** What a channel says of itself. */
 export interface ChannelInfo {
@@ -21,7 +27,7 @@ export interface ChannelInfo {
   readerSlots: number;
   readers: ReaderInfo[];
   basePosition: number;
-  /** Up to where the writer has published: at or below the true end while it is open. */
+  /** Up to where the writer has published: at or below the true end while it lives. Of a dead one, the true end. */
   tail: number;
   records: number;
   limit: number;
@@ -50,6 +56,7 @@ export function inspect(path: string): ChannelInfo {
     const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
     const status = ended ?? (isWriterAlive(channel) ? 'alive' : 'dead');
     const sameBoot = header.bootId.equals(environment.bootId());
+    const end = status === 'dead' && sameBoot ? trueEnd(channel) : published(channel);
     const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
     return {
       path: channel.path,
@@ -62,8 +69,8 @@ export function inspect(path: string): ChannelInfo {
       readerSlots: header.readerSlots,
       readers: listReaders(channel),
       basePosition: header.basePosition,
-      tail: loadPosition(words, L.TAIL_OFFSET >> 2),
-      records: loadSplit(words, L.RECORD_COUNT_OFFSET >> 2) - readFrozen(words, L.BASE_RECORD_OFFSET >> 2),
+      tail: end.position,
+      records: end.record - header.baseRecord,
       limit: loadPosition(words, L.LIMIT_OFFSET >> 2),
       finalPosition: ended === undefined ? undefined : loadPosition(words, L.FINAL_POSITION_OFFSET >> 2),
       writerPid: words[L.WRITER_PID_OFFSET >> 2],
@@ -81,5 +88,19 @@ export function inspect(path: string): ChannelInfo {
     };
   } finally {
     binding().closeFile(channel.file);
+  }
+}
+
+function published({ words }: Mapped): Place {
+  return { position: loadPosition(words, TAIL), record: loadSplit(words, RECORD_COUNT) };
+}
+
+/** Where a dead writer's stream ends; where it is damaged, up to where it was published. */
+function trueEnd(channel: Mapped): Place {
+  try {
+    return recover(channel);
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_CORRUPT') return published(channel);
+    throw error;
   }
 }

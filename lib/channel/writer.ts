@@ -152,13 +152,15 @@ export class Writer<In = Data> {
     throw this.#refused(taken, measure(data));
   }
 
-  /** Resolves once a record of `bytes` (default 1) can be written. */
+  /** Resolves once a record of `bytes` can be written; default: what readers stood in the way of last. */
   async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
-    const bytes = wholeNumber('bytes', options.bytes ?? 1, 0, Number.MAX_SAFE_INTEGER);
+    const bytes = wholeNumber('bytes', options.bytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
     let refusal = 0;
     const fits = () => {
-      refusal = this.#appender.stopped === undefined ? this.#appender.tryReserve(bytes) : Refusal.ENDED;
+      if (this.#appender.stopped !== undefined) refusal = Refusal.ENDED;
+      else if (options.bytes === undefined) refusal = this.#appender.tryRefused();
+      else refusal = this.#appender.tryReserve(bytes);
       return refusal !== Refusal.BACK_PRESSURE;
     };
     await pollUntil(fits, `Waiting for room in ${this.path}`, options);

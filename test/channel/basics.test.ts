@@ -280,3 +280,16 @@ test('reading backwards hands out what is whole behind damage before it says so'
   expect(seen).toEqual(['59', '58', '57', '56', '55', '54', '53', '52', '51']);
   expect(error).toMatchObject({ code: 'ERR_CORRUPT', position: positions[50] });
 });
+
+test('ready() waits for room for what was refused, not for just any', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { gate: true });
+  const record = Buffer.alloc(1000);
+  const reading = setInterval(() => reader.poll(() => {}), 1);
+  for (let i = 0; i < 500; i++) {
+    if (writer.tryWrite(record) > 0) continue;
+    await writer.ready();
+    expect(writer.tryWrite(record)).toBeGreaterThan(0);
+  }
+  clearInterval(reading);
+});
