@@ -17,6 +17,7 @@ export function* backwards<Out>(
   assertOpen: () => void,
 ): Generator<ReaderRecord<Out>, void, undefined> {
   assertOpen();
+  assertOpen();
   const places = new Places(channel);
   const guard: Guard | undefined =
     channel.header.mode === 'ring' ? new OvertakenGuard(channel, 'throw', () => places.oldest()) : undefined;

@@ -105,11 +105,9 @@ export class Writer<In = Data> {
    * ERR_CHANNEL_FULL where a linear channel has no room left.
    */
   write(value: In, options?: RecordOptions | number): number {
-    const data = this.#encode(value);
-    const taken = this.#append(data, options);
+    const taken = this.#append(value, options);
     if (taken >= 0) return this.#appender.position - taken;
-    this.#codec?.refused?.();
-    throw this.#refused(taken, measure(data));
+    throw this.#refused(taken, this.#lengthOf(value));
   }
 
   /**
@@ -117,39 +115,58 @@ export class Writer<In = Data> {
    * Allocates nothing for bytes.
    */
   tryWrite(value: In, type = 0): number {
-    const taken = this.#appender.append(
-      this.#codec === undefined ? (value as Data) : this.#codec.encode(value),
-      checkType(type),
-      0,
-      this.#timed ? environment.nowUs() : 0,
-    );
-    if (taken < 0) this.#codec?.refused?.();
-    return taken;
+    checkType(type);
+    const now = this.#timed ? environment.nowUs() : 0;
+    if (this.#codec === undefined) return this.#appender.append(value as Data, type, 0, now);
+    return this.#appendEncoded(this.#codec, value, type, 0, now);
   }
 
-  #append(data: Data, options: RecordOptions | number | undefined): number {
-    if (options === undefined || typeof options === 'number') {
-      return this.#appender.append(data, checkType(options), 0, this.#timed ? environment.nowUs() : 0);
-    }
+  #append(value: In, options: RecordOptions | number | undefined): number {
+    if (options === undefined || typeof options === 'number') return this.tryWrite(value, options);
     knownOptions('A record', options, ['type', 'tag', 'timestamp']);
     const type = checkType(options.type);
-    return this.#appender.append(data, type, this.#tagOf(options), this.#timeOf(options));
+    const tag = this.#tagOf(options);
+    const time = this.#timeOf(options);
+    if (this.#codec === undefined) return this.#appender.append(value as Data, type, tag, time);
+    return this.#appendEncoded(this.#codec, value, type, tag, time);
+  }
+
+  /** The codec hears at once of what it encoded and what then did not go in, for whatever reason. */
+  #appendEncoded(codec: Codec<In, unknown>, value: In, type: number, tag: number, timeUs: number): number {
+    const data = codec.encode(value);
+    let taken = Refusal.ENDED as number;
+    try {
+      taken = this.#appender.append(data, type, tag, timeUs);
+    } finally {
+      if (taken < 0) codec.refused?.();
+    }
+    return taken;
   }
 
   /** Waits for room, then writes; returns the position. */
   async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
+    if (typeof options !== 'object' || options === null) {
+      throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
+    }
     const { signal, timeoutMs, ...recordOptions } = options;
-    const data = this.#encode(value);
     let taken = Refusal.BACK_PRESSURE as number;
-    // Others may be waiting for the same room: whether there is some shows when the record is in.
+    // Others may be waiting for the same room: whether there is some shows when the record is in. Encoded at each
+    // try, so that a codec that counts does so in the order of the stream.
     const sent = () => {
-      taken = this.#append(data, recordOptions);
+      taken = this.#append(value, recordOptions);
       return taken !== Refusal.BACK_PRESSURE;
     };
     await pollUntil(sent, `Waiting for room in ${this.path}`, { signal, timeoutMs });
     if (taken >= 0) return this.#appender.position - taken;
-    this.#codec?.refused?.();
-    throw this.#refused(taken, measure(data));
+    throw this.#refused(taken, this.#lengthOf(value));
+  }
+
+  /** What it would take in the stream, for an error's words. */
+  #lengthOf(value: In): number {
+    if (this.#codec === undefined) return measure(value as Data);
+    const length = measure(this.#codec.encode(value));
+    this.#codec.refused?.();
+    return length;
   }
 
   /** Resolves once a record of `bytes` can be written; default: what readers stood in the way of last. */
@@ -196,22 +213,35 @@ export class Writer<In = Data> {
   }
 
   #appendBatch(items: readonly Uint8Array[] | readonly DescribedRecord[]): number {
-    const taken = this.#appender.appendBatch(items, this.#timed ? environment.nowUs() : 0);
-    if (taken < 0 && this.#codec?.refused !== undefined) {
-      for (let i = 0; i < items.length; i++) this.#codec.refused();
+    let taken = Refusal.ENDED as number;
+    try {
+      taken = this.#appender.appendBatch(items, this.#timed ? environment.nowUs() : 0);
+    } finally {
+      if (taken < 0) this.#takeBack(items.length);
     }
     return taken;
+  }
+
+  #takeBack(records: number): void {
+    for (let i = 0; i < records; i++) this.#codec?.refused?.();
   }
 
   #batchItems(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
     if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
     if (this.#codec === undefined && areBytes(records)) return records;
-    return records.map((record) => this.#describe(record));
+    const items: DescribedRecord[] = [];
+    try {
+      for (const record of records) items.push(this.#describe(record));
+    } catch (error) {
+      this.#takeBack(items.length);
+      throw error;
+    }
+    return items;
   }
 
   #describe(record: BatchOf<In>): DescribedRecord {
     if (this.#codec !== undefined || isData(record)) {
-      const data = this.#encode(record as In);
+      const data = this.#codec === undefined ? (record as Data) : this.#codec.encode(record as In);
       return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
     }
     const described = record as BatchRecord | null;
@@ -228,10 +258,6 @@ export class Writer<In = Data> {
       tag: this.#tagOf(described),
       timeUs: described.timestamp === undefined ? undefined : this.#timeOf(described),
     };
-  }
-
-  #encode(value: In): Data {
-    return this.#codec === undefined ? (value as Data) : this.#codec.encode(value);
   }
 
   #tagOf(options: RecordOptions): number {

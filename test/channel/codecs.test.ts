@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import {
+  type Codec,
+  json,
+  jsonOf,
+  Reader,
+  Refusal,
+  type Sequenced,
+  sequenced,
+  timestamped,
+  utf8,
+  Writer,
+} from '../../lib/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newPath } from '../helpers/run-directory.js';
+
+async function pair<In, Out>(codec: Codec<In, Out>, capacity = '64KiB') {
+  const writer = await Writer.create<In>(newPath(), { mode: 'linear', capacity, codec });
+  const reader = await Reader.open<Out>(writer.path, { codec });
+  return { writer, reader, values: () => reader.readBatch(1000).map(({ value }) => value) };
+}
+
+const TEXTS = ['', 'plain', 'Größe', '√2 ≈ 1,414', '😀', '\0', 'line\nbreak', 'x'.repeat(5000)];
+
+test('text goes through as it is', async () => {
+  const { writer, reader, values } = await pair(utf8);
+  for (const text of TEXTS) writer.write(text);
+  writer.writeBatch(TEXTS);
+  expect(values()).toEqual([...TEXTS, ...TEXTS]);
+  writer.write(TEXTS[2]);
+  expect(reader.read()).toMatchObject({ value: TEXTS[2], data: Buffer.from(TEXTS[2]) });
+  writer.close();
+  reader.close();
+});
+
+test('JSON of anything goes through, by every way of writing', async () => {
+  const things = [null, true, 0, -1.5, '', '√', [], [1, [2]], {}, { data: 'x' }, { a: { b: [null] } }];
+  const { writer, values } = await pair(json);
+  for (const thing of things) {
+    writer.write(thing);
+    expect(writer.tryWrite(thing)).toBeGreaterThan(0);
+    await writer.send(thing);
+  }
+  writer.writeBatch(things);
+  expect(values()).toEqual([...things.flatMap((thing) => [thing, thing, thing]), ...things]);
+  for (const none of [undefined, () => {}, Symbol('x')]) {
+    expect(thrown(() => writer.write(none)).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.writeBatch([1, none])).code).toBe('ERR_INVALID_ARGUMENT');
+  }
+  expect(() => writer.write(1n)).toThrow(TypeError);
+  expect(values()).toEqual([]);
+});
+
+test('options go beside a value, and a codec that is resumed with goes on', async () => {
+  interface Order {
+    id: number;
+    lines: string[];
+  }
+  const orders = jsonOf<Order>();
+  using writer = await Writer.create<Order>(newPath(), {
+    capacity: '64KiB',
+    timestamps: true,
+    codec: orders,
+  });
+  using reader = await Reader.open(writer.path, { from: 'oldest', codec: orders });
+  writer.write({ id: 1, lines: ['a'] }, { type: 7, tag: 9, timestamp: { us: 5 } });
+  await writer.send({ id: 2, lines: [] }, { type: 8, tag: 10 });
+  expect(reader.read()).toMatchObject({ value: { id: 1, lines: ['a'] }, type: 7, tag: 9, timestamp: 5 });
+  const second = reader.read();
+  expect(second?.value.id).toBe(2);
+  expect(second).toMatchObject({ type: 8, tag: 10 });
+  for await (const { value } of (writer.close(), reader)) expect(value).toBe('nothing is left');
+});
+
+test('a reader without a codec sees bytes; so does one who polls', async () => {
+  const { writer } = await pair(json);
+  using plain = await Reader.open(writer.path);
+  using decoding = await Reader.open(writer.path, { codec: json });
+  writer.write({ a: 1 });
+  expect(plain.read()?.value).toEqual(Buffer.from('{"a":1}'));
+  decoding.poll((bytes, start, end) => expect(bytes.toString('utf8', start, end)).toBe('{"a":1}'));
+});
+
+describe('a sequence', () => {
+  test('numbers what is written, from where it is told to', async () => {
+    const { writer, values } = await pair(sequenced(json, 100));
+    writer.write('a');
+    writer.writeBatch(['b', ['c']]);
+    await writer.send({ d: 1 });
+    expect(values()).toEqual([
+      { sequence: 100, value: 'a' },
+      { sequence: 101, value: 'b' },
+      { sequence: 102, value: ['c'] },
+      { sequence: 103, value: { d: 1 } },
+    ]);
+  });
+
+  test('has no gap where a write was refused, or its value or options were wrong', async () => {
+    const { writer, reader, values } = await pair(sequenced(json), '16KiB');
+    const large = 'x'.repeat(4000);
+    writer.write(0);
+    expect(thrown(() => writer.write('x'.repeat(5000))).code).toBe('ERR_RECORD_TOO_LARGE');
+    expect(writer.tryWrite('x'.repeat(5000))).toBe(Refusal.TOO_LARGE);
+    expect(thrown(() => writer.write(() => {})).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.write('x', -1)).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.write('x', { type: 65536 })).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.write('x', { tag: 1 })).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.tryWrite('x', 1.5)).code).toBe('ERR_INVALID_ARGUMENT');
+    expect((await failure(() => writer.send('x', { tag: 1 }))).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => writer.writeBatch([1, () => {}])).code).toBe('ERR_INVALID_ARGUMENT');
+    writer.write('x'.repeat(300));
+    expect(thrown(() => writer.writeBatch([large, large, large, large])).code).toBe('ERR_CHANNEL_FULL');
+    while (writer.tryWrite(large) > 0);
+    expect((await failure(() => writer.send(large))).code).toBe('ERR_CHANNEL_FULL');
+    writer.write('last');
+    const seen = values() as Sequenced<unknown>[];
+    expect(seen.map(({ sequence }) => sequence)).toEqual(seen.map((_, i) => i));
+    expect(seen.at(-1)?.value).toBe('last');
+    reader.close();
+  });
+});
+
+test('codecs compose: a time around a number around text', async () => {
+  const before = Date.now() * 1000;
+  const { writer, values } = await pair(timestamped(sequenced(utf8)));
+  writer.writeBatch(['a', '√']);
+  const [first, second] = values();
+  expect([first.value, second.value]).toEqual([
+    { sequence: 0, value: 'a' },
+    { sequence: 1, value: '√' },
+  ]);
+  for (const { timestamp } of [first, second]) {
+    expect(timestamp).toBeGreaterThanOrEqual(before);
+    expect(timestamp).toBeLessThanOrEqual(Date.now() * 1000);
+  }
+});
+
+test('a record that a codec cannot read is an error, and is not skipped in silence', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using numbered = await Reader.open(writer.path, { from: 'oldest', codec: sequenced(utf8) });
+  using parsed = await Reader.open(writer.path, { from: 'oldest', codec: json });
+  writer.write('short');
+  const bad = writer.position;
+  writer.write('{ not JSON');
+  for (let twice = 0; twice < 2; twice++) {
+    expect(thrown(() => numbered.read())).toMatchObject({ code: 'ERR_CORRUPT', size: 5 });
+    expect(numbered.position).toBe(0);
+  }
+  expect(() => parsed.read()).toThrow(SyntaxError);
+  numbered.seek(bad);
+  expect(numbered.read()?.position).toBe(bad);
+});
+
+test('what a codec decodes is its own to keep', async () => {
+  const bytes: Codec<Uint8Array, Buffer> = { encode: (data) => data, decode: (data) => data };
+  using writer = await Writer.create<Uint8Array>(newPath(), { capacity: '64KiB', codec: bytes });
+  using reader = await Reader.open(writer.path, { from: 'oldest', gate: true, codec: bytes });
+  const kept: Buffer[] = [];
+  for (let i = 0; i < 2000; i++) {
+    writer.write(Buffer.alloc(100, i));
+    kept.push(...reader.readBatch(10).map(({ value }) => value));
+  }
+  expect(kept.length).toBe(2000);
+  expect(kept.every((value, i) => value.equals(Buffer.alloc(100, i)))).toBe(true);
+  kept[0].fill(0);
+});
