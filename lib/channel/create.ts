@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../errors.js';
 import { binding } from '../native.js';
@@ -169,7 +169,8 @@ function checkMetadata(metadata: Record<string, unknown> | undefined): Record<st
       max: L.METADATA_BYTES,
     });
   }
-  return metadata;
+  // What is in the file is what it was now, whatever becomes of the caller's object.
+  return JSON.parse(JSON.stringify(metadata)) as Record<string, unknown>;
 }
 
 function metadataBytes(metadata: Record<string, unknown>): number {
@@ -214,8 +215,8 @@ function replaceName(channel: Mapped): void {
     // step 57
     lockWriter(old);
     // step 53
-    // Someone else replaced it since it was opened: what has the name now may be alive.
-    if (binding().statFile(old.file).links === 0) {
+    // Someone else took the name since it was opened: what has it now may be alive.
+    if (!isNamed(old)) {
       replaceName(channel);
       return;
     }
@@ -229,9 +230,21 @@ function replaceName(channel: Mapped): void {
     rmSync(waiting, { force: true });
     binding().linkFile(file, waiting);
     // step 55
-    renameSync(waiting, path);
+    try {
+      renameSync(waiting, path);
+    } catch (error) {
+      rmSync(waiting, { force: true });
+      throw error;
+    }
     // step 56
   } finally {
     binding().closeFile(old.file);
   }
+}
+
+/** Whether its path leads to this very file. */
+function isNamed(channel: Mapped): boolean {
+  const { device, inode } = binding().statFile(channel.file);
+  const named = statSync(channel.path, { throwIfNoEntry: false });
+  return named !== undefined && named.ino === inode && named.dev === device;
 }

@@ -292,6 +292,8 @@ export class Cursor {
   }
 
   #copyRegion(offset: number, span: number): number {
+    // What the scratch held is gone from here on, also where the guard throws.
+    this.#emptyRegion(offset);
     if (this.#scratchBytes.length < span) this.#growScratch(span);
     const from = this.#dataStart + offset;
     if (span <= SMALL_COPY) {

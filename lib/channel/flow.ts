@@ -29,7 +29,7 @@ export class Flow {
   #listed: number | undefined;
   #inspected = 0;
   /** Since when which slot has stood where, while it held the writer back. */
-  readonly #standing = new Map<number, { stamp: number; since: number }>();
+  readonly #standing = new Map<number, { state: number; stamp: number; since: number }>();
 
   constructor(channel: Mapped) {
     this.#channel = channel;
@@ -129,8 +129,8 @@ export class Flow {
     const patience = Atomics.load(this.#words, at + EVICT_AFTER);
     if (patience === 0) return false;
     const standing = this.#standing.get(at);
-    if (standing === undefined || standing.stamp !== stamp) {
-      this.#standing.set(at, { stamp, since: now });
+    if (standing === undefined || standing.stamp !== stamp || standing.state !== state) {
+      this.#standing.set(at, { state, stamp, since: now });
       return false;
     }
     if (now - standing.since < patience) return false;

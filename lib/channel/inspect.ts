@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath } from '../options.js';
 import { environment } from './environment.js';
@@ -7,7 +6,7 @@ import type { Place } from './guard.js';
 import * as L from './layout.js';
 import { endedAs, isWriterAlive } from './liveness.js';
 import { type Mapped, openMapped } from './mapped.js';
-import { recover } from './recovery.js';
+import { recoverable } from './recovery.js';
 import { listReaders, type ReaderInfo } from './table.js';
 import { loadPosition, loadSplit } from './words.js';
 
@@ -54,9 +53,11 @@ export function inspect(path: string): ChannelInfo {
   try {
     const { words, header, bytes } = channel;
     const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
-    const status = ended ?? (isWriterAlive(channel) ? 'alive' : 'dead');
+    // The writer may have ended it between the two looks.
+    const status =
+      ended ?? (isWriterAlive(channel) ? 'alive' : ((endedAs(channel) as typeof ended) ?? 'dead'));
     const sameBoot = header.bootId.equals(environment.bootId());
-    const end = status === 'dead' && sameBoot ? trueEnd(channel) : published(channel);
+    const end = (status === 'dead' && sameBoot ? recoverable(channel) : undefined) ?? published(channel);
     const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
     return {
       path: channel.path,
@@ -93,14 +94,4 @@ export function inspect(path: string): ChannelInfo {
 
 function published({ words }: Mapped): Place {
   return { position: loadPosition(words, TAIL), record: loadSplit(words, RECORD_COUNT) };
-}
-
-/** Where a dead writer's stream ends; where it is damaged, up to where it was published. */
-function trueEnd(channel: Mapped): Place {
-  try {
-    return recover(channel);
-  } catch (error) {
-    if (error instanceof MillraceError && error.code === 'ERR_CORRUPT') return published(channel);
-    throw error;
-  }
 }

@@ -80,21 +80,25 @@ export function signAsWriter(channel: Mapped): void {
 class Heart {
   readonly #beating = new Map<() => void, number>();
   #timer: NodeJS.Timeout | undefined;
+  #everyMs = Number.POSITIVE_INFINITY;
 
   start(beatOnce: () => void, everyMs: number): void {
     this.#beating.set(beatOnce, everyMs);
-    this.#restart();
+    this.#adjust();
   }
 
   stop(beatOnce: () => void): void {
-    if (this.#beating.delete(beatOnce)) this.#restart();
+    if (this.#beating.delete(beatOnce)) this.#adjust();
   }
 
-  #restart(): void {
+  /** Leaves the timer alone where it is right already: writers that come and go must not keep it from beating. */
+  #adjust(): void {
+    const everyMs = Math.min(...this.#beating.values());
+    if (everyMs === this.#everyMs) return;
+    this.#everyMs = everyMs;
     clearInterval(this.#timer);
-    this.#timer = undefined;
     if (this.#beating.size === 0) return;
-    this.#timer = setInterval(() => this.#beatAll(), Math.min(...this.#beating.values()));
+    this.#timer = setInterval(() => this.#beatAll(), everyMs);
     this.#timer.unref();
   }
 

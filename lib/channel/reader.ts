@@ -14,15 +14,7 @@ import { type ReaderRecord, RecordMaker } from './record.js';
 import { gateFrom } from './registration.js';
 import { Places, type Where } from './seek.js';
 import { explain } from './system.js';
-import {
-  evictAgain,
-  isEvicted,
-  isGating,
-  observeFrom,
-  releaseSlot,
-  SLOT_POSITION,
-  slotWord,
-} from './table.js';
+import { evictAgain, isGating, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
 import { pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
 import { loadPosition } from './words.js';
 
@@ -41,6 +33,7 @@ export interface ReaderStats {
 }
 
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
+const LIMIT = L.LIMIT_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
 /** An iterating reader gives the event loop a turn after so many records. */
 const RECORDS_A_TURN = 1024;
@@ -177,10 +170,11 @@ export class Reader<Out = Buffer> {
     this.#assertOpen();
     let sinceTurn = 0;
     while (await this.#arrival()) {
+      if (this.#closed) return;
       for (let record = this.read(); record !== undefined; record = this.read()) {
         yield record;
-        if (this.#closed) return;
         if (++sinceTurn % RECORDS_A_TURN === 0) await turn();
+        if (this.#closed) return;
       }
     }
   }
@@ -193,9 +187,9 @@ export class Reader<Out = Buffer> {
     const max = wholeNumber('max', options.max ?? RECORDS_A_TURN, 1, Number.MAX_SAFE_INTEGER);
     this.#assertOpen();
     while (await this.#arrival(options)) {
+      if (this.#closed) return;
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
-      if (this.#closed) return;
       await turn();
     }
   }
@@ -284,16 +278,17 @@ export class Reader<Out = Buffer> {
     let place = landing();
     if (this.#slot === undefined) return place;
     if (this.#gating) {
-      const wasEvicted = isEvicted(this.#channel, this.#slot);
       try {
         gateFrom(this.#channel, this.#slot, place.position, () => {
           place = landing();
           return place.position;
         });
       } catch (error) {
-        // The goal was overwritten meanwhile. Where an evicted reader stands may be, too: it stays evicted. Others
-        // held what they stand at all along, since a seek that can fail so goes backwards.
-        if (wasEvicted) evictAgain(this.#channel, this.#slot);
+        // The goal was overwritten meanwhile. Whoever was evicted, before this seek or in it, may stand at overwritten
+        // bytes, too: limit says so, now that the slot is registered. Others held what they stand at all along.
+        const limit = loadPosition(this.#channel.words, LIMIT);
+        if (limit - this.#cursor.position > this.#channel.header.capacity)
+          evictAgain(this.#channel, this.#slot);
         else this.#cursor.publishAgain();
         throw error;
       }

@@ -160,16 +160,31 @@ const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.ST
 
 /**
  * Ends what a dead writer left: as it meant to if it was about to, else as abandoned. The caller holds the
- * writer's lock and may write the mapping. What an earlier start of the machine left ends at its published tail.
+ * writer's lock and may write the mapping. What is damaged, or was
+ * left by an earlier start of the machine, ends at its published tail.
  */
 export function abandonLocked(channel: Mapped): void {
   if (!isOfThisBoot(channel)) {
     storeEnd(channel, L.STATE_ABANDONED, loadPosition(channel.words, TAIL));
     return;
   }
-  const recovered = recover(channel);
+  const recovered = recoverable(channel);
+  if (recovered === undefined) {
+    storeEnd(channel, L.STATE_ABANDONED, loadPosition(channel.words, TAIL));
+    return;
+  }
   publishRecovered(channel, recovered);
   storeEnd(channel, STATES[recovered.ending ?? 'abandoned'], recovered.position);
+}
+
+/** What recovery finds; undefined where the channel is damaged. */
+export function recoverable(channel: Mapped): Recovered | undefined {
+  try {
+    return recover(channel);
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_CORRUPT') return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -69,7 +69,8 @@ export function claimSlot(channel: Mapped, name: string, evictAfterMs: number): 
     for (let slot = 0; slot < slots; slot++) {
       const at = slotWord(channel, slot);
       const free = slotState(Atomics.load(channel.words, at)) === L.SLOT_FREE;
-      if (free !== onlyFree || !binding().lockByte(channel.file, lockByteOf(slot))) continue;
+      if (onlyFree && !free) continue;
+      if (!binding().lockByte(channel.file, lockByteOf(slot))) continue;
       // step 24
       takeSlot(channel, at, name, evictAfterMs);
       return slot;
