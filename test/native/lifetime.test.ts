@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Binding, binding, type FileHandle } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { ADDON, descriptorsIn, mappingsIn, namedFile, systemError, until } from './addon.js';
@@ -186,7 +187,10 @@ test('workers may be terminated in the middle of their jobs', async () => {
 
 test('two copies of the addon work side by side and refuse each other’s files', async () => {
   const files = newDirectory();
-  const copyPath = join(newDirectory(), 'copy.node');
+  // Not on /dev/shm, where containers often forbid to execute.
+  const copies = mkdtempSync(join(tmpdir(), 'millrace-copy-'));
+  onTestFinished(() => rmSync(copies, { recursive: true }));
+  const copyPath = join(copies, 'copy.node');
   copyFileSync(ADDON, copyPath);
   const copy: Binding = createRequire(import.meta.url)(copyPath);
   expect(copy.mapFile).not.toBe(native.mapFile);
