@@ -1,5 +1,5 @@
 // The exports, and nothing but their arguments and results; lib/native.ts says what each does.
-#include <node_api.h>
+#include <napi.h>
 
 #include <cerrno>
 #include <cstring>
@@ -17,146 +17,153 @@
 namespace millrace {
 namespace {
 
+using Info = const Napi::CallbackInfo&;
+
 constexpr int64_t kMostPermissions = 07777;
 constexpr int64_t kLastByte = INT32_MAX;
 
-// Every export returns nullptr for undefined, also where an exception is pending.
-
-napi_value Done(const Arguments& in, const Failure& failure) {
-  if (failure) Throw(in.env(), failure);
-  return nullptr;
+// nullptr stands for "an exception is pending".
+Napi::Value Returned(Napi::Env env, napi_value value) {
+  return value == nullptr ? env.Undefined() : Napi::Value(env, value);
 }
 
-napi_value Boolean(const Arguments& in, bool value) {
-  napi_value result = nullptr;
-  napi_get_boolean(in.env(), value, &result);
-  return result;
+Napi::Value Done(Napi::Env env, const Failure& failure) {
+  if (failure) Throw(env, failure);
+  return env.Undefined();
 }
 
-napi_value CreateFile(Arguments& in) {
+Napi::Value CreateFile(Info info) {
+  Arguments in(info, "createFile");
   const PathText directory = in.Path(0);
   const int64_t bytes = in.Integer(1, 1, kLargestFile);
   const int64_t permissions = in.Integer(2, 0, kMostPermissions);
-  if (!in.ok()) return nullptr;
-  return CreateFileJob(in.env(), directory, bytes, static_cast<uint32_t>(permissions));
+  if (!in.ok()) return info.Env().Undefined();
+  return Returned(info.Env(), CreateFileJob(info.Env(), directory, bytes, static_cast<uint32_t>(permissions)));
 }
 
-napi_value OpenFile(Arguments& in) {
+Napi::Value OpenFile(Info info) {
+  Arguments in(info, "openFile");
   const PathText path = in.Path(0);
   const bool writable = in.Boolean(1);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   Failure failure;
   std::unique_ptr<File> file = File::Open(path, writable, &failure);
-  if (failure) return Done(in, failure);
-  return MakeHandle(in.env(), std::move(file));
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
 }
 
-napi_value StatFile(Arguments& in) {
+Napi::Value StatFile(Info info) {
+  Arguments in(info, "statFile");
   const File* file = in.OpenFile(0);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   FileFacts facts;
   const Failure failure = file->Stat(&facts);
-  if (failure) return Done(in, failure);
-  const struct {
-    const char* name;
-    double value;
-  } numbers[] = {
-      {"bytes", static_cast<double>(facts.bytes)},
-      {"device", facts.device},
-      {"inode", facts.inode},
-      {"links", static_cast<double>(facts.links)},
-      {"fileSystem", static_cast<double>(facts.file_system)},
-      {"freeBytes", facts.free_bytes},
-  };
-  napi_value result, value;
-  if (napi_create_object(in.env(), &result) != napi_ok) return nullptr;
-  for (const auto& number : numbers) {
-    if (napi_create_double(in.env(), number.value, &value) != napi_ok) return nullptr;
-    if (napi_set_named_property(in.env(), result, number.name, value) != napi_ok) return nullptr;
-  }
-  value = Boolean(in, facts.regular);
-  return napi_set_named_property(in.env(), result, "regular", value) == napi_ok ? result : nullptr;
+  if (failure) return Done(info.Env(), failure);
+  Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("bytes", Napi::Number::New(env, static_cast<double>(facts.bytes)));
+  result.Set("device", Napi::Number::New(env, facts.device));
+  result.Set("inode", Napi::Number::New(env, facts.inode));
+  result.Set("links", Napi::Number::New(env, facts.links));
+  result.Set("regular", Napi::Boolean::New(env, facts.regular));
+  result.Set("fileSystem", Napi::Number::New(env, facts.file_system));
+  result.Set("freeBytes", Napi::Number::New(env, facts.free_bytes));
+  return result;
 }
 
-napi_value MapFile(Arguments& in) {
+Napi::Value MapFile(Info info) {
+  Arguments in(info, "mapFile");
   File* file = in.OpenFile(0);
-  return in.ok() ? file->Lend(in.env()) : nullptr;
+  if (!in.ok()) return info.Env().Undefined();
+  return Returned(info.Env(), file->Lend(info.Env()));
 }
 
-napi_value AllowWrites(Arguments& in) {
+Napi::Value AllowWrites(Info info) {
+  Arguments in(info, "allowWrites");
   File* file = in.OpenFile(0);
-  const size_t bytes = static_cast<size_t>(in.Integer(1, 0, kLargestFile));
-  if (!in.ok()) return nullptr;
+  const int64_t bytes = in.Integer(1, 0, kLargestFile);
+  if (!in.ok()) return info.Env().Undefined();
   const Failure failure = file->Map(false);
-  if (failure) return Done(in, failure);
+  if (failure) return Done(info.Env(), failure);
+  const size_t count = static_cast<size_t>(bytes);
   // The last page may be there in part only.
-  if (bytes % kPageBytes != 0 || bytes > (file->mapping()->bytes() + kPageBytes - 1) / kPageBytes * kPageBytes) {
-    ThrowRangeError(in.env(), "allowWrites: argument 2 must be a number of whole pages of the file");
-    return nullptr;
+  if (count % kPageBytes != 0 || count > (file->mapping()->bytes() + kPageBytes - 1) / kPageBytes * kPageBytes) {
+    ThrowRangeError(info.Env(), "allowWrites: argument 2 must be a number of whole pages of the file");
+    return info.Env().Undefined();
   }
-  return Done(in, file->mapping()->AllowWrites(bytes));
+  return Done(info.Env(), file->mapping()->AllowWrites(count));
 }
 
-napi_value PopulateFile(Arguments& in) {
+Napi::Value PopulateFile(Info info) {
+  Arguments in(info, "populateFile");
   File* file = in.OpenFile(0);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   const Failure failure = file->Map(false);
-  return failure ? Done(in, failure) : PopulateFileJob(in.env(), *file);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), PopulateFileJob(info.Env(), *file));
 }
 
-napi_value AllocateFile(Arguments& in) {
+Napi::Value AllocateFile(Info info) {
+  Arguments in(info, "allocateFile");
   const File* file = in.OpenFile(0);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   FileFacts facts;
   const Failure failure = file->Stat(&facts);
-  return failure ? Done(in, failure) : AllocateFileJob(in.env(), *file, facts.bytes);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), AllocateFileJob(info.Env(), *file, facts.bytes));
 }
 
-napi_value LinkFile(Arguments& in) {
+Napi::Value LinkFile(Info info) {
+  Arguments in(info, "linkFile");
   const File* file = in.OpenFile(0);
   const PathText path = in.Path(1);
-  return in.ok() ? Done(in, file->Link(path)) : nullptr;
+  if (!in.ok()) return info.Env().Undefined();
+  return Done(info.Env(), file->Link(path));
 }
 
-napi_value TakeByte(Arguments& in) {
+Napi::Value TakeByte(Info info) {
+  Arguments in(info, "lockByte");
   const File* file = in.OpenFile(0);
   const int64_t byte = in.Integer(1, 0, kLastByte);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   // The kernel's word for it is EBADF, which here says that the handle is closed.
-  if (!file->writable()) return Done(in, {EACCES, "fcntl(F_OFD_SETLK)", -1});
+  if (!file->writable()) return Done(info.Env(), {EACCES, "fcntl(F_OFD_SETLK)", -1});
   bool taken = false;
   const Failure failure = LockByte(file->fd(), byte, &taken);
-  return failure ? Done(in, failure) : Boolean(in, taken);
+  if (failure) return Done(info.Env(), failure);
+  return Napi::Boolean::New(info.Env(), taken);
 }
 
-napi_value GiveByte(Arguments& in) {
+Napi::Value GiveByte(Info info) {
+  Arguments in(info, "unlockByte");
   const File* file = in.OpenFile(0);
   const int64_t byte = in.Integer(1, 0, kLastByte);
-  return in.ok() ? Done(in, UnlockByte(file->fd(), byte)) : nullptr;
+  if (!in.ok()) return info.Env().Undefined();
+  return Done(info.Env(), UnlockByte(file->fd(), byte));
 }
 
-napi_value IsLocked(Arguments& in) {
+Napi::Value IsLocked(Info info) {
+  Arguments in(info, "isByteLocked");
   const File* file = in.OpenFile(0);
   const int64_t byte = in.Integer(1, 0, kLastByte);
-  if (!in.ok()) return nullptr;
+  if (!in.ok()) return info.Env().Undefined();
   bool locked = false;
   const Failure failure = IsByteLocked(file->fd(), byte, &locked);
-  return failure ? Done(in, failure) : Boolean(in, locked);
+  if (failure) return Done(info.Env(), failure);
+  return Napi::Boolean::New(info.Env(), locked);
 }
 
-napi_value CloseFile(Arguments& in) {
-  File* file = in.AnyFile(0);
-  if (in.ok()) file->Close(in.env());
-  return nullptr;
+Napi::Value CloseFile(Info info) {
+  File* file = FileOf(info.Env(), info[0]);
+  if (file == nullptr) {
+    ThrowTypeError(info.Env(), "closeFile: argument 1 must be a file of this addon");
+  } else {
+    file->Close(info.Env());
+  }
+  return info.Env().Undefined();
 }
 
-template <napi_value (*export_)(Arguments&)>
-napi_value Call(napi_env env, napi_callback_info info) {
-  Arguments in(env, info);
-  return export_(in);
-}
-
-// The two that are called for each record take their arguments apart themselves.
+// The two that are called for each record go without the wrapper, which costs as much as they do.
 
 napi_value Checksum(napi_env env, napi_callback_info info) {
   size_t count = 4;
@@ -197,32 +204,30 @@ napi_value CopyBytes(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Its data is the function's own name.
-napi_property_descriptor Method(const char* name, napi_callback callback) {
-  return {name, nullptr, callback, nullptr, nullptr, nullptr, napi_default_jsproperty, const_cast<char*>(name)};
+Napi::Object Exports(Napi::Env env, Napi::Object exports) {
+  const napi_property_descriptor plain[] = {
+      {"crc32c", nullptr, &Checksum, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"copyBytes", nullptr, &CopyBytes, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_define_properties(env, exports, 2, plain);
+  exports.Set("createFile", Napi::Function::New<CreateFile>(env, "createFile"));
+  exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
+  exports.Set("statFile", Napi::Function::New<StatFile>(env, "statFile"));
+  exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
+  exports.Set("allowWrites", Napi::Function::New<AllowWrites>(env, "allowWrites"));
+  exports.Set("populateFile", Napi::Function::New<PopulateFile>(env, "populateFile"));
+  exports.Set("allocateFile", Napi::Function::New<AllocateFile>(env, "allocateFile"));
+  exports.Set("linkFile", Napi::Function::New<LinkFile>(env, "linkFile"));
+  exports.Set("lockByte", Napi::Function::New<TakeByte>(env, "lockByte"));
+  exports.Set("unlockByte", Napi::Function::New<GiveByte>(env, "unlockByte"));
+  exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
+  exports.Set("closeFile", Napi::Function::New<CloseFile>(env, "closeFile"));
+  return exports;
 }
 
 }  // namespace
 }  // namespace millrace
 
-NAPI_MODULE_INIT() {
-  using namespace millrace;
-  const napi_property_descriptor methods[] = {
-      Method("createFile", &Call<CreateFile>),
-      Method("openFile", &Call<OpenFile>),
-      Method("statFile", &Call<StatFile>),
-      Method("mapFile", &Call<MapFile>),
-      Method("allowWrites", &Call<AllowWrites>),
-      Method("populateFile", &Call<PopulateFile>),
-      Method("allocateFile", &Call<AllocateFile>),
-      Method("linkFile", &Call<LinkFile>),
-      Method("lockByte", &Call<TakeByte>),
-      Method("unlockByte", &Call<GiveByte>),
-      Method("isByteLocked", &Call<IsLocked>),
-      Method("closeFile", &Call<CloseFile>),
-      Method("crc32c", &Checksum),
-      Method("copyBytes", &CopyBytes),
-  };
-  napi_define_properties(env, exports, sizeof methods / sizeof *methods, methods);
-  return exports;
-}
+// The macro registers a function of the global scope.
+static Napi::Object Init(Napi::Env env, Napi::Object exports) { return millrace::Exports(env, exports); }
+NODE_API_MODULE(millrace, Init)

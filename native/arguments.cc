@@ -6,33 +6,21 @@
 
 namespace millrace {
 
-Arguments::Arguments(napi_env env, napi_callback_info info) : env_(env) {
-  size_t count = kMost;
-  void* name = nullptr;
-  // Fills up with undefined where fewer were given.
-  ok_ = napi_get_cb_info(env, info, &count, given_, nullptr, &name) == napi_ok;
-  if (ok_) function_ = static_cast<const char*>(name);
-}
-
 void Arguments::Refuse(size_t index, const char* wanted) {
   if (!ok_) return;
   ok_ = false;
   char message[160];
   std::snprintf(message, sizeof message, "%s: argument %zu must be %s", function_, index + 1, wanted);
-  ThrowTypeError(env_, message);
-}
-
-File* Arguments::AnyFile(size_t index) {
-  File* file = ok_ ? FileOf(env_, given_[index]) : nullptr;
-  if (file == nullptr) Refuse(index, "a file of this addon");
-  return file;
+  ThrowTypeError(info_.Env(), message);
 }
 
 File* Arguments::OpenFile(size_t index) {
-  File* file = AnyFile(index);
-  if (ok_ && file->closed()) {
+  File* file = FileOf(info_.Env(), info_[index]);
+  if (file == nullptr) {
+    Refuse(index, "a file of this addon");
+  } else if (file->closed() && ok_) {
     ok_ = false;
-    Throw(env_, {EBADF, function_, -1});
+    Throw(info_.Env(), {EBADF, function_, -1});
   }
   return file;
 }
@@ -41,13 +29,12 @@ PathText Arguments::Path(size_t index) {
   PathText path;
   size_t bytes = 0;
   size_t copied = 0;
-  if (!ok_) return path;
-  if (napi_get_value_string_utf8(env_, given_[index], nullptr, 0, &bytes) != napi_ok) {
+  if (napi_get_value_string_utf8(info_.Env(), info_[index], nullptr, 0, &bytes) != napi_ok) {
     Refuse(index, "a path");
   } else if (bytes >= sizeof path.text) {
+    if (ok_) Throw(info_.Env(), {ENAMETOOLONG, function_, -1});
     ok_ = false;
-    Throw(env_, {ENAMETOOLONG, function_, -1});
-  } else if (napi_get_value_string_utf8(env_, given_[index], path.text, sizeof path.text, &copied) != napi_ok ||
+  } else if (napi_get_value_string_utf8(info_.Env(), info_[index], path.text, sizeof path.text, &copied) != napi_ok ||
              copied == 0 || std::memchr(path.text, 0, copied) != nullptr) {
     Refuse(index, "a path");  // the kernel would stop at a zero byte and take another file
   }
@@ -56,8 +43,7 @@ PathText Arguments::Path(size_t index) {
 
 int64_t Arguments::Integer(size_t index, int64_t low, int64_t high) {
   double value = 0;
-  if (!ok_) return low;
-  if (napi_get_value_double(env_, given_[index], &value) != napi_ok || !(value >= static_cast<double>(low)) ||
+  if (napi_get_value_double(info_.Env(), info_[index], &value) != napi_ok || !(value >= static_cast<double>(low)) ||
       !(value <= static_cast<double>(high)) || static_cast<double>(static_cast<int64_t>(value)) != value) {
     Refuse(index, "a whole number within bounds");
     return low;
@@ -67,8 +53,7 @@ int64_t Arguments::Integer(size_t index, int64_t low, int64_t high) {
 
 bool Arguments::Boolean(size_t index) {
   bool value = false;
-  if (!ok_) return value;
-  if (napi_get_value_bool(env_, given_[index], &value) != napi_ok) Refuse(index, "true or false");
+  if (napi_get_value_bool(info_.Env(), info_[index], &value) != napi_ok) Refuse(index, "true or false");
   return value;
 }
 
