@@ -68,7 +68,8 @@ export class Appender {
   #publishedAt: number;
   #publishedStamp: number;
   #high: number;
-  #records: number;
+  /** Begins as a number so that V8 keeps it unboxed: a field that was ever undefined takes an allocation per store. */
+  #records = 0;
   #unpublished = 0;
 
   constructor(channel: Mapped, start: Start) {
@@ -240,6 +241,8 @@ export class Appender {
       }
       this.#granted = (this.#stamp + granted) | 0;
     }
+    // What was refused fits now, whoever asked: nobody waits for its room any more.
+    if (need >= this.#refused) this.#refused = 0;
     if (pad > 0) this.#padLap(pad);
     return this.#settle();
   }

@@ -34,23 +34,24 @@ export class Marker {
   /** Walks [from, end) of the mapping; the first frame's position / 16 is given in two halves. */
   walk(from: number, end: number, highAtFrom: number, stampAtFrom: number, recordAtFrom: number): void {
     const words = this.#words;
-    let record = recordAtFrom;
+    // Small, unlike the number itself: counting on a number past 2^31 would be an allocation each time.
+    let records = 0;
     let stamp = stampAtFrom;
     let high = highAtFrom;
     for (let at = from; at < end; ) {
-      while (at >= this.nextAt) this.#mark(join(high, stamp) * 16, record);
+      while (at >= this.nextAt) this.#mark(join(high, stamp) * 16, recordAtFrom + records);
       const word = at >> 2;
       const need = (words[word] + 15) & -16;
       // Not as this writer stored it: somebody else wrote to the file. Marks can be done without.
       if (need <= 0) return;
       if ((words[word + 1] & 0xff) === L.KIND_DATA) {
-        record++;
+        records++;
         if (this.#timed) this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));
       }
       at += need;
-      const before = stamp >>> 0;
+      const before = stamp;
       stamp = (stamp + (need >> 4)) | 0;
-      if (stamp >>> 0 < before) high++;
+      if (before < 0 && stamp >= 0) high++;
     }
   }
 
