@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { newPath } from '../helpers/run-directory.js';
 import { endAll } from './fixtures/child.js';
 import { killAtAbandoning, killAtCreation, killAtRelieving, replaceTogether } from './fixtures/life-kills.js';
@@ -6,6 +6,8 @@ import { killAtAbandoning, killAtCreation, killAtRelieving, replaceTogether } fr
 // The same kills each time; `npm run soak -- --seed N` has others.
 const SEED = 20_263;
 
+// A hang guard: they take seconds, but each has many processes to begin.
+vi.setConfig({ testTimeout: 180_000 });
 afterEach(endAll);
 
 test('a name leads to a whole channel, whenever its creator is killed', async () => {

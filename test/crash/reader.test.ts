@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { newPath } from '../helpers/run-directory.js';
 import { endAll } from './fixtures/child.js';
 import { abandonUnderIteration, killUnderIteration, stopWriter } from './fixtures/liveness.js';
@@ -7,6 +7,8 @@ import { evict, killAtRandom, killAtSteps } from './fixtures/reader-kills.js';
 // The same kills each time; `npm run soak -- --seed N` has others.
 const SEED = 20_262;
 
+// A hang guard: they take seconds, but each has many processes to begin.
+vi.setConfig({ testTimeout: 180_000 });
 afterEach(endAll);
 
 describe('a dead reader does not hold the writer, and its slot is free again', () => {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { newPath } from '../helpers/run-directory.js';
 import { endAll } from './fixtures/child.js';
 import {
@@ -12,6 +12,8 @@ import {
 // The same work each time; `npm run soak -- --seed N` has other.
 const SEED = 20_264;
 
+// A hang guard: they take seconds, but each has many processes to begin.
+vi.setConfig({ testTimeout: 180_000 });
 afterEach(endAll);
 
 test('one thread writes, others and other processes read, a second writer is refused', async () => {

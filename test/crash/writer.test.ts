@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { newPath } from '../helpers/run-directory.js';
 import { endAll } from './fixtures/child.js';
 import { stepsIn } from './fixtures/stepped.js';
@@ -13,6 +13,8 @@ import {
 // The same kills each time; `npm run soak -- --seed N` has others.
 const SEED = 20_261;
 
+// A hang guard: they take seconds, but each has many processes to begin.
+vi.setConfig({ testTimeout: 180_000 });
 afterEach(endAll);
 
 test('the steps of lib/ are in dist/ too, each under a number of its own', () => {
