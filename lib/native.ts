@@ -94,7 +94,9 @@ function load(): Binding {
   try {
     return loadBinding(root) as Binding;
   } catch (cause) {
-    const build = existsSync(`${root}binding.gyp`) ? ` Build it with: npx node-gyp rebuild -C ${root}` : '';
+    const build = existsSync(`${root}binding.gyp`)
+      ? ` Build it with: npm install --no-save node-addon-api@8 && npx node-gyp rebuild -C ${root}`
+      : '';
     throw new MillraceError(
       'ERR_NATIVE_BINDING',
       `There is no native addon of Millrace for ${process.platform}-${process.arch} here.${build}`,
