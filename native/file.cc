@@ -12,12 +12,13 @@
 #include <cstdio>
 
 #include "locks.h"
+#include "reaper.h"
 
 namespace millrace {
 namespace {
 
-// Small enough that a signal which interrupts a step doesn't undo the work of seconds.
-constexpr int64_t kAllocationStep = 16 << 20;
+// Small enough that a signal which interrupts a step undoes little, and that no step keeps a core for milliseconds.
+constexpr int64_t kAllocationStep = 2 << 20;
 
 // statx, because fstat in the C library of the machine that builds would need glibc 2.33.
 Failure Status(int fd, struct statx* status) {
@@ -207,6 +208,7 @@ void File::Close(napi_env env) {
 Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
   for (int64_t done = 0; done < bytes;) {
     if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "fallocate", -1};
+    if (done != 0) PauseBetweenSteps();
     const int64_t step = std::min(kAllocationStep, bytes - done);
     if (fallocate(fd, 0, done, step) == 0) {
       done += step;
