@@ -243,8 +243,6 @@ export class Appender {
     }
     // What was refused fits now, whoever asked: nobody waits for its room any more.
     if (need >= this.#refused) this.#refused = 0;
-    // What was refused fits now, whoever asked: nobody waits for its room any more.
-    if (need >= this.#refused) this.#refused = 0;
     if (pad > 0) this.#padLap(pad);
     return this.#settle();
   }
