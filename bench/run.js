@@ -70,8 +70,8 @@ async function compare(base, contender) {
   }
 }
 
-function compact({ probes, dropped, ratio, base, contender }) {
-  return { probes, dropped, ratio, base: base.perSecond, contender: contender.perSecond };
+function compact({ probes, alone, dropped, ratio, base, contender }) {
+  return { probes, alone, dropped, ratio, base: base.perSecond, contender: contender.perSecond };
 }
 
 function absence({ base, contender, absent }) {

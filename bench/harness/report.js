@@ -1,15 +1,19 @@
 import { placements, spread } from './statistics.js';
 
+/** Marks the figures of pairs in which strangers used the other half of a core. */
+const SHARED = ', shared cores';
+
 /** Condenses the pairs of one comparison: by placement, with what was dropped and why. */
 export function summarize(pairs) {
   const kept = pairs.filter((pair) => pair.dropped === undefined);
   const seen =
     kept.length > 0 ? placements(kept.flatMap((pair) => pair.probes)) : { how: 'nothing to report' };
   const groups = {};
-  for (const placement of ['near', 'far']) {
-    const group = kept.filter((pair) => seen.of(mean(pair.probes)) === placement);
+  const labelOf = (pair) => seen.of(mean(pair.probes)) + (pair.alone ? '' : SHARED);
+  for (const label of ['near', 'far', `near${SHARED}`, `far${SHARED}`]) {
+    const group = kept.filter((pair) => labelOf(pair) === label);
     if (group.length === 0) continue;
-    groups[placement] = {
+    groups[label] = {
       pairs: group.length,
       probeNs: spread(group.map((pair) => mean(pair.probes))),
       ratio: spread(group.map((pair) => pair.ratio)),
@@ -53,11 +57,11 @@ export function lines(comparison, kind) {
   const droppedText = Object.entries(summary.dropped).map(([why, count]) => `${count} dropped: ${why}`);
   const text = [`${contender} / ${base}: ${summary.measured} pairs`, ...droppedText].join(', ');
   const out = [`  ${text}; ${summary.placement}`];
-  for (const [placement, group] of Object.entries(summary.groups)) {
+  for (const [label, group] of Object.entries(summary.groups)) {
     const ratio = kind === 'round-trip' ? inverse(group.ratio) : group.ratio;
     const unit = kind === 'round-trip' ? 'time' : 'rate';
     out.push(
-      `    ${placement.padEnd(4)} ${unit} ratio ${show(ratio)}  over ${group.pairs} pairs`,
+      `    ${label}: ${unit} ratio ${show(ratio)}  over ${group.pairs} pairs`,
       `         ${side(base, group.base, kind)}`,
       `         ${side(contender, group.contender, kind)}`,
     );

@@ -11,10 +11,12 @@ export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 }
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
-/** The tail is published at least this often: a reader that catches up runs on plain loads below it. */
-const PUBLISH_EVERY = 64;
-const NO_ROOM = -1;
-const RESERVED = L.RESERVED_BYTES;
+/** The tail is published at least each so many bytes: a reader that catches up need not look at each frame below it. */
+const PUBLISH_EVERY = 4096;
+/** Nothing may be filled: every write has to come through `place`. */
+const NOTHING = 0;
+// V8 folds a module's own constants into its code; imported ones are loaded and checked each time.
+const { KIND_DATA, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
 
 /** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
 const LINK_BYTES = 24;
@@ -34,8 +36,9 @@ export interface Start {
  * 32-bit integers only, since a number past 2^31 that is stored or passed on would be an allocation.
  *
  *   at        byte of the mapping where the next frame goes     dataStart ... dataEnd
- *   stamp     low 32 bits of its position / 16
- *   left      bytes that may be filled from `at` on without another thought
+ *   bias      what at / 16 lacks to the frame's stamp, the low 32 bits of its position / 16; changes once a lap
+ *   until     byte of the mapping up to which frames may be filled without another thought
+ *   due       byte of the mapping at which the frame goes that a mark or the tail is waiting for
  *
  * A frame is filled with plain stores, the *next* frame's length word is zeroed, then the length is stored
  * with release: whoever sees the length sees the frame, and a 0 behind it, never the bytes of an earlier lap.
@@ -57,14 +60,17 @@ export class Appender {
   readonly #maxRecord: number;
 
   #at: number;
-  #stamp: number;
-  #left = NO_ROOM;
+  #bias: number;
+  #until = NOTHING;
+  #due: number;
+  /** What `until` is while no claim is open. */
+  #untilUnclaimed = NOTHING;
   /** Bytes of frames that were refused last because readers stood in the way. */
   #refused = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
-  // As of the last publication. `#at` and `#stamp` run ahead of these.
+  // As of the last publication. `#at` runs ahead of these.
   #publishedAt: number;
   #publishedStamp: number;
   #high: number;
@@ -80,20 +86,23 @@ export class Appender {
     this.frameHeader = header.frameHeader;
     this.#ring = header.mode === 'ring';
     this.#maxRecord = header.maxRecord;
-    this.#dataStart = header.dataOffset;
-    this.#dataEnd = header.dataOffset + header.capacity;
+    // `| 0` here and below: a whole number that was reckoned in floating point would make its field a double for ever.
+    this.#dataStart = header.dataOffset | 0;
+    this.#dataEnd = (header.dataOffset + header.capacity) | 0;
     this.flow = new Flow(channel);
 
     const from = start.position - header.basePosition;
-    this.#at = this.#publishedAt = this.#dataStart + (from % header.capacity);
+    this.#at = this.#publishedAt = (this.#dataStart + (from % header.capacity)) | 0;
     const units = start.position / 16;
-    this.#stamp = this.#publishedStamp = units | 0;
+    this.#publishedStamp = units | 0;
+    this.#bias = (this.#publishedStamp - (this.#at >> 4)) | 0;
     this.#high = Math.floor(units / 2 ** 32);
-    this.#granted = this.#stamp;
+    this.#granted = this.#publishedStamp;
     this.#records = start.record;
     const firstStrideOfLap = Math.floor(from / header.capacity) * header.markCount;
     const unmarkedAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
     this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
+    this.#due = this.#nextDue();
     if (!this.#ring) {
       // A linear channel is never held back: all of it is granted from the start.
       this.#granted = ((header.basePosition + header.capacity) / 16) | 0;
@@ -102,8 +111,13 @@ export class Appender {
   }
 
   get position(): number {
-    const high = this.#stamp >>> 0 < this.#publishedStamp >>> 0 ? this.#high + 1 : this.#high;
-    return join(high, this.#stamp) * 16;
+    const stamp = this.#stamp;
+    const high = stamp >>> 0 < this.#publishedStamp >>> 0 ? this.#high + 1 : this.#high;
+    return join(high, stamp) * 16;
+  }
+
+  get #stamp(): number {
+    return ((this.#at >> 4) + this.#bias) | 0;
   }
 
   get records(): number {
@@ -113,22 +127,22 @@ export class Appender {
   /** Bytes of frames that fit now, headers counted. */
   get remaining(): number {
     const room = this.#ring ? this.flow.room(this.#stamp) << 4 : this.#dataEnd - this.#at;
-    return Math.max(0, room - RESERVED);
+    return Math.max(0, room - RESERVED_BYTES);
   }
 
   /** Appends one record; returns the bytes of the stream it took, or a refusal. */
   append(data: Data, type: number, tag: number, timeUs: number): number {
     if (!(data instanceof Uint8Array)) return this.#appendOther(data, type, tag, timeUs);
     const length = data.length;
-    const frameHeader = this.frameHeader;
-    const need = (length + frameHeader + 15) & -16;
-    if (need > this.#left || length > this.#maxRecord) {
+    const need = (length + this.frameHeader + 15) & -16;
+    if (this.#at + need > this.#until || length > this.#maxRecord) {
       const refusal = this.#reserve(length);
       if (refusal < 0) return refusal;
     }
-    this.bytes.set(data, this.#at + frameHeader);
-    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
-    this.#commit(length + frameHeader, need);
+    const at = this.#at;
+    this.bytes.set(data, at + this.frameHeader);
+    this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
+    this.#commit(at, at + need, length + this.frameHeader);
     return need;
   }
 
@@ -136,9 +150,10 @@ export class Appender {
     const length = measure(data);
     const need = this.#reserve(length);
     if (need < 0) return need;
-    copyData(this.bytes, this.#at + this.frameHeader, data);
-    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
-    this.#commit(length + this.frameHeader, need);
+    const at = this.#at;
+    copyData(this.bytes, at + this.frameHeader, data);
+    this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
+    this.#commit(at, at + need, length + this.frameHeader);
     return need;
   }
 
@@ -146,23 +161,22 @@ export class Appender {
   #reserve(length: number): number {
     const need = (length + this.frameHeader + 15) & -16;
     if (length > this.#maxRecord) return this.#tooLarge();
-    if (need > this.#left) {
+    if (this.#at + need > this.#until) {
       const refusal = this.#place(need);
       if (refusal < 0) return refusal;
     }
     return need;
   }
 
-  /** Everything of a frame but its payload and its length; and the 0 that ends the stream behind it. */
-  #fill(at: number, stamp: number, kind: number, need: number, tag: number, timeUs: number): void {
+  /** Everything of the frame [at, next) but its payload and its length; and the 0 that ends the stream behind it. */
+  #fill(at: number, next: number, kind: number, tag: number, timeUs: number): void {
     const words = this.#words;
     const word = at >> 2;
     words[word + 1] = kind;
-    words[word + 2] = stamp;
+    words[word + 2] = (at >> 4) + this.#bias;
     words[word + 3] = 0;
-    if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, tag, timeUs);
+    if (this.frameHeader === FRAME_HEADER_EXTENDED) this.#extend(word, tag, timeUs);
     // step 60
-    const next = at + need;
     words[(next === this.#dataEnd ? this.#dataStart : next) >> 2] = 0;
   }
 
@@ -175,20 +189,13 @@ export class Appender {
   }
 
   /** Stores the length: from here on every reader sees the record, and all that was stored before it. */
-  #commit(length: number, need: number): void {
+  #commit(at: number, next: number, length: number): void {
     // step 1
-    storeRelease(this.#words, this.#at >> 2, length);
+    storeRelease(this.#words, at >> 2, length);
     // step 2
-    this.#advance(need, 1);
-  }
-
-  #advance(need: number, records: number): void {
-    const at = this.#at;
-    this.#at = at + need;
-    this.#stamp = (this.#stamp + (need >> 4)) | 0;
-    this.#left -= need;
-    this.#unpublished += records;
-    if (this.#unpublished >= PUBLISH_EVERY || at >= this.#marker.nextAt) this.publish();
+    this.#at = next;
+    this.#unpublished++;
+    if (at >= this.#due) this.publish();
   }
 
   /**
@@ -200,16 +207,22 @@ export class Appender {
     if (this.#marker.isDue(this.#at)) {
       this.#marker.walk(this.#publishedAt, this.#at, this.#high, this.#publishedStamp, this.#records);
     }
-    if (this.#stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
+    const stamp = this.#stamp;
+    if (stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
     this.#publishedAt = this.#at;
-    this.#publishedStamp = this.#stamp;
+    this.#publishedStamp = stamp;
+    this.#due = this.#nextDue();
     this.#records += this.#unpublished;
     this.#unpublished = 0;
     // step 3
     releaseSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
     // step 61
-    releaseSplit(words, TAIL, this.#high, this.#stamp);
+    releaseSplit(words, TAIL, this.#high, stamp);
     // step 4
+  }
+
+  #nextDue(): number {
+    return Math.min(this.#marker.nextAt, this.#publishedAt + PUBLISH_EVERY);
   }
 
   /**
@@ -229,9 +242,9 @@ export class Appender {
     }
     if (this.#at === this.#dataEnd) this.#wrap();
     const lapLeft = this.#dataEnd - this.#at;
-    if (!this.#ring) return need + RESERVED > lapLeft ? Refusal.FULL : this.#settle();
+    if (!this.#ring) return need + RESERVED_BYTES > lapLeft ? Refusal.FULL : this.#settle();
     const pad = need > lapLeft ? lapLeft : 0;
-    const want = pad + need + RESERVED;
+    const want = pad + need + RESERVED_BYTES;
     if (want > this.#grantedBytes()) {
       this.publish();
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
@@ -258,7 +271,7 @@ export class Appender {
     // step 5
     storeRelease(words, word, length);
     // step 6
-    this.#advance(length, 0);
+    this.#at = this.#dataEnd;
     this.#wrap();
   }
 
@@ -267,15 +280,15 @@ export class Appender {
   }
 
   #settle(): number {
-    this.#left = Math.min(this.#grantedBytes() - RESERVED, this.#dataEnd - this.#at);
+    this.#until = this.#at + Math.min(this.#grantedBytes() - RESERVED_BYTES, this.#dataEnd - this.#at);
     return 0;
   }
 
   /** From the end of the data to its start. */
   #wrap(): void {
     this.publish();
-    this.#at = this.#publishedAt = this.#dataStart;
-    this.#marker.nextAt = this.#dataStart;
+    this.#bias = (this.#publishedStamp - (this.#dataStart >> 4)) | 0;
+    this.#at = this.#publishedAt = this.#due = this.#marker.nextAt = this.#dataStart;
   }
 
   #tooLarge(): number {
@@ -285,7 +298,7 @@ export class Appender {
   /** Whether what readers stood in the way of last could be written now: 0, or the refusal it would get. */
   tryRefused(): number {
     const need = Math.max(this.#refused, this.frameHeader);
-    const refusal = need > this.#left ? this.#place(need) : 0;
+    const refusal = this.#at + need > this.#until ? this.#place(need) : 0;
     if (refusal === 0) this.#refused = 0;
     return refusal;
   }
@@ -300,86 +313,96 @@ export class Appender {
     const need = this.#reserve(length);
     if (need < 0) return need;
     this.busy = true;
+    this.#untilUnclaimed = this.#until;
     // step 63
-    this.#left = NO_ROOM;
+    this.#until = NOTHING;
     return this.#at + this.frameHeader;
   }
 
   commitClaim(length: number, type: number, tag: number, timeUs: number): number {
+    const at = this.#at;
     const need = (length + this.frameHeader + 15) & -16;
-    this.busy = false;
-    this.#settle();
-    this.#fill(this.#at, this.#stamp, L.KIND_DATA | (type << 16), need, tag, timeUs);
-    this.#commit(length + this.frameHeader, need);
+    this.abortClaim();
+    this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
+    this.#commit(at, at + need, length + this.frameHeader);
     return need;
   }
 
   /** Its length is still 0, so there is nothing to take back. */
   abortClaim(): void {
     this.busy = false;
-    this.#settle();
+    this.#until = this.#untilUnclaimed;
   }
 
   /**
-   * Appends all of the records or none; returns the bytes of the stream they took, or a refusal. All but the first
-   * get their lengths by plain stores that nobody looks at before; the first one's length is stored last, and that
-   * one release store covers the whole batch. They lie in one piece: no PAD and no slow path comes between them.
+   * Appends all of the records or none; returns the bytes of the stream they took, or a refusal. They lie in one
+   * piece: no PAD and no slow path comes between them.
    */
   appendBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
-    const bytes = this.batchBytes(records);
-    if (bytes === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
-    if (bytes > this.largestBatch) return this.#tooLarge();
-    if (bytes > this.#left) {
-      const refusal = this.#place(bytes);
+    if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
+    let bytes = this.#fillBatch(records, timeUs);
+    if (bytes === 0) {
+      if (this.tooLarge(records) !== undefined) return this.#tooLarge();
+      const refusal = this.#place(this.batchBytes(records));
       if (refusal < 0) return refusal;
+      bytes = this.#fillBatch(records, timeUs);
     }
-    const firstLength = this.#fillRecord(this.#at, this.#stamp, records[0], timeUs);
-    let offset = (firstLength + 15) & -16;
-    for (let i = 1; i < records.length; i++) {
-      const at = this.#at + offset;
-      const length = this.#fillRecord(at, (this.#stamp + (offset >> 4)) | 0, records[i], timeUs);
-      this.#words[at >> 2] = length;
-      // step 62
-      offset += (length + 15) & -16;
-    }
+    const at = this.#at;
     // step 7
-    storeRelease(this.#words, this.#at >> 2, firstLength);
+    storeRelease(this.#words, at >> 2, records[0].length + this.frameHeader);
     // step 8
-    this.#advance(bytes, records.length);
-    if (this.#unpublished > 0) this.publish();
+    this.#at = at + bytes;
+    this.#unpublished += records.length;
+    if (this.#at > this.#due) this.publish();
     return bytes;
+  }
+
+  /**
+   * Fills the frames of a batch, all but the first one's length: that is stored last, by the one release store that
+   * covers the whole batch. Returns their bytes; 0 where they don't fit here, and then nothing has happened: as long
+   * as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
+   */
+  #fillBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
+    const words = this.#words;
+    const frameHeader = this.frameHeader;
+    const start = this.#at;
+    let at = start;
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i];
+      const length = record.length;
+      const next = at + ((length + frameHeader + 15) & -16);
+      if (next > this.#until || length > this.#maxRecord) return 0;
+      if (record instanceof Uint8Array) {
+        this.bytes.set(record, at + frameHeader);
+        this.#fill(at, next, KIND_DATA, 0, timeUs);
+      } else {
+        copyData(this.bytes, at + frameHeader, record.data);
+        this.#fill(at, next, KIND_DATA | (record.type << 16), record.tag, record.timeUs ?? timeUs);
+      }
+      if (at !== start) words[at >> 2] = length + frameHeader;
+      // step 62
+      at = next;
+    }
+    return at - start;
   }
 
   /** What a batch takes of the stream, headers counted. */
   batchBytes(records: readonly Uint8Array[] | readonly DescribedRecord[]): number {
-    const frameHeader = this.frameHeader;
     let bytes = 0;
-    for (let i = 0; i < records.length; i++) {
-      const length = records[i].length;
-      if (length > this.#maxRecord) throw this.recordTooLarge(length);
-      bytes += (length + frameHeader + 15) & -16;
-    }
+    for (const { length } of records) bytes += (length + this.frameHeader + 15) & -16;
     return bytes;
   }
 
-  /** Fills one frame of a batch, all but its length; returns that. */
-  #fillRecord(at: number, stamp: number, record: Uint8Array | DescribedRecord, timeUs: number): number {
-    const frameHeader = this.frameHeader;
-    const length = record.length + frameHeader;
-    const need = (length + 15) & -16;
-    if (record instanceof Uint8Array) {
-      this.bytes.set(record, at + frameHeader);
-      this.#fill(at, stamp, L.KIND_DATA, need, 0, timeUs);
-    } else {
-      copyData(this.bytes, at + frameHeader, record.data);
-      this.#fill(at, stamp, L.KIND_DATA | (record.type << 16), need, record.tag, record.timeUs ?? timeUs);
-    }
-    return length;
+  /** The error that tells what of a batch is more than this channel takes at once, if anything. */
+  tooLarge(records: readonly Uint8Array[] | readonly DescribedRecord[]): MillraceError | undefined {
+    for (const { length } of records) if (length > this.#maxRecord) return this.recordTooLarge(length);
+    const bytes = this.batchBytes(records);
+    return bytes > this.largestBatch ? this.recordTooLarge(bytes, this.largestBatch) : undefined;
   }
 
   get largestBatch(): number {
     const { capacity } = this.#channel.header;
-    return this.#ring ? capacity >> 2 : capacity - RESERVED;
+    return this.#ring ? capacity >> 2 : capacity - RESERVED_BYTES;
   }
 
   recordTooLarge(size: number, max = this.#maxRecord): MillraceError {
@@ -429,6 +452,6 @@ export class Appender {
   /** Says no to every write from here on. */
   stop(reason: () => MillraceError): void {
     this.stopped = reason;
-    this.#left = NO_ROOM;
+    this.#until = NOTHING;
   }
 }

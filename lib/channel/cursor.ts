@@ -5,7 +5,7 @@ import { nextIntact } from './damage.js';
 import type { Guard } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { highOf, join, readFrozen, releaseSplit, stampOf } from './words.js';
+import { highOf, join, loadAcquire, readFrozen, releaseSplit, stampOf } from './words.js';
 
 /**
  * Called for each record. `bytes[start, end)` is the payload, lent for the call only; `bytes` itself may be the
@@ -13,6 +13,8 @@ import { highOf, join, readFrozen, releaseSplit, stampOf } from './words.js';
  */
 export type RecordHandler = (bytes: Buffer, start: number, end: number, type: number) => void;
 
+/** No poll hands out more than this: a limit that is a small integer costs nothing to compare with. */
+export const NO_LIMIT = 0x7fffffff;
 /** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
 const HALT = Symbol('halt');
 const NOTHING: RecordHandler = () => {};
@@ -23,6 +25,8 @@ const FOUND = 1;
 const MOVED = 2;
 /** A region is at most so long: a reader publishes its position once a region at least. */
 const LONGEST_REGION = 65536;
+/** Of so many looks that find nothing, a power of two less one, all but one are plain loads. */
+const PLAIN_LOOKS = 63;
 /** Below this a loop over words is quicker than a call into the addon. */
 const SMALL_COPY = 256;
 
@@ -65,6 +69,7 @@ export class Cursor {
   #records = 0;
   #passed = 0;
   #stopping = false;
+  #emptyLooks = 0;
   #copying: boolean;
 
   constructor(channel: Mapped, guard: Guard | undefined, backoff: Backoff | undefined) {
@@ -73,8 +78,9 @@ export class Cursor {
     this.#shared = this.#words = channel.words;
     this.#bytes = channel.bytes;
     this.#frameHeader = header.frameHeader;
-    this.#capacity = header.capacity;
-    this.#dataStart = header.dataOffset;
+    // `| 0` here and below: a whole number that was reckoned in floating point would make its field a double for ever.
+    this.#capacity = header.capacity | 0;
+    this.#dataStart = header.dataOffset | 0;
     this.#guard = guard;
     this.#copying = guard !== undefined;
     this.#backoff = backoff;
@@ -84,7 +90,7 @@ export class Cursor {
   /** Stands at a place known to be the start of a frame, or the end of the stream. */
   moveTo(position: number, record: number): void {
     const offset = (position - this.#channel.header.basePosition) % this.#capacity;
-    this.#emptyRegion(offset);
+    this.#emptyRegion(offset | 0);
     this.#stamp = this.#publishedStamp = stampOf(position);
     this.#high = highOf(position / 16);
     this.#tail = this.#stamp;
@@ -171,7 +177,7 @@ export class Cursor {
       handler(bytes, start, end, type);
     };
     try {
-      this.poll(halting, Number.MAX_SAFE_INTEGER);
+      this.poll(halting, NO_LIMIT);
     } catch (error) {
       if (error !== HALT) throw error;
     }
@@ -242,7 +248,7 @@ export class Cursor {
 
   #look(need: number): number {
     if (this.#stopping || this.ended !== undefined) return NOTHING_YET;
-    let offset = this.#at + this.#shift;
+    let offset = (this.#at + this.#shift) | 0;
     if (offset === this.#capacity) {
       if (this.#channel.header.mode === 'linear') return NOTHING_YET;
       offset = 0;
@@ -251,7 +257,7 @@ export class Cursor {
     if (unpublished << 4 >= this.#chunk) this.publish();
     let known = (this.#tail - this.#stamp) | 0;
     if (known <= 0 || known << 4 < need) {
-      this.#tail = Atomics.load(this.#shared, TAIL_LOW);
+      this.#tail = loadAcquire(this.#shared, TAIL_LOW);
       known = (this.#tail - this.#stamp) | 0;
     }
     const lapLeft = this.#capacity - offset;
@@ -264,18 +270,21 @@ export class Cursor {
       span = Math.min(committed, Math.max(need, this.#chunk));
     } else {
       // Whoever sees the length sees the frame.
-      const length = Atomics.load(this.#shared, (this.#dataStart + offset) >> 2);
+      const length = this.#lookAtLength((this.#dataStart + offset) >> 2);
       if (length === 0) return this.#nothingYet(offset);
       span = (length + 15) & -16;
       if (length < L.FRAME_HEADER || length > lapLeft) return this.#doubt(offset);
     }
     if (this.#copying) return this.#copyRegion(offset, span);
-    this.#words = this.#shared;
-    this.#bytes = this.#channel.bytes;
-    this.#at = this.#dataStart + offset;
-    this.#end = this.#at + span;
-    this.#shift = -this.#dataStart;
+    this.#at = (this.#dataStart + offset) | 0;
+    this.#end = (this.#at + span) | 0;
     return FOUND;
+  }
+
+  #lookAtLength(word: number): number {
+    const length = loadAcquire(this.#shared, word);
+    if (length !== 0 || (++this.#emptyLooks & PLAIN_LOOKS) !== 0) return length;
+    return Atomics.load(this.#shared, word);
   }
 
   /** "Nothing yet" needs the check too: a 0 may be the next lap's, and the reader overtaken. */
@@ -325,7 +334,7 @@ export class Cursor {
     this.#words = this.#shared;
     this.#bytes = this.#channel.bytes;
     this.#at = this.#end = this.#dataStart + offset;
-    this.#shift = -this.#dataStart;
+    this.#shift = -this.#dataStart | 0;
   }
 
   #corrupt(): MillraceError {

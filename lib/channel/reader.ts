@@ -4,7 +4,7 @@ import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
-import { Cursor, type RecordHandler } from './cursor.js';
+import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
 import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
 import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
@@ -108,8 +108,8 @@ export class Reader<Out = Buffer> {
    * overtaken or evicted, or asks for `{ copy: true }`.
    */
   poll(handler: RecordHandler, limit?: number | PollOptions): number {
-    let most = Number.MAX_SAFE_INTEGER;
-    if (typeof limit === 'number') most = limit >>> 0 === limit ? limit : checkLimit(limit);
+    let most = NO_LIMIT;
+    if (typeof limit === 'number') most = (limit & NO_LIMIT) === limit ? limit : checkLimit(limit);
     else if (limit !== undefined) most = this.#applyPollOptions(limit);
     if (typeof handler !== 'function')
       throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
@@ -128,7 +128,7 @@ export class Reader<Out = Buffer> {
     knownOptions('poll', options, ['limit', 'copy']);
     this.#assertFree();
     this.#cursor.copy(options.copy === true);
-    return checkLimit(options.limit ?? Number.MAX_SAFE_INTEGER);
+    return checkLimit(options.limit ?? NO_LIMIT);
   }
 
   #throwFault(): void {
@@ -392,7 +392,8 @@ export class Reader<Out = Buffer> {
 }
 
 function checkLimit(limit: number): number {
-  return limit === Number.POSITIVE_INFINITY ? limit : wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
+  if (limit === Number.POSITIVE_INFINITY) return NO_LIMIT;
+  return Math.min(NO_LIMIT, wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER));
 }
 
 function turn(): Promise<void> {

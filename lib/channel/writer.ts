@@ -49,6 +49,8 @@ export class Writer<In = Data> {
   readonly #timed: boolean;
   readonly #claim: Claim;
   readonly #beat: () => void;
+  /** The calls of `send` that wait, in their order. */
+  readonly #sending = new Set<symbol>();
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
@@ -143,20 +145,29 @@ export class Writer<In = Data> {
     return taken;
   }
 
-  /** Waits for room, then writes; returns the position. */
+  /** Waits for room, then writes; returns the position. What is sent goes in in the order of the calls. */
   async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
     if (typeof options !== 'object' || options === null) {
       throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
     }
     const { signal, timeoutMs, ...recordOptions } = options;
     let taken = Refusal.BACK_PRESSURE as number;
-    // Others may be waiting for the same room: whether there is some shows when the record is in. Encoded at each
-    // try, so that a codec that counts does so in the order of the stream.
+    const turn = Symbol('turn');
+    // Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
+    // order of the stream.
     const sent = () => {
+      if (this.#sending.values().next().value !== turn) return false;
       taken = this.#append(value, recordOptions);
-      return taken !== Refusal.BACK_PRESSURE;
+      if (taken === Refusal.BACK_PRESSURE) return false;
+      this.#sending.delete(turn);
+      return true;
     };
-    await pollUntil(sent, `Waiting for room in ${this.path}`, { signal, timeoutMs });
+    this.#sending.add(turn);
+    try {
+      await pollUntil(sent, `Waiting for room in ${this.path}`, { signal, timeoutMs });
+    } finally {
+      this.#sending.delete(turn);
+    }
     if (taken >= 0) return this.#appender.position - taken;
     throw this.#refused(taken, this.#lengthOf(value));
   }
@@ -204,7 +215,7 @@ export class Writer<In = Data> {
     const items = this.#batchItems(records);
     const taken = this.#appendBatch(items);
     if (taken >= 0) return this.#appender.position - taken;
-    throw this.#refused(taken, this.#appender.batchBytes(items), this.#appender.largestBatch);
+    throw this.#appender.tooLarge(items) ?? this.#refused(taken, this.#appender.batchBytes(items));
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
@@ -284,7 +295,7 @@ export class Writer<In = Data> {
     });
   }
 
-  #refused(refusal: number, size: number, max?: number): MillraceError {
+  #refused(refusal: number, size: number): MillraceError {
     const path = this.path;
     switch (refusal) {
       case Refusal.BACK_PRESSURE:
@@ -299,7 +310,7 @@ export class Writer<In = Data> {
           { path, size, remaining: this.remaining },
         );
       case Refusal.TOO_LARGE:
-        return this.#appender.recordTooLarge(size, max);
+        return this.#appender.recordTooLarge(size);
       default:
         return this.#appender.stopped?.() ?? closedHandle('writer', path);
     }
