@@ -65,8 +65,9 @@ export class Appender {
   #due: number;
   /** What `until` is while no claim is open. */
   #untilUnclaimed = NOTHING;
-  /** Bytes of frames that were refused last because readers stood in the way. */
+  /** Bytes of frames that were refused last because readers stood in the way; and with what they need around them. */
   #refused = 0;
+  #refusedAll = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
@@ -92,14 +93,16 @@ export class Appender {
     this.flow = new Flow(channel);
 
     const from = start.position - header.basePosition;
-    this.#at = this.#publishedAt = (this.#dataStart + (from % header.capacity)) | 0;
+    // A linear channel whose writer left not a byte free goes on at its end, not at its start.
+    const laps = this.#ring ? Math.floor(from / header.capacity) : 0;
+    this.#at = this.#publishedAt = (this.#dataStart + from - laps * header.capacity) | 0;
     const units = start.position / 16;
     this.#publishedStamp = units | 0;
     this.#bias = (this.#publishedStamp - (this.#at >> 4)) | 0;
     this.#high = Math.floor(units / 2 ** 32);
     this.#granted = this.#publishedStamp;
     this.#records = start.record;
-    const firstStrideOfLap = Math.floor(from / header.capacity) * header.markCount;
+    const firstStrideOfLap = laps * header.markCount;
     const unmarkedAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
     this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
     this.#due = this.#nextDue();
@@ -118,6 +121,11 @@ export class Appender {
 
   get #stamp(): number {
     return ((this.#at >> 4) + this.#bias) | 0;
+  }
+
+  /** Who stood before this position was in the way of what was refused last. */
+  get inTheWayBelow(): number {
+    return this.position + this.#refusedAll - this.#channel.header.capacity;
   }
 
   get records(): number {
@@ -240,7 +248,7 @@ export class Appender {
         },
       );
     }
-    if (this.#at === this.#dataEnd) this.#wrap();
+    if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
     const lapLeft = this.#dataEnd - this.#at;
     if (!this.#ring) return need + RESERVED_BYTES > lapLeft ? Refusal.FULL : this.#settle();
     const pad = need > lapLeft ? lapLeft : 0;
@@ -250,6 +258,7 @@ export class Appender {
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
       if (granted === 0) {
         this.#refused = need;
+        this.#refusedAll = want;
         return Refusal.BACK_PRESSURE;
       }
       this.#granted = (this.#stamp + granted) | 0;
@@ -416,14 +425,16 @@ export class Appender {
 
   /**
    * The last frame of a stream: END, or LINK with where the stream goes on. RESERVED bytes were kept free behind
-   * every record for this very frame and a PAD before it. False if readers stand even there.
+   * every record for this very frame and a PAD before it. False if readers stand even there, or whoever wrote before
+   * kept nothing free.
    */
   appendEnd(as: 'closed' | 'sealed'): boolean {
     const words = this.#words;
     const length = this.frameHeader + (as === 'closed' ? 0 : LINK_BYTES);
-    if (this.#at === this.#dataEnd) this.#wrap();
+    if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
     this.publish();
     const lapLeft = this.#dataEnd - this.#at;
+    if (!this.#ring && length > lapLeft) return false;
     const pad = length > lapLeft ? lapLeft : 0;
     const need = pad + ((length + 15) & -16);
     if (this.#ring && this.#grantedBytes() < need) {

@@ -70,6 +70,8 @@ export class Cursor {
   #passed = 0;
   #stopping = false;
   #emptyLooks = 0;
+  /** Where the running poll began. */
+  #begun = 0;
   #copying: boolean;
 
   constructor(channel: Mapped, guard: Guard | undefined, backoff: Backoff | undefined) {
@@ -91,7 +93,7 @@ export class Cursor {
   moveTo(position: number, record: number): void {
     const offset = (position - this.#channel.header.basePosition) % this.#capacity;
     this.#emptyRegion(offset | 0);
-    this.#stamp = this.#publishedStamp = stampOf(position);
+    this.#stamp = this.#publishedStamp = this.#begun = stampOf(position);
     this.#high = highOf(position / 16);
     this.#tail = this.#stamp;
     this.#records = record;
@@ -137,6 +139,7 @@ export class Cursor {
    */
   poll(handler: RecordHandler, limit: number): number {
     this.#backoff?.beforeLook();
+    this.#begun = this.#stamp;
     let count = 0;
     try {
       while (count < limit) {
@@ -217,8 +220,10 @@ export class Cursor {
   #passUnusual(length: number, kind: number, need: number): boolean {
     const least = kind === L.KIND_PAD ? L.FRAME_HEADER : this.#frameHeader;
     const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
-    if (length < least || length > this.#capacity || !stamped) throw this.#corrupt();
-    if (need > this.#end - this.#at) return this.#refill(need);
+    const lapLeft = this.#capacity - (this.#at + this.#shift);
+    if (length < least || length > lapLeft || !stamped) throw this.#corrupt();
+    // Of a PAD nobody looks at more than its header, however long it is.
+    if (kind !== L.KIND_PAD && need > this.#end - this.#at) return this.#refill(need);
     switch (kind) {
       case L.KIND_PAD:
       case L.KIND_CHECKPOINT:
@@ -248,6 +253,8 @@ export class Cursor {
 
   #look(need: number): number {
     if (this.#stopping || this.ended !== undefined) return NOTHING_YET;
+    // All that was there when this poll began has been handed out: a writer that is as quick must not hold it for ever.
+    if ((this.#stamp - this.#begun) << 4 >= this.#capacity) return NOTHING_YET;
     let offset = (this.#at + this.#shift) | 0;
     if (offset === this.#capacity) {
       if (this.#channel.header.mode === 'linear') return NOTHING_YET;
@@ -272,8 +279,9 @@ export class Cursor {
       // Whoever sees the length sees the frame.
       const length = this.#lookAtLength((this.#dataStart + offset) >> 2);
       if (length === 0) return this.#nothingYet(offset);
-      span = (length + 15) & -16;
       if (length < L.FRAME_HEADER || length > lapLeft) return this.#doubt(offset);
+      const isPad = (this.#shared[((this.#dataStart + offset) >> 2) + 1] & 0xff) === L.KIND_PAD;
+      span = isPad ? L.FRAME_HEADER : (length + 15) & -16;
     }
     if (this.#copying) return this.#copyRegion(offset, span);
     this.#at = (this.#dataStart + offset) | 0;

@@ -76,19 +76,29 @@ export function signAsWriter(channel: Mapped): void {
   beat(channel);
 }
 
-/** One timer a thread beats for all its writers; it does not keep the process alive. */
+export interface Beating {
+  heartbeat(): void;
+}
+
+/**
+ * One timer a thread beats for all its writers; it keeps neither the process nor a writer alive. One that was dropped
+ * without a close is collected, its lock goes with it, and it is dead.
+ */
 class Heart {
-  readonly #beating = new Map<() => void, number>();
+  readonly #beating = new Map<WeakRef<Beating>, number>();
   #timer: NodeJS.Timeout | undefined;
   #everyMs = Number.POSITIVE_INFINITY;
 
-  start(beatOnce: () => void, everyMs: number): void {
-    this.#beating.set(beatOnce, everyMs);
+  /** Returns what to stop it by. */
+  start(writer: Beating, everyMs: number): WeakRef<Beating> {
+    const beating = new WeakRef(writer);
+    this.#beating.set(beating, everyMs);
     this.#adjust();
+    return beating;
   }
 
-  stop(beatOnce: () => void): void {
-    if (this.#beating.delete(beatOnce)) this.#adjust();
+  stop(beating: WeakRef<Beating>): void {
+    if (this.#beating.delete(beating)) this.#adjust();
   }
 
   /** Leaves the timer alone where it is right already: writers that come and go must not keep it from beating. */
@@ -103,7 +113,11 @@ class Heart {
   }
 
   #beatAll(): void {
-    for (const beatOnce of this.#beating.keys()) beatOnce();
+    for (const beating of this.#beating.keys()) {
+      const writer = beating.deref();
+      if (writer === undefined) this.stop(beating);
+      else writer.heartbeat();
+    }
   }
 }
 

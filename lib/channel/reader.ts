@@ -51,6 +51,7 @@ export class Reader<Out = Buffer> {
   readonly #maker: RecordMaker<Out>;
   readonly #options: ReaderOptions<Out>;
   #read = 0;
+  #lendsCopies = false;
   #busy = false;
   #closed = false;
   #closing = false;
@@ -109,6 +110,7 @@ export class Reader<Out = Buffer> {
    */
   poll(handler: RecordHandler, limit?: number | PollOptions): number {
     let most = NO_LIMIT;
+    if (typeof limit !== 'object' && this.#lendsCopies) this.#lendCopies(false);
     if (typeof limit === 'number') most = (limit & NO_LIMIT) === limit ? limit : checkLimit(limit);
     else if (limit !== undefined) most = this.#applyPollOptions(limit);
     if (typeof handler !== 'function')
@@ -126,9 +128,14 @@ export class Reader<Out = Buffer> {
 
   #applyPollOptions(options: PollOptions): number {
     knownOptions('poll', options, ['limit', 'copy']);
-    this.#assertFree();
-    this.#cursor.copy(options.copy === true);
+    this.#lendCopies(options.copy === true);
     return checkLimit(options.limit ?? NO_LIMIT);
+  }
+
+  #lendCopies(on: boolean): void {
+    this.#assertFree();
+    this.#lendsCopies = on;
+    this.#cursor.copy(on);
   }
 
   #throwFault(): void {
@@ -197,6 +204,7 @@ export class Reader<Out = Buffer> {
   /** Waits until there is something to read: true; or until the stream has ended, or this reader: false. */
   async #arrival(options?: WaitOptions): Promise<boolean> {
     let more = true;
+    this.#deadSince = undefined;
     const settled = () => {
       if (this.#closed) more = false;
       else if (this.#fault !== undefined || this.#cursor.hasNext()) return true;
@@ -258,10 +266,11 @@ export class Reader<Out = Buffer> {
   seek(where: Where): void {
     this.#enter();
     try {
-      if (where === this.#cursor.position && this.#isHeld()) return;
-      const route = this.#places.routeTo(where);
-      const landed = this.#land(() => this.#places.find(route));
-      this.#cursor.moveTo(landed.position, landed.record);
+      if (where !== this.#cursor.position || !this.#isHeld()) {
+        const route = this.#places.routeTo(where);
+        const landed = this.#land(() => this.#places.find(route));
+        this.#cursor.moveTo(landed.position, landed.record);
+      }
       this.#fault = undefined;
     } finally {
       this.#leave();

@@ -59,9 +59,14 @@ export class Places {
   /** The oldest place that can be read from. */
   oldest(): Place {
     const { basePosition, baseRecord } = this.#channel.header;
-    const { least, tail } = this.#bounds();
-    if (least === basePosition) return { position: basePosition, record: baseRecord };
-    return this.#marks.oldestAtOrAbove(least, tail) ?? this.#tailPlace(tail);
+    for (;;) {
+      const { least, tail } = this.#bounds();
+      if (least === basePosition) return { position: basePosition, record: baseRecord };
+      const marked = this.#marks.oldestAtOrAbove(least, tail);
+      if (marked !== undefined) return marked;
+      // No mark was left because the writer went on over all of them: look again.
+      if (this.#bounds().least === least) return this.#tailPlace(tail);
+    }
   }
 
   /** The tail, with the record count that was published beside it; only where no mark is left to count from. */

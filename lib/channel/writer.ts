@@ -17,7 +17,7 @@ import {
 } from './data.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
-import { beat, heart, signAsWriter } from './liveness.js';
+import { type Beating, beat, heart, signAsWriter } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
 import { explain, isOutOfSpace, noSpace } from './system.js';
@@ -48,7 +48,7 @@ export class Writer<In = Data> {
   readonly #codec: Codec<In, unknown> | undefined;
   readonly #timed: boolean;
   readonly #claim: Claim;
-  readonly #beat: () => void;
+  readonly #beating: WeakRef<Beating>;
   /** The calls of `send` that wait, in their order. */
   readonly #sending = new Set<symbol>();
   #state: 'open' | 'closed' | 'sealed' = 'open';
@@ -62,9 +62,8 @@ export class Writer<In = Data> {
     this.#codec = codec;
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#claim = new Claim(this.#appender, this.#timed);
-    this.#beat = () => this.heartbeat();
     signAsWriter(channel);
-    heart.start(this.#beat, channel.header.heartbeatMs);
+    this.#beating = heart.start(this, channel.header.heartbeatMs);
   }
 
   /** Makes a new channel and its file. Everything that may take long happens off the event loop. */
@@ -252,7 +251,8 @@ export class Writer<In = Data> {
 
   #describe(record: BatchOf<In>): DescribedRecord {
     if (this.#codec !== undefined || isData(record)) {
-      const data = this.#codec === undefined ? (record as Data) : this.#codec.encode(record as In);
+      // Copied: a codec may use its buffer again for the next one.
+      const data = this.#codec === undefined ? (record as Data) : keep(this.#codec.encode(record as In));
       return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
     }
     const described = record as BatchRecord | null;
@@ -298,11 +298,15 @@ export class Writer<In = Data> {
   #refused(refusal: number, size: number): MillraceError {
     const path = this.path;
     switch (refusal) {
-      case Refusal.BACK_PRESSURE:
+      case Refusal.BACK_PRESSURE: {
+        const readers = this.readers().filter(
+          ({ state, position }) => state === 'gating' && position < this.#appender.inTheWayBelow,
+        );
         return new MillraceError('ERR_BACK_PRESSURE', `Readers of ${path} hold the writer back`, {
           path,
-          readers: this.readers().filter((reader) => reader.state === 'gating'),
+          readers,
         });
+      }
       case Refusal.FULL:
         return new MillraceError(
           'ERR_CHANNEL_FULL',
@@ -377,7 +381,7 @@ export class Writer<In = Data> {
   #end(as: 'closed' | 'sealed'): void {
     if (this.#state !== 'open') return;
     const appender = this.#appender;
-    heart.stop(this.#beat);
+    heart.stop(this.#beating);
     if (appender.busy) this.#claim.abort();
     appender.appendEnd(as);
     this.#final = appender.position;
@@ -427,6 +431,10 @@ async function reallocate(channel: Mapped): Promise<void> {
     if (!isOutOfSpace(error)) throw error;
     throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
   }
+}
+
+function keep(data: Data): Data {
+  return data instanceof Uint8Array ? Buffer.from(data) : data;
 }
 
 function checkType(type: number | undefined): number {

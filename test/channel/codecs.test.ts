@@ -33,6 +33,24 @@ test('text goes through as it is', async () => {
   reader.close();
 });
 
+test('a codec may use one buffer for all it encodes', async () => {
+  const scratch = Buffer.alloc(4);
+  const numbers: Codec<number> = {
+    encode: (value) => {
+      scratch.writeInt32LE(value);
+      return scratch;
+    },
+    decode: (bytes) => bytes.readInt32LE(),
+  };
+  const { writer, values } = await pair(numbers);
+  writer.write(1);
+  writer.writeBatch([2, 3, 4]);
+  writer.tryWrite(5);
+  await writer.send(6);
+  expect(values()).toEqual([1, 2, 3, 4, 5, 6]);
+  writer.close();
+});
+
 test('JSON of anything goes through, by every way of writing', async () => {
   const things = [null, true, 0, -1.5, '', '√', [], [1, [2]], {}, { data: 'x' }, { a: { b: [null] } }];
   const { writer, values } = await pair(json);

@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
@@ -319,6 +319,38 @@ test('an observer that was stopped for exactly 64 GiB of stream is overtaken all
   }
   closeSync(file);
   expect(await failure(() => observer.read())).toMatchObject({ code: 'ERR_OVERTAKEN', from: 128 });
+});
+
+test('a linear channel whose writer left not a byte free is resumed at its end', async () => {
+  const path = newPath();
+  const { writer, crash } = await mortal(() => Writer.create(path, { mode: 'linear', capacity: 16384 }));
+  let records = 0;
+  while (writer.tryWrite(payloadOf(records, 240)) > 0) records++;
+  const at = writer.position;
+  crash();
+  // This writer keeps room for its END; another need not.
+  const dataOffset = statSync(path).size - 16384;
+  const frame = Buffer.alloc(16384 - at, 0x61);
+  frame.writeInt32LE(frame.length, 0);
+  frame.writeInt32LE(L.KIND_DATA, 4);
+  frame.writeInt32LE(at / 16, 8);
+  frame.writeInt32LE(0, 12);
+  const file = openSync(path, 'r+');
+  writeSync(file, frame, 0, frame.length, dataOffset + at);
+  closeSync(file);
+  const resumed = await Writer.resume(path);
+  expect(resumed).toMatchObject({ position: 16384, remaining: 0 });
+  expect(resumed.tryWrite('')).toBe(Refusal.FULL);
+  expect(resumed.claim(0)).toBeUndefined();
+  expect(resumed.tryWriteBatch([Buffer.alloc(0)])).toBe(Refusal.FULL);
+  resumed.close();
+  using reader = await Reader.open(path, { from: 'oldest' });
+  const read = reader.readBatch(records + 9);
+  expect(read.map(({ data }) => data)).toEqual([
+    ...Array.from({ length: records }, (_, i) => payloadOf(i, 240)),
+    frame.subarray(16),
+  ]);
+  expect([reader.ended, reader.status]).toEqual([true, 'closed']);
 });
 
 const GIB = 2 ** 30;

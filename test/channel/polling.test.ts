@@ -70,7 +70,9 @@ describe('what is lent', () => {
         },
         { limit: 5, copy: true },
       );
+      // For that call only.
       reader.poll((bytes, start, end) => {
+        expect(bytes.buffer).toBe(mapping);
         expect(bytes.toString('utf8', start, end)).toBe(`record ${reader.recordNumber}`);
       });
       // What was done to the copies was done to copies.
@@ -114,6 +116,42 @@ describe('what is lent', () => {
       Array.from({ length: 10 }, (_, i) => `record ${i}`),
     );
   });
+});
+
+test.each([{ gate: true }, { gate: false }, {}])(
+  'a writer that never stops does not hold a poll by %o for ever',
+  async (options) => {
+    const { writer, reader } = await tenRecords('ring', options);
+    let written = 10;
+    const answer = () => {
+      writer.write(Buffer.alloc(1000));
+      written++;
+    };
+    const count = reader.poll(answer);
+    // More than was there when it began, but not more than a ring can hold.
+    expect(count).toBeGreaterThan(10);
+    expect(count).toBeLessThan(65536 / 1000 + 20);
+    expect(reader.lag).toBeGreaterThanOrEqual(0);
+    expect(reader.poll(() => {})).toBe(written - count);
+    reader.close();
+    writer.close();
+  },
+);
+
+test('of the filling at the end of a lap a reader that is lent copies copies nothing', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '8MiB' });
+  using reader = await Reader.open(writer.path, { from: 'oldest' });
+  const lent = new Set<number>();
+  const handle = (bytes: Buffer) => lent.add(bytes.length);
+  const item = Buffer.alloc(65536);
+  // A batch lies in one piece: the second one finds less than its 2 MiB left of the lap, and fills that.
+  const batch = Array.from({ length: 31 }, () => item);
+  for (let i = 0; i < 9; i++) {
+    expect(writer.tryWriteBatch(batch)).toBeGreaterThan(0);
+    expect(reader.poll(handle)).toBe(batch.length);
+  }
+  expect(writer.position).toBeGreaterThan(9 * 31 * 65552);
+  expect(Math.max(...lent)).toBeLessThan(1 << 20);
 });
 
 describe('a handler', () => {

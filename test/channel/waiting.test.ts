@@ -34,6 +34,11 @@ describe('a writer that readers hold back', () => {
     expect(writer.claim(1000)).toBeUndefined();
     expect(writer.stats().refusals).toBeGreaterThanOrEqual(4);
     expect(writer.stats().records).toBe(written);
+    // One that is far enough is in nobody's way.
+    using ahead = await Reader.open(writer.path, { gate: true, from: 'latest' });
+    expect(ahead.position).toBe(writer.position);
+    const again = await failure(() => writer.write(Buffer.alloc(1000)));
+    expect(again).toMatchObject({ readers: [{ slot: 0 }] });
     reader.readBatch(10);
     expect(writer.tryWrite(Buffer.alloc(1000))).toBeGreaterThan(0);
   });
