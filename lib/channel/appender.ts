@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.js';
 import { copyData, type Data, type DescribedRecord, measure } from './data.js';
 import { Flow } from './flow.js';
 import * as L from './layout.js';
+import { Limits } from './limits.js';
 import type { Mapped } from './mapped.js';
 import { Marker } from './marker.js';
 import { join, releaseSplit, storeRelease, writeFrozen } from './words.js';
@@ -47,6 +48,7 @@ export class Appender {
   readonly frameHeader: number;
   readonly bytes: Buffer;
   readonly flow: Flow;
+  readonly limits: Limits;
   /** Set where nothing more may be written: every write then comes through `place`, which says so. */
   stopped: (() => MillraceError) | undefined;
   busy = false;
@@ -91,6 +93,7 @@ export class Appender {
     this.#dataStart = header.dataOffset | 0;
     this.#dataEnd = (header.dataOffset + header.capacity) | 0;
     this.flow = new Flow(channel);
+    this.limits = new Limits(channel);
 
     const from = start.position - header.basePosition;
     // A linear channel whose writer left not a byte free goes on at its end, not at its start.
@@ -351,8 +354,8 @@ export class Appender {
     if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
     let bytes = this.#fillBatch(records, timeUs);
     if (bytes === 0) {
-      if (this.tooLarge(records) !== undefined) return this.#tooLarge();
-      const refusal = this.#place(this.batchBytes(records));
+      if (this.limits.batchTooLarge(records) !== undefined) return this.#tooLarge();
+      const refusal = this.#place(this.limits.batchBytes(records));
       if (refusal < 0) return refusal;
       bytes = this.#fillBatch(records, timeUs);
     }
@@ -393,34 +396,6 @@ export class Appender {
       at = next;
     }
     return at - start;
-  }
-
-  /** What a batch takes of the stream, headers counted. */
-  batchBytes(records: readonly Uint8Array[] | readonly DescribedRecord[]): number {
-    let bytes = 0;
-    for (const { length } of records) bytes += (length + this.frameHeader + 15) & -16;
-    return bytes;
-  }
-
-  /** The error that tells what of a batch is more than this channel takes at once, if anything. */
-  tooLarge(records: readonly Uint8Array[] | readonly DescribedRecord[]): MillraceError | undefined {
-    for (const { length } of records) if (length > this.#maxRecord) return this.recordTooLarge(length);
-    const bytes = this.batchBytes(records);
-    return bytes > this.largestBatch ? this.recordTooLarge(bytes, this.largestBatch) : undefined;
-  }
-
-  get largestBatch(): number {
-    const { capacity } = this.#channel.header;
-    return this.#ring ? capacity >> 2 : capacity - RESERVED_BYTES;
-  }
-
-  recordTooLarge(size: number, max = this.#maxRecord): MillraceError {
-    const { path } = this.#channel;
-    return new MillraceError(
-      'ERR_RECORD_TOO_LARGE',
-      `${size} bytes are too much for ${path}: it takes at most ${max} at once`,
-      { path, size, max },
-    );
   }
 
   /**

@@ -6,15 +6,8 @@ import { Appender, Refusal, type Start } from './appender.js';
 import { Claim } from './claim.js';
 import { type Codec, checkCodec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
-import {
-  areBytes,
-  type BatchRecord,
-  type Data,
-  type DescribedRecord,
-  isData,
-  measure,
-  type RecordOptions,
-} from './data.js';
+import { type Data, type DescribedRecord, measure, type RecordOptions } from './data.js';
+import { type BatchOf, checkType, Describer } from './describe.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart, signAsWriter } from './liveness.js';
@@ -22,15 +15,11 @@ import type { Mapped } from './mapped.js';
 import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
 import { explain, isOutOfSpace, noSpace } from './system.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { timeInUs } from './time.js';
 import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
 
 export interface WriterOptions<In = Data> extends ChannelOptions {
   codec?: Codec<In, unknown>;
 }
-
-/** What a batch is made of: without a codec also records that are described; with one, values only. */
-type BatchOf<In> = [In] extends [Data] ? In | BatchRecord : In;
 
 export interface WriterStats {
   /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
@@ -46,6 +35,7 @@ export class Writer<In = Data> {
   readonly #channel: Mapped;
   readonly #appender: Appender;
   readonly #codec: Codec<In, unknown> | undefined;
+  readonly #describer: Describer<In>;
   readonly #timed: boolean;
   readonly #claim: Claim;
   readonly #beating: WeakRef<Beating>;
@@ -61,6 +51,7 @@ export class Writer<In = Data> {
     this.#appender = new Appender(channel, start);
     this.#codec = codec;
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
+    this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
     signAsWriter(channel);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
@@ -126,8 +117,8 @@ export class Writer<In = Data> {
     if (options === undefined || typeof options === 'number') return this.tryWrite(value, options);
     knownOptions('A record', options, ['type', 'tag', 'timestamp']);
     const type = checkType(options.type);
-    const tag = this.#tagOf(options);
-    const time = this.#timeOf(options);
+    const tag = this.#describer.tagOf(options);
+    const time = this.#describer.timeOf(options) ?? (this.#timed ? environment.nowUs() : 0);
     if (this.#codec === undefined) return this.#appender.append(value as Data, type, tag, time);
     return this.#appendEncoded(this.#codec, value, type, tag, time);
   }
@@ -211,15 +202,16 @@ export class Writer<In = Data> {
 
   /** Writes all of the records or none, with one commit; returns the position of the first. */
   writeBatch(records: readonly BatchOf<In>[]): number {
-    const items = this.#batchItems(records);
+    const items = this.#describer.batch(records);
     const taken = this.#appendBatch(items);
     if (taken >= 0) return this.#appender.position - taken;
-    throw this.#appender.tooLarge(items) ?? this.#refused(taken, this.#appender.batchBytes(items));
+    const { limits } = this.#appender;
+    throw limits.batchTooLarge(items) ?? this.#refused(taken, limits.batchBytes(items));
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
   tryWriteBatch(records: readonly BatchOf<In>[]): number {
-    return this.#appendBatch(this.#batchItems(records));
+    return this.#appendBatch(this.#describer.batch(records));
   }
 
   #appendBatch(items: readonly Uint8Array[] | readonly DescribedRecord[]): number {
@@ -227,72 +219,9 @@ export class Writer<In = Data> {
     try {
       taken = this.#appender.appendBatch(items, this.#timed ? environment.nowUs() : 0);
     } finally {
-      if (taken < 0) this.#takeBack(items.length);
+      if (taken < 0) this.#describer.takeBack(items.length);
     }
     return taken;
-  }
-
-  #takeBack(records: number): void {
-    for (let i = 0; i < records; i++) this.#codec?.refused?.();
-  }
-
-  #batchItems(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
-    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
-    if (this.#codec === undefined && areBytes(records)) return records;
-    const items: DescribedRecord[] = [];
-    try {
-      for (const record of records) items.push(this.#describe(record));
-    } catch (error) {
-      this.#takeBack(items.length);
-      throw error;
-    }
-    return items;
-  }
-
-  #describe(record: BatchOf<In>): DescribedRecord {
-    if (this.#codec !== undefined || isData(record)) {
-      // Copied: a codec may use its buffer again for the next one.
-      const data = this.#codec === undefined ? (record as Data) : keep(this.#codec.encode(record as In));
-      return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
-    }
-    const described = record as BatchRecord | null;
-    if (typeof described !== 'object' || described === null || !('data' in described)) {
-      throw invalidArgument(
-        `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
-      );
-    }
-    knownOptions('A record', described, ['data', 'type', 'tag', 'timestamp']);
-    return {
-      data: described.data,
-      length: measure(described.data),
-      type: checkType(described.type),
-      tag: this.#tagOf(described),
-      timeUs: described.timestamp === undefined ? undefined : this.#timeOf(described),
-    };
-  }
-
-  #tagOf(options: RecordOptions): number {
-    if (options.tag === undefined) return 0;
-    this.#needsTimestamps('tag');
-    if (!Number.isSafeInteger(options.tag) || options.tag < 0) {
-      throw invalidArgument(`tag must be a whole number from 0 to 2^53 - 1, not ${show(options.tag)}`);
-    }
-    return options.tag;
-  }
-
-  #timeOf(options: RecordOptions): number {
-    if (options.timestamp !== undefined) {
-      this.#needsTimestamps('timestamp');
-      return timeInUs('timestamp', options.timestamp);
-    }
-    return this.#timed ? environment.nowUs() : 0;
-  }
-
-  #needsTimestamps(what: string): void {
-    if (this.#timed) return;
-    throw invalidArgument(`${this.path} was made without timestamps: its records have no ${what}`, {
-      path: this.path,
-    });
   }
 
   #refused(refusal: number, size: number): MillraceError {
@@ -314,7 +243,7 @@ export class Writer<In = Data> {
           { path, size, remaining: this.remaining },
         );
       case Refusal.TOO_LARGE:
-        return this.#appender.recordTooLarge(size);
+        return this.#appender.limits.recordTooLarge(size);
       default:
         return this.#appender.stopped?.() ?? closedHandle('writer', path);
     }
@@ -431,14 +360,4 @@ async function reallocate(channel: Mapped): Promise<void> {
     if (!isOutOfSpace(error)) throw error;
     throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
   }
-}
-
-function keep(data: Data): Data {
-  return data instanceof Uint8Array ? Buffer.from(data) : data;
-}
-
-function checkType(type: number | undefined): number {
-  if (type === undefined) return 0;
-  if (typeof type === 'number' && type >>> 16 === 0 && (type | 0) === type) return type;
-  throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
 }
