@@ -9,6 +9,11 @@ const EVICTIONS = L.EVICTIONS_OFFSET >> 2;
 const EVICT_AFTER = L.SLOT_EVICT_AFTER_OFFSET >> 2;
 /** Telling the dead and the slow apart costs a system call for each: not oftener than this while held back. */
 const INSPECT_EVERY_MS = 10;
+/**
+ * Nobody is evicted before the writer has looked so often: of the time between two looks no more than this part of a
+ * reader's patience counts. A writer or a whole machine that stood still learns of its readers only when it goes on.
+ */
+const LOOKS_AT_LEAST = 8;
 
 /**
  * The writer's side of flow control: how far it may write, given where the readers that hold it back stand.
@@ -28,8 +33,8 @@ export class Flow {
   #gating: number[] = [];
   #listed: number | undefined;
   #inspected = 0;
-  /** Since when which slot has stood where, while it held the writer back. */
-  readonly #standing = new Map<number, { state: number; stamp: number; since: number }>();
+  /** For how long which slot has been seen to stand where, while it held the writer back. */
+  readonly #standing = new Map<number, { state: number; stamp: number; stoodMs: number }>();
 
   constructor(channel: Mapped) {
     this.#channel = channel;
@@ -99,7 +104,8 @@ export class Flow {
   /** Frees the dead and evicts those past their patience; true if that may have made room. */
   #relieve(stamp: number, want: number): boolean {
     const now = performance.now();
-    if (now - this.#inspected < INSPECT_EVERY_MS) return false;
+    const sinceLastLook = now - this.#inspected;
+    if (sinceLastLook < INSPECT_EVERY_MS) return false;
     this.#inspected = now;
     let relieved = false;
     for (const at of this.#gating) {
@@ -117,7 +123,7 @@ export class Flow {
         continue;
       }
       const slot = (at * 4 - this.#channel.header.readersOffset) / L.SLOT_BYTES;
-      if (freeDeadSlot(this.#channel, slot, state) || this.#evict(at, state, place, now)) {
+      if (freeDeadSlot(this.#channel, slot, state) || this.#evict(at, state, place, sinceLastLook)) {
         this.#standing.delete(at);
         relieved = true;
       }
@@ -125,15 +131,16 @@ export class Flow {
     return relieved;
   }
 
-  #evict(at: number, state: number, stamp: number, now: number): boolean {
+  #evict(at: number, state: number, stamp: number, sinceLastLook: number): boolean {
     const patience = Atomics.load(this.#words, at + EVICT_AFTER);
     if (patience === 0) return false;
     const standing = this.#standing.get(at);
     if (standing === undefined || standing.stamp !== stamp || standing.state !== state) {
-      this.#standing.set(at, { state, stamp, since: now });
+      this.#standing.set(at, { state, stamp, stoodMs: 0 });
       return false;
     }
-    if (now - standing.since < patience) return false;
+    standing.stoodMs += Math.min(sinceLastLook, patience / LOOKS_AT_LEAST);
+    if (standing.stoodMs < patience) return false;
     // The state changes before limit is raised, and the reader looks at its state after it copied: it never
     // delivers what is overwritten from here on. The slot stays its owner's until that lets go.
     if (!changeSlot(this.#words, at, state, L.SLOT_EVICTED)) return false;

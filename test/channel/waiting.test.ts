@@ -158,6 +158,18 @@ describe('a writer that readers hold back', () => {
     expect(writer.readers()).toEqual([]);
   });
 
+  test('evicts nobody because it stood still itself', async () => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    using _reader = await Reader.open(writer.path, { from: 'oldest', gate: { evictAfterMs: 20 } });
+    while (writer.tryWrite(Buffer.alloc(1000)) > 0);
+    for (let looks = 0; looks < 6; looks++) {
+      const until = performance.now() + 40;
+      while (performance.now() < until);
+      expect(writer.tryWrite(Buffer.alloc(1000))).toBe(Refusal.BACK_PRESSURE);
+    }
+    expect(writer.stats().evictions).toBe(0);
+  });
+
   test('evicts who stands still for longer than it may, who is told and can join again', async () => {
     using writer = await Writer.create(newPath(), { capacity: '64KiB' });
     using reader = await Reader.open(writer.path, { from: 'oldest', gate: { evictAfterMs: 40 } });
