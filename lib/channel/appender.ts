@@ -296,11 +296,12 @@ export class Appender {
     return 0;
   }
 
-  /** From the end of the data to its start. */
+  /** From the end of the data to its start. Nothing may be filled there by what was granted up to that end. */
   #wrap(): void {
     this.publish();
     this.#bias = (this.#publishedStamp - (this.#dataStart >> 4)) | 0;
     this.#at = this.#publishedAt = this.#due = this.#marker.nextAt = this.#dataStart;
+    this.#settle();
   }
 
   #tooLarge(): number {

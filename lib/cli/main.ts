@@ -14,7 +14,10 @@ const WRONG_USE = 2;
 
 async function main(args: string[], output: Output): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined) throw new UsageError('what is to be done?');
+  if (name === undefined) {
+    process.stderr.write(`${overview()}\n`);
+    return WRONG_USE;
+  }
   if (name === '--version' || name === '-v') return print(version(), output);
   if (name === 'help' || name === '--help' || name === '-h') {
     return print(rest.length === 0 ? overview() : findVerb(rest[0], VERBS).help, output);

@@ -105,7 +105,8 @@ function readerLines(readers: ReaderInfo[], rates: Rates | undefined): string[] 
   return ['', ...table(head, rows, RIGHT).map((line) => `  ${line}`)];
 }
 
-function patienceOf({ state, evictAfterMs }: ReaderInfo): string {
-  if (state !== 'gating') return 'no';
+function patienceOf({ state, alive, evictAfterMs }: ReaderInfo): string {
+  // Nobody waits for the dead: their slots are free as soon as somebody needs the room, or a slot.
+  if (state !== 'gating' || !alive) return 'no';
   return evictAfterMs === undefined ? 'for ever' : `up to ${age(evictAfterMs)}`;
 }

@@ -43,14 +43,20 @@ function isRecord(bytes: Buffer, start: number, end: number, type: number, recor
 }
 
 /** Reads all there is with `poll` and holds it against the lengths written, from record `from` on. */
-function expectRecords(reader: Reader, lengths: readonly number[], from = 0, copy = false): void {
+function expectRecords(
+  reader: Reader,
+  lengths: readonly number[],
+  from = 0,
+  copy = false,
+  limit?: number,
+): void {
   let seen = from;
   reader.poll(
     (bytes, start, end, type) => {
       isRecord(bytes, start, end, type, seen, lengths[seen]);
       seen++;
     },
-    { copy },
+    { copy, limit },
   );
   expect(seen).toBe(lengths.length);
 }
@@ -320,6 +326,26 @@ test('an observer that was stopped for exactly 64 GiB of stream is overtaken all
   closeSync(file);
   expect(await failure(() => observer.read())).toMatchObject({ code: 'ERR_OVERTAKEN', from: 128 });
 });
+
+test.each(WAYS)(
+  'a reader at the start of a lap holds a writer at its end back, however often that tries: %s',
+  async (way) => {
+    using writer = await Writer.create(newPath(), { capacity: 65536 });
+    using reader = await Reader.open(writer.path, { from: 'oldest', gate: true });
+    let written = 0;
+    const write = () => put(writer, way, written, 48) && ++written;
+    while (write());
+    // Frames of 64 bytes: one that is read leaves room for the one that ends the lap.
+    expectRecords(reader, [48], 0, false, 1);
+    for (let tries = 0; tries < 5; tries++) write();
+    expect(writer.position).toBe(65536);
+    for (const length of [0, 48, 1000]) {
+      for (const other of WAYS) expect(put(writer, other, written, length)).toBe(false);
+    }
+    expectRecords(reader, Array(written).fill(48), 1);
+    expect(write()).toBeTruthy();
+  },
+);
 
 test('a linear channel whose writer left not a byte free is resumed at its end', async () => {
   const path = newPath();

@@ -27,9 +27,14 @@ describe('help', () => {
   });
 });
 
+test('without a word it says what there is to be done', async () => {
+  const { code, stdout, stderr } = await millrace();
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toBe((await millrace('help')).stdout);
+});
+
 describe('wrong use ends with 2 and one line that says what is right', () => {
   test.each([
-    [[], 'help'],
     [['sta'], "did you mean 'stat'?"],
     [['frobnicate'], 'there are stat, dump, tail'],
     [['help', 'dmup'], "did you mean 'dump'?"],
