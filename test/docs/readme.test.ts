@@ -1,8 +1,6 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { inspect, shmPath } from '../../lib/index.js';
-import { type Block, blocksOf, buildPackage, npmScripts, runBlock } from '../helpers/blocks.js';
+import { blocksOf, buildPackage, npmScripts, runBlock, tryBlock } from '../helpers/blocks.js';
 
 // How a block of README.md says what it prints: a comment `//=> text` for each line of output, in order (`#=> text`
 // in a shell block). A block without one may print what it likes; no block may fail.
@@ -10,22 +8,6 @@ import { type Block, blocksOf, buildPackage, npmScripts, runBlock } from '../hel
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 const readme = read('README.md');
 const packageHome = buildPackage();
-
-/**
- * Blocks use real names in /dev/shm, as users do, perhaps with their process's id in it; what a block leaves there is
- * in the way of its next run.
- */
-function removeChannels(block: Block): void {
-  const directory = dirname(shmPath('any'));
-  for (const [, name] of block.code.matchAll(/shmPath\(\s*['"`]([^'"`]+)['"`]\s*\)/g)) {
-    const parts = name.split(/\$\{[^}]*\}/).map((part) => part.replace(/[.]/g, '\\.'));
-    const like = new RegExp(`^${parts.join('\\d+')}$`);
-    for (const file of readdirSync(directory).filter((file) => like.test(file))) {
-      const path = join(directory, file);
-      if (inspect(path).status !== 'alive') rmSync(path);
-    }
-  }
-}
 
 const blocks = blocksOf(readme);
 const runnable = blocks.filter(({ language }) => ['js', 'ts', 'sh'].includes(language));
@@ -36,14 +18,9 @@ test('README.md has code to run, and every fence is closed', () => {
   expect(readme.match(/^```/gm)?.length).toBe(blocks.length * 2);
 });
 
-test.each(runnable)('the $language block at line $line of README.md does what it says', (block) => {
-  removeChannels(block);
-  try {
-    runBlock(block, packageHome);
-  } finally {
-    removeChannels(block);
-  }
-});
+test.each(runnable)('the $language block at line $line of README.md does what it says', (block) =>
+  tryBlock(block, packageHome),
+);
 
 test('every npm script that README.md names exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };

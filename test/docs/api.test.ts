@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { Reader, Refusal, Writer } from '../../lib/index.js';
+import { blocksOf, buildPackage, tryBlock } from '../helpers/blocks.js';
+
+// docs/api.md has everything that lib/index.ts exports, and its tables have nothing else.
+
+const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+const blocks = blocksOf(page);
+const examples = blocks.filter(({ language }) => language === 'js');
+const packageHome = buildPackage();
+
+test('docs/api.md has examples to run, and every fence is closed', () => {
+  expect(examples.length).toBeGreaterThan(5);
+  expect(page.match(/^```/gm)?.length).toBe(blocks.length * 2);
+});
+
+test.each(examples)('the example at line $line of docs/api.md does what it says', (block) =>
+  tryBlock(block, packageHome),
+);
+
+/** The part of the page under a heading, its own subheadings included. */
+function section(heading: string): string {
+  const [level] = /^#+/.exec(heading) ?? [''];
+  const from = page.indexOf(`\n${heading}\n`);
+  if (from < 0) throw new Error(`docs/api.md has no heading '${heading}'`);
+  const rest = page.slice(from + heading.length + 1);
+  const end = rest.search(new RegExp(`^#{1,${level.length}} `, 'm'));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+test('every link within the page leads to a heading', () => {
+  const anchors = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  const links = [...page.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor]) => anchor);
+  expect(links.length).toBeGreaterThan(5);
+  expect(links.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
+});
+
+/** The words of what stands in backticks: in fenced blocks and within lines. */
+function wordsInCode(text: string): Set<string> {
+  const fenced = text.match(/^```[\s\S]*?^```$/gm) ?? [];
+  const inline = text.replace(/^```[\s\S]*?^```$/gm, '').match(/`[^`]+`/g) ?? [];
+  return new Set([...fenced, ...inline].join(' ').match(/\w+/g));
+}
+
+const namesOf = (target: object) =>
+  Reflect.ownKeys(target)
+    .map((key) => (typeof key === 'symbol' ? (key.description as string).split('.')[1] : key))
+    .filter((name) => !['constructor', 'length', 'name', 'prototype'].includes(name));
+
+test.each([
+  ['Writer', Writer, 10],
+  ['Reader', Reader, 10],
+] as const)('every method and accessor of %s is in its section', (name, type, least) => {
+  const names = [...namesOf(type), ...namesOf(type.prototype)];
+  expect(names.length).toBeGreaterThan(least);
+  const words = wordsInCode(section(`## ${name}`) + section('## Common to all'));
+  expect(names.filter((member) => !words.has(member))).toEqual([]);
+});
+
+test('every Refusal has its row', () => {
+  const rows = [...section('## `Refusal`').matchAll(/^\| `Refusal\.(\w+)` \| (-\d) \|/gm)];
+  expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual(Refusal);
+});
+
+describe('types', () => {
+  const index = fileURLToPath(new URL('../../lib/index.ts', import.meta.url));
+  const program = ts.createProgram([index], {
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    strict: true,
+    types: ['node'],
+  });
+  const checker = program.getTypeChecker();
+  const source = program.getSourceFile(index) as ts.SourceFile;
+  const exported = checker
+    .getExportsOfModule(checker.getSymbolAtLocation(source) as ts.Symbol)
+    .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
+
+  /** What users see of a type that Millrace declares: not what it inherits, nor what is its own business. */
+  function membersOf(symbol: ts.Symbol): string[] {
+    return checker
+      .getDeclaredTypeOfSymbol(symbol)
+      .getProperties()
+      .filter(
+        (member) =>
+          /^[a-z]\w*$/i.test(member.name) &&
+          member.declarations?.every(
+            (declaration) =>
+              declaration.getSourceFile().fileName.includes('/lib/') &&
+              !declaration.getSourceFile().fileName.includes('/node_modules/') &&
+              !ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === 'internal'),
+          ),
+      )
+      .map(({ name }) => name);
+  }
+
+  const words = wordsInCode(page);
+  const structures = exported.filter(
+    ({ flags }) => flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.Class),
+  );
+  const tables = new Map(
+    [...page.matchAll(/^#### `(\w+)`$/gm)].map(([heading, name]) => [name, section(heading)] as const),
+  );
+
+  test('every name that is exported is on the page', () => {
+    expect(exported.length).toBeGreaterThan(30);
+    expect(exported.map(({ name }) => name).filter((name) => !words.has(name))).toEqual([]);
+  });
+
+  test.each(structures.map((symbol) => [symbol.name, symbol] as const))(
+    'every member of %s is on the page',
+    (_, symbol) => {
+      const members = membersOf(symbol);
+      expect(members.length).toBeGreaterThan(0);
+      expect(members.filter((member) => !words.has(member))).toEqual([]);
+    },
+  );
+
+  test.each([...tables])('the table of %s has its members and no others', (name, text) => {
+    const symbol = structures.find((structure) => structure.name === name) as ts.Symbol;
+    const cells = [...text.matchAll(/^\| (`[^|]*`) \|/gm)].map(([, cell]) => cell);
+    const rows = cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, member]) => member));
+    expect(rows.toSorted()).toEqual(membersOf(symbol).toSorted());
+  });
+});
