@@ -14,6 +14,7 @@ export class Claim {
   readonly #timed: boolean;
   #type = 0;
 
+  /** @internal Use `writer.claim`. */
   constructor(appender: Appender, timed: boolean) {
     this.#appender = appender;
     this.#timed = timed;

@@ -1,5 +1,5 @@
 import { invalidArgument, MillraceError } from '../errors.js';
-import { show } from '../options.js';
+import { show, wholeNumber } from '../options.js';
 import type { Data } from './data.js';
 
 /**
@@ -15,8 +15,8 @@ export interface Codec<In, Out = In> {
 
 /** Refuses what is no codec when it is given, not when the first record comes. */
 export function checkCodec(codec: unknown, method: 'encode' | 'decode'): void {
-  if (codec === undefined || codec === null) return;
-  if (typeof (codec as Record<string, unknown>)[method] === 'function') return;
+  if (codec === undefined) return;
+  if (typeof (codec as Record<string, unknown> | null)?.[method] === 'function') return;
   throw invalidArgument(`codec must be an object with the function ${method}, not ${show(codec)}`);
 }
 
@@ -47,7 +47,7 @@ export interface Sequenced<T> {
 
 /** Puts a running number, from `first` on, before what another codec makes; each writer uses its own. */
 export function sequenced<In, Out>(inner: Codec<In, Out>, first = 0): Codec<In, Sequenced<Out>> {
-  let next = first;
+  let next = wholeNumber('first', first, 0, Number.MAX_SAFE_INTEGER);
   const codec = prefixed(
     inner,
     () => next++,
@@ -82,13 +82,16 @@ function prefixed<In, Out, Wrapped>(
   prefix: () => number,
   wrap: (prefix: number, value: Out) => Wrapped,
 ): Codec<In, Wrapped> {
+  if (inner === undefined) throw invalidArgument('There is no codec to put it before');
+  checkCodec(inner, 'encode');
+  checkCodec(inner, 'decode');
   return {
     refused: () => inner.refused?.(),
     encode(value) {
       const head = Buffer.allocUnsafe(PREFIX_BYTES);
       const data = inner.encode(value);
       head.writeDoubleLE(prefix());
-      return typeof data === 'string' || data instanceof Uint8Array ? [head, data] : [head, ...data];
+      return Array.isArray(data) ? [head, ...data] : [head, data as Uint8Array | string];
     },
     decode(bytes) {
       if (bytes.length < PREFIX_BYTES) {

@@ -41,6 +41,8 @@ const SMALL_COPY = 256;
 export class Cursor {
   /** Set once the walk met END or LINK. */
   ended: 'closed' | 'sealed' | undefined;
+  /** Records handed out and consumed. */
+  handed = 0;
   readonly #channel: Mapped;
   readonly #shared: Int32Array;
   readonly #frameHeader: number;
@@ -166,6 +168,7 @@ export class Cursor {
       }
     } finally {
       this.#records += this.#passed;
+      this.handed += this.#passed;
       this.#passed = 0;
       this.publish();
     }

@@ -50,7 +50,6 @@ export class Reader<Out = Buffer> {
   readonly #watch: WriterWatch;
   readonly #maker: RecordMaker<Out>;
   readonly #options: ReaderOptions<Out>;
-  #read = 0;
   #lendsCopies = false;
   #busy = false;
   #closed = false;
@@ -118,9 +117,7 @@ export class Reader<Out = Buffer> {
     this.#enter();
     try {
       if (this.#fault !== undefined) this.#throwFault();
-      const count = this.#cursor.poll(handler, most);
-      this.#read += count;
-      return count;
+      return this.#cursor.poll(handler, most);
     } finally {
       this.#leave();
     }
@@ -363,7 +360,7 @@ export class Reader<Out = Buffer> {
   }
 
   stats(): ReaderStats {
-    return { records: this.#read, lost: this.lost, position: this.position, lagBytes: this.lag };
+    return { records: this.#cursor.handed, lost: this.lost, position: this.position, lagBytes: this.lag };
   }
 
   /** Lets go at once: of the slot, of the file, of all lent bytes. Inside a handler: when that returns. */

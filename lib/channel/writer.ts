@@ -29,6 +29,9 @@ export interface WriterStats {
   evictions: number;
 }
 
+/** The constructor of `Writer`, for this module alone: who makes writers elsewhere goes by `create` and `resume`. */
+let startWriter: <In>(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) => Writer<In>;
+
 /** The one writer of a channel. */
 export class Writer<In = Data> {
   readonly path: string;
@@ -44,8 +47,7 @@ export class Writer<In = Data> {
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
-  /** @internal Use `Writer.create` or `Writer.resume`. */
-  constructor(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) {
+  private constructor(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) {
     this.path = channel.path;
     this.#channel = channel;
     this.#appender = new Appender(channel, start);
@@ -55,6 +57,10 @@ export class Writer<In = Data> {
     this.#claim = new Claim(this.#appender, this.#timed);
     signAsWriter(channel);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
+  }
+
+  static {
+    startWriter = (channel, start, codec) => new Writer(channel, start, codec);
   }
 
   /** Makes a new channel and its file. Everything that may take long happens off the event loop. */
@@ -344,7 +350,7 @@ export async function createWriter<In = Data>(
   checkCodec(options.codec, 'encode');
   const channel = await createChannel(path, options, base);
   const { basePosition, baseRecord } = channel.header;
-  return new Writer<In>(
+  return startWriter<In>(
     channel,
     { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
     options.codec,

@@ -33,6 +33,27 @@ test('text goes through as it is', async () => {
   reader.close();
 });
 
+test('what is no codec is refused when it is given', async () => {
+  const refused = async (codec: unknown) => {
+    for (const open of [Writer.create, Reader.open] as ((
+      path: string,
+      options: object,
+    ) => Promise<unknown>)[]) {
+      expect(await failure(() => open(newPath(), { codec }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+  };
+  for (const codec of [null, 'utf8', {}, 7]) await refused(codec);
+  for (const inner of [undefined, null, {}, { encode: () => '' }]) {
+    for (const wrap of [sequenced, timestamped]) {
+      expect(thrown(() => wrap(inner as unknown as Codec<string>)).code).toBe('ERR_INVALID_ARGUMENT');
+    }
+  }
+  expect(thrown(() => sequenced(utf8, 'x' as never)).code).toBe('ERR_INVALID_ARGUMENT');
+  const { writer } = await pair(sequenced(utf8));
+  expect(thrown(() => writer.write(5 as never)).code).toBe('ERR_INVALID_ARGUMENT');
+  writer.close();
+});
+
 test('a codec may use one buffer for all it encodes', async () => {
   const scratch = Buffer.alloc(4);
   const numbers: Codec<number> = {

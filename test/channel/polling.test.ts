@@ -165,8 +165,10 @@ describe('a handler', () => {
     expect(work).toThrow(problem);
     expect([reader.position, reader.recordNumber]).toEqual([4 * 48, 4]);
     expect(work).toThrow(problem);
+    expect(reader.stats().records).toBe(4);
     expect(reader.read()?.data.toString()).toBe('record 4');
     expect(reader.poll(() => {})).toBe(5);
+    expect(reader.stats().records).toBe(10);
   });
 
   test('may not use its reader, but may close it', async () => {
