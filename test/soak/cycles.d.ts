@@ -5,7 +5,10 @@ export interface CycleFailure {
 }
 
 export interface CycleSummary {
+  /** Channels, each with readers and one writer or more. */
   cycles: number;
+  /** Writers and readers that were opened, and closed again. */
+  opens: number;
   /** What was opened in which way, and errors by code. */
   outcomes: Record<string, number>;
   failures: CycleFailure[];
@@ -20,18 +23,15 @@ export interface Held {
 /** What this process holds of files in `directory`, those without a name too. */
 export function held(directory: string): Held;
 
-/** The same once nothing is held any more, or `withinMs` is over; does `meanwhile` before each look. */
-export function heldInTheEnd(directory: string, withinMs?: number, meanwhile?: () => void): Promise<Held>;
-
 /**
- * Opens and closes writers and readers of all kinds, in this process, `count` channels one after the other, with all
+ * Opens and closes at least so many writers and readers of all kinds, in this process, one channel after the other, with all
  * that can fail about it, and tells what was left behind: descriptors, mappings, files, reader slots.
  */
 export function cycleHandles(options: {
-  count: number;
+  opens: number;
   seed: number;
   /** A directory of their own; removed by the caller. */
   directory: string;
-  /** Called now and then with the number of cycles that are done. */
-  report?: (done: number) => void;
+  /** Called now and then with the number of opens that are done. */
+  report?: (opens: number) => void;
 }): Promise<CycleSummary>;

@@ -1,17 +1,10 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { declareAbandoned, inspect, MillraceError, Reader, Writer } from '../../dist/index.js';
-import { binding } from '../../dist/native.js';
-import { randomOf } from './random.js';
+import { descriptors } from '../crash/fixtures/held.js';
+import { randomOf } from '../crash/fixtures/plan.js';
+import { die, keepingFiles } from './keeping-files.js';
 
 const GATES = [undefined, true, false, { evictAfterMs: 100 }];
 const STARTS = ['oldest', 'latest', { record: 0 }, 0, undefined];
@@ -21,68 +14,42 @@ const UNMAPPED_WITHIN_MS = 10_000;
 
 /** What this process holds of files in `directory`, those without a name too: descriptors and mappings. */
 export function held(directory) {
-  const descriptors = [];
-  for (const descriptor of readdirSync('/proc/self/fd')) {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${descriptor}`);
-      if (target.startsWith(`${directory}/`)) descriptors.push(`${descriptor} ${target}`);
-    } catch {
-      // The one that the list itself was read by.
-    }
-  }
   const maps = readFileSync('/proc/self/maps', 'latin1').split('\n');
-  return { descriptors, mappings: maps.filter((line) => line.includes(` ${directory}/`)) };
+  return {
+    descriptors: descriptors().filter((target) => target.startsWith(`${directory}/`)),
+    mappings: maps.filter((line) => line.includes(` ${directory}/`)),
+  };
 }
 
 /** Mappings go on another thread: what is still held when that must have come to all of them. */
-export async function heldInTheEnd(directory, withinMs = UNMAPPED_WITHIN_MS, meanwhile = () => {}) {
-  for (const until = performance.now() + withinMs; ; await delay(10)) {
-    meanwhile();
+async function heldInTheEnd(directory) {
+  for (const until = performance.now() + UNMAPPED_WITHIN_MS; ; await delay(10)) {
     const now = held(directory);
     if (now.descriptors.length + now.mappings.length === 0 || performance.now() > until) return now;
   }
 }
 
-export async function cycleHandles({ count, seed, directory, report }) {
+export async function cycleHandles({ opens, seed, directory, report }) {
   const run = new Run(directory, seed);
-  for (let cycle = 0; cycle < count && run.summary.failures.length < MOST_FAILURES; cycle++) {
-    await run.cycle(cycle);
-    if (cycle % LOOK_EVERY === LOOK_EVERY - 1) {
-      await run.settle(cycle);
-      report?.(cycle + 1);
-    }
+  const { summary } = run;
+  while (summary.opens < opens && summary.failures.length < MOST_FAILURES) {
+    await run.cycle();
+    if (summary.cycles % LOOK_EVERY === 0) await run.settle();
+    report?.(summary.opens);
   }
-  await run.settle(count);
-  return run.summary;
-}
-
-/** The files that `make` opens are told to `keep`. */
-async function keepingFiles(make) {
-  const native = binding();
-  const { createFile, openFile } = native;
-  const files = [];
-  native.createFile = async (...given) => {
-    const file = await createFile(...given);
-    files.push(file);
-    return file;
-  };
-  native.openFile = (...given) => {
-    const file = openFile(...given);
-    files.push(file);
-    return file;
-  };
-  try {
-    return { made: await make(), files };
-  } finally {
-    Object.assign(native, { createFile, openFile });
-  }
+  await run.settle();
+  return summary;
 }
 
 class Run {
-  summary = { cycles: 0, outcomes: {}, failures: [] };
+  summary = { cycles: 0, opens: 0, outcomes: {}, failures: [] };
   #directory;
   #random;
   #seed;
+  /** What lies in the directory between two cycles. */
+  #files;
+  /** Descriptors of this process after the first cycle: Node opens some of its own for good. */
+  #descriptors;
 
   constructor(directory, seed) {
     this.#directory = directory;
@@ -90,14 +57,20 @@ class Run {
     mkdirSync(join(directory, 'a-directory'), { recursive: true });
     writeFileSync(join(directory, 'no-channel'), Buffer.alloc(65536, 'x'));
     writeFileSync(join(directory, 'empty'), '');
+    this.#files = readdirSync(directory).join();
   }
 
   #count(outcome) {
     this.summary.outcomes[outcome] = (this.summary.outcomes[outcome] ?? 0) + 1;
   }
 
-  #fail(cycle, problem) {
-    this.summary.failures.push({ seed: this.#seed, cycle, problem });
+  #opened(how) {
+    this.summary.opens++;
+    this.#count(how);
+  }
+
+  #fail(problem) {
+    this.summary.failures.push({ seed: this.#seed, cycle: this.summary.cycles, problem });
   }
 
   #pick(list) {
@@ -105,34 +78,37 @@ class Run {
   }
 
   /** Each cycle has random numbers of its own. */
-  async cycle(cycle) {
-    this.#random = randomOf(Math.imul(this.#seed, 0x9e3779b1) ^ cycle);
-    const path = join(this.#directory, `channel-${cycle}`);
+  async cycle() {
+    const { cycles } = this.summary;
+    this.#random = randomOf(Math.imul(this.#seed, 0x9e3779b1) ^ cycles);
+    const path = join(this.#directory, `channel-${cycles}`);
     const before = held(this.#directory).descriptors.length;
     try {
-      await this.#live(path, cycle);
-      this.#expect(cycle, 'descriptors', held(this.#directory).descriptors.length, before);
-      const left = readdirSync(this.#directory).filter((name) => name.includes(`channel-${cycle}`));
-      this.#expect(cycle, 'files', left.join(), `channel-${cycle}`);
+      await this.#live(path);
+      this.#expect('descriptors', held(this.#directory).descriptors.length, before);
     } catch (error) {
-      this.#fail(cycle, error instanceof Error ? `${error.stack}` : String(error));
+      this.#fail(error instanceof Error ? `${error.stack}` : String(error));
     }
     rmSync(path, { force: true });
+    this.#expect('files', readdirSync(this.#directory).join(), this.#files);
     this.summary.cycles++;
+    this.#descriptors ??= descriptors().length;
   }
 
-  #expect(cycle, what, found, wanted) {
-    if (found !== wanted) this.#fail(cycle, `${what}: ${found} instead of ${wanted}`);
+  #expect(what, found, wanted) {
+    if (found !== wanted) this.#fail(`${what}: ${found} instead of ${wanted}`);
   }
 
-  async settle(cycle) {
-    const { descriptors, mappings } = await heldInTheEnd(this.#directory);
-    this.#expect(cycle, 'descriptors in the end', descriptors.join(), '');
-    this.#expect(cycle, 'mappings in the end', mappings.join('\n'), '');
+  async settle() {
+    const left = await heldInTheEnd(this.#directory);
+    this.#expect('descriptors in the end', left.descriptors.join(), '');
+    this.#expect('mappings in the end', left.mappings.join('\n'), '');
+    const all = descriptors();
+    if (all.length > this.#descriptors) this.#fail(`${this.#descriptors} descriptors became ${all.join()}`);
   }
 
   /** A channel's life: with readers of all kinds, closed in any order, and much that fails on the way. */
-  async #live(path, cycle) {
+  async #live(path) {
     const mode = this.#pick(['ring', 'linear']);
     const slots = this.#pick([0, 1, 64]);
     const options = {
@@ -141,8 +117,10 @@ class Run {
       timestamps: this.#random(2) === 0,
       readers: slots,
     };
-    const { made: writer, files } = await keepingFiles(() => Writer.create(path, options));
-    this.#count(`created ${mode}`);
+    const made = await keepingFiles(() => Writer.create(path, options));
+    const writer = made.result;
+    this.#opened(`created ${mode}`);
+    this.#expect('status', inspect(path).status, 'alive');
     for (let n = this.#random(50); n > 0; n--) writer.write(Buffer.alloc(this.#random(300)));
     await this.#failToWrite(path, mode);
 
@@ -153,33 +131,36 @@ class Run {
       if (gate === false && this.#random(2) === 0) given.register = false;
       const reader = await this.#attempt(() => Reader.open(path, given));
       if (reader !== undefined) {
-        this.#count(`opened ${mode} ${JSON.stringify(gate)}`);
+        this.#opened(`opened ${mode} ${JSON.stringify(gate)}`);
         readers.push({ reader, seen: given.register !== false });
       }
     }
     await this.#failToOpen(path, writer, mode, options, readers);
     // Readers that hold nobody back go without a slot where there is none.
     const registered = readers.filter(({ seen }) => seen).length;
-    this.#expect(cycle, 'slots', writer.readers().length, Math.min(slots, registered));
+    this.#expect('slots', writer.readers().length, Math.min(slots, registered));
     for (const { reader } of readers) await this.#use(reader);
 
-    const closers = readers.map(
-      ({ reader }) =>
-        () =>
-          this.#closeReader(reader),
-    );
+    const open = readers.map(({ reader }) => reader);
     const dies = this.#random(4) === 0;
     const writerFirst = this.#random(2) === 0;
-    if (!writerFirst) this.#closeAll(closers);
-    if (!writerFirst) this.#expect(cycle, 'slots in the end', writer.readers().length, 0);
-    if (dies) await this.#resurrect(path, writer, files, options);
+    if (!writerFirst) this.#closeAll(open);
+    if (!writerFirst) this.#expect('slots in the end', writer.readers().length, 0);
+    if (dies) await this.#resurrect(path, made, options);
     else this.#closeWriter(writer);
-    if (writerFirst) this.#closeAll(closers);
-    this.#expect(cycle, 'slots in the end', inspect(path).readers.length, 0);
+    if (writerFirst) this.#closeAll(open);
+    this.#expect('slots in the end', inspect(path).readers.length, 0);
+    if (!dies && this.#random(4) === 0) await this.#replace(path, options, 'replaced an ended one');
   }
 
-  #closeAll(closers) {
-    while (closers.length > 0) closers.splice(this.#random(closers.length), 1)[0]();
+  async #replace(path, options, how) {
+    const second = await Writer.create(path, { ...options, replace: true });
+    this.#opened(how);
+    this.#closeWriter(second);
+  }
+
+  #closeAll(readers) {
+    while (readers.length > 0) this.#closeReader(readers.splice(this.#random(readers.length), 1)[0]);
   }
 
   #closeReader(reader) {
@@ -213,29 +194,24 @@ class Run {
   }
 
   /** Its writer dies; then it is resumed, replaced or given up. */
-  async #resurrect(path, writer, files, options) {
-    // Its timer beats on for as long as this process lives; a dead writer's heart stands still.
-    writer.heartbeat = () => {};
-    for (const file of files) binding().closeFile(file);
+  async #resurrect(path, made, options) {
+    die(made);
     switch (this.#random(3)) {
       case 0: {
         const resumed = await Writer.resume(path);
-        this.#count('resumed');
+        this.#opened('resumed');
         resumed.write('more');
         this.#closeWriter(resumed);
         break;
       }
-      case 1: {
-        const second = await Writer.create(path, { ...options, replace: true });
-        this.#count('replaced');
-        this.#closeWriter(second);
+      case 1:
+        await this.#replace(path, options, 'replaced a dead one');
         break;
-      }
       default:
         declareAbandoned(path);
         this.#count('abandoned');
     }
-    await this.#attempt(() => Writer.resume(path));
+    await this.#mustFail(() => Writer.resume(path));
   }
 
   /** Does what may fail; a MillraceError is an answer. */
@@ -250,10 +226,13 @@ class Run {
   }
 
   async #mustFail(work) {
-    const made = await this.#attempt(work);
-    if (made === undefined) return;
-    made.close();
-    throw new Error(`It did not fail: ${work}`);
+    let failed = true;
+    await this.#attempt(async () => {
+      const made = await work();
+      failed = false;
+      made?.close();
+    });
+    if (!failed) throw new Error(`It did not fail: ${work}`);
   }
 
   async #failToWrite(path, mode) {
@@ -262,6 +241,7 @@ class Run {
       () => Writer.create(path),
       () => Writer.create(path, { replace: true }),
       () => Writer.resume(path),
+      () => declareAbandoned(path),
       () => Writer.resume(inside('nothing')),
       () => Writer.resume(inside('no-channel')),
       () => Writer.create(inside('no-channel'), { capacity: '64KiB', replace: true }),
@@ -306,6 +286,8 @@ class Run {
     const controller = new AbortController();
     setImmediate(() => controller.abort());
     const reader = await this.#attempt(() => Reader.open(path, { gate: false, signal: controller.signal }));
-    reader?.close();
+    if (reader === undefined) return;
+    this.#opened('opened before it was aborted');
+    reader.close();
   }
 }

@@ -5,9 +5,9 @@
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { declareAbandoned, inspect, MillraceError, Reader, Writer } from '../../dist/index.js';
-import { binding } from '../../dist/native.js';
+import { randomOf } from '../crash/fixtures/plan.js';
+import { die, keepingFiles } from './keeping-files.js';
 import { mutate } from './mutate.js';
-import { randomOf } from './random.js';
 
 const NOTE_BYTES = 128;
 const [directory, seedText, fromText, endText] = process.argv.slice(2);
@@ -25,33 +25,6 @@ function note(doing) {
 
 function count(outcome) {
   outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-}
-
-/** Keeps hold of each file that is opened while `work` runs, so that a dead process can be had without one. */
-async function keepingFiles(work) {
-  const native = binding();
-  const { createFile, openFile } = native;
-  const files = [];
-  native.createFile = async (...given) => {
-    const file = await createFile(...given);
-    files.push(file);
-    return file;
-  };
-  native.openFile = (...given) => {
-    const file = openFile(...given);
-    files.push(file);
-    return file;
-  };
-  try {
-    return { result: await work(), files };
-  } finally {
-    Object.assign(native, { createFile, openFile });
-  }
-}
-
-function die({ result, files }) {
-  result.heartbeat = () => {};
-  for (const file of files) binding().closeFile(file);
 }
 
 const SHAPES = [];

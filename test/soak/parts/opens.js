@@ -1,24 +1,29 @@
-import { countScavenges } from '../../lifetime/fixtures/allocations.js';
-import { dropReaders } from '../../lifetime/fixtures/dropped.js';
-import { measureHold } from '../../lifetime/fixtures/hold.js';
-import { openAndClose } from '../../lifetime/fixtures/opens.js';
+import { dirname } from 'node:path';
+import { countCollections } from '../../lifetime/fixtures/allocations.js';
+import { cycleHandles } from '../cycles.js';
+import { measureEventLoop } from '../event-loop.js';
 
-const CALLS = 40_000_000;
+const RECORDS = 40_000_000;
 
 export const option = 'opens';
-export const says = 'opens and closes, readers dropped, scavenges counted, the event loop watched';
+export const says = 'opens and closes, collections counted, the event loop watched';
 
-export async function run({ count, newPath, attempt }) {
-  const onProgress = (done) => attempt.progress(`${done.opens} opens`);
-  await attempt('opens', () => openAndClose({ newPath, opens: count, onProgress }));
-  await attempt('dropped', () => dropReaders({ newPath, readers: 64 }));
+export async function run({ count, seed, newPath, attempt }) {
+  await attempt('opens', async () => {
+    const report = (opens) => attempt.progress(`${opens} opens`);
+    const directory = dirname(newPath());
+    const { failures, ...counted } = await cycleHandles({ opens: count, seed, directory, report });
+    if (failures.length > 0) throw new Error(JSON.stringify(failures, undefined, 2));
+    return counted;
+  });
   for (const gate of [true, undefined]) {
-    await attempt(`scavenges in ${CALLS} calls, gate: ${gate}`, async () => {
-      const counted = await countScavenges({ newPath, calls: CALLS, reader: { gate } });
-      if (counted.scavenges + counted.collections > 0) throw new Error(JSON.stringify(counted));
-      return counted;
+    await attempt(`collections in ${RECORDS} records, gate: ${gate}`, async () => {
+      const results = await countCollections({ path: newPath(), records: RECORDS, gate });
+      const text = JSON.stringify(results);
+      if (results.some(({ scavenges, others }) => scavenges + others > 0)) throw new Error(text);
+      return Object.fromEntries(results.map(({ what, bytes }) => [what, `${bytes} B`]));
     });
   }
   // A measurement: 5 ms is what is hoped for, on a machine with nothing else to do.
-  await attempt('a channel of 1 GiB', () => measureHold({ newPath, capacity: '1GiB' }));
+  await attempt('a channel of 1 GiB', () => measureEventLoop({ directory: dirname(newPath()), rounds: 1 }));
 }
