@@ -17,7 +17,12 @@
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # No C++ exceptions: a wrong call throws in JavaScript, which is a status to check here, and the unwinder that a
       # static libgcc brings along would need glibc 2.35 (see native/glibc.cc).
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
+      # A thread that is terminated in a call can't throw any more: that is no reason to end the process.
+      "defines": [
+        "NAPI_VERSION=8",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      ],
       "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
       # -fno-gnu-unique: two copies of the addon in one process must share nothing.
       "cflags_cc": ["-std=gnu++17", "-fno-gnu-unique"],
