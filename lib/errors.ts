@@ -38,6 +38,21 @@ export interface ErrorFacts {
   lost?: number;
   from?: number;
   to?: number;
+  record?: number;
+  remaining?: number;
+  expected?: number;
+  final?: number;
+  pid?: number;
+  state?: string;
+  timeoutMs?: number;
+  option?: string;
+  meant?: string;
+  format?: number;
+  features?: number;
+  fileSystem?: string;
+  platform?: string;
+  errno?: number;
+  syscall?: string;
   [fact: string]: unknown;
 }
 
@@ -54,6 +69,21 @@ export class MillraceError extends Error {
   declare readonly lost?: number;
   declare readonly from?: number;
   declare readonly to?: number;
+  declare readonly record?: number;
+  declare readonly remaining?: number;
+  declare readonly expected?: number;
+  declare readonly final?: number;
+  declare readonly pid?: number;
+  declare readonly state?: string;
+  declare readonly timeoutMs?: number;
+  declare readonly option?: string;
+  declare readonly meant?: string;
+  declare readonly format?: number;
+  declare readonly features?: number;
+  declare readonly fileSystem?: string;
+  declare readonly platform?: string;
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts & { cause?: unknown } = {}) {
     const { cause, ...rest } = facts;

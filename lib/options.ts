@@ -46,7 +46,7 @@ export function aPath(value: unknown): string {
 export function knownOptions(what: string, given: unknown, known: readonly string[]): void {
   if (given === undefined) return;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalidArgument(`The options of ${what} must be an object, not ${show(given)}`);
+    throw invalidArgument(`${what} takes its options as an object, not ${show(given)}`);
   }
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue;

@@ -67,9 +67,11 @@ export class Appender {
   #due: number;
   /** What `until` is while no claim is open. */
   #untilUnclaimed = NOTHING;
-  /** Bytes of frames that were refused last because readers stood in the way; and with what they need around them. */
+  /** Bytes of frames that were refused last because there was no room; and with what they need around them. */
   #refused = 0;
   #refusedAll = 0;
+  /** Payload that was refused last because it is too much for this channel; 0 if nothing was since there was no room. */
+  #refusedForEver = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
@@ -171,7 +173,7 @@ export class Appender {
   /** Sees that a record of this payload fits at `at`: the bytes it takes, or a refusal. */
   #reserve(length: number): number {
     const need = (length + this.frameHeader + 15) & -16;
-    if (length > this.#maxRecord) return this.#tooLarge();
+    if (length > this.#maxRecord) return this.#tooLarge(length);
     if (this.#at + need > this.#until) {
       const refusal = this.#place(need);
       if (refusal < 0) return refusal;
@@ -253,15 +255,18 @@ export class Appender {
     }
     if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
     const lapLeft = this.#dataEnd - this.#at;
-    if (!this.#ring) return need + RESERVED_BYTES > lapLeft ? Refusal.FULL : this.#settle();
+    if (!this.#ring) {
+      if (need + RESERVED_BYTES <= lapLeft) return this.#settle();
+      this.#noRoomFor(need, need + RESERVED_BYTES);
+      return Refusal.FULL;
+    }
     const pad = need > lapLeft ? lapLeft : 0;
     const want = pad + need + RESERVED_BYTES;
     if (want > this.#grantedBytes()) {
       this.publish();
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
       if (granted === 0) {
-        this.#refused = need;
-        this.#refusedAll = want;
+        this.#noRoomFor(need, want);
         return Refusal.BACK_PRESSURE;
       }
       this.#granted = (this.#stamp + granted) | 0;
@@ -304,12 +309,28 @@ export class Appender {
     this.#settle();
   }
 
-  #tooLarge(): number {
-    return this.stopped === undefined ? Refusal.TOO_LARGE : Refusal.ENDED;
+  #noRoomFor(need: number, all: number): void {
+    this.#refused = need;
+    this.#refusedAll = all;
+    this.#refusedForEver = 0;
   }
 
-  /** Whether what readers stood in the way of last could be written now: 0, or the refusal it would get. */
+  #tooLarge(size: number): number {
+    if (this.stopped !== undefined) return Refusal.ENDED;
+    this.#refusedForEver = size;
+    return Refusal.TOO_LARGE;
+  }
+
+  /** Nobody waits any more for what was refused last. Its bytes: of the payload, or with headers where there was no room. */
+  forgetRefused(): number {
+    const bytes = this.#refusedForEver > 0 ? this.#refusedForEver : this.#refused;
+    this.#noRoomFor(0, 0);
+    return bytes;
+  }
+
+  /** Whether what was refused last could be written now: 0, or the refusal it would get. */
   tryRefused(): number {
+    if (this.#refusedForEver > 0) return Refusal.TOO_LARGE;
     const need = Math.max(this.#refused, this.frameHeader);
     const refusal = this.#at + need > this.#until ? this.#place(need) : 0;
     if (refusal === 0) this.#refused = 0;
@@ -355,7 +376,8 @@ export class Appender {
     if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
     let bytes = this.#fillBatch(records, timeUs);
     if (bytes === 0) {
-      if (this.limits.batchTooLarge(records) !== undefined) return this.#tooLarge();
+      const tooLarge = this.limits.batchTooLarge(records);
+      if (tooLarge !== undefined) return this.#tooLarge(tooLarge.size as number);
       const refusal = this.#place(this.limits.batchBytes(records));
       if (refusal < 0) return refusal;
       bytes = this.#fillBatch(records, timeUs);

@@ -23,10 +23,13 @@ export interface ChannelOptions {
   readers?: number;
   /** Whether each record carries a timestamp and a tag. */
   timestamps?: boolean;
+  /** How often the writer shows that it lives (250). */
   heartbeatMs?: number;
+  /** After how long without a sign a living writer is called stalled (2000). */
   stalledAfterMs?: number;
   /** Anything JSON can say, up to 4096 bytes; for whoever opens the channel. */
   metadata?: Record<string, unknown>;
+  /** Permissions of the file (0o600). */
   fileMode?: number;
   /** Take the place of a dead or ended channel of this name. */
   replace?: boolean;

@@ -25,12 +25,15 @@ export interface ReaderOptions<Out = Buffer> {
   name?: string;
   /** How a busy reader polls: `adaptive` stays away a little while small batches keep coming, `spin` never. */
   idle?: 'adaptive' | 'spin';
+  /** Makes values of records: the one they were written with. */
   codec?: Codec<never, Out>;
   /** Whether to appear in the reader table (true). `false` changes nothing in the file; it needs `gate: false` on a ring. */
   register?: boolean;
-  /** Wait for the channel to appear. */
+  /** Wait for the channel to appear. On a ring say `from: 'oldest'` too, to miss nothing that is written meanwhile. */
   wait?: boolean;
+  /** Ends the opening, and the waiting for a channel, by ERR_ABORTED. */
   signal?: AbortSignal;
+  /** For how long to wait for the channel; then ERR_TIMEOUT. */
   timeoutMs?: number;
 }
 

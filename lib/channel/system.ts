@@ -33,10 +33,12 @@ export function explain(error: unknown, path: string, doing: string): unknown {
 }
 
 export function alreadyThere(path: string, cause?: SystemError): MillraceError {
-  return new MillraceError('ERR_EXISTS', `${path} exists already; a channel is never overwritten`, {
-    path,
-    cause,
-  });
+  return new MillraceError(
+    'ERR_EXISTS',
+    `${path} exists already, and nothing is ever overwritten. Writer.resume goes on with a channel whose writer died; ` +
+      'replace: true takes the place of one that is dead or ended',
+    { path, cause },
+  );
 }
 
 export function noSpace(path: string, needed: number, available: number, cause: unknown): MillraceError {

@@ -22,6 +22,15 @@ export interface ReaderInfo {
   alive: boolean;
 }
 
+declare module '../errors.js' {
+  interface MillraceError {
+    /** Of ERR_BACK_PRESSURE: who is in the way. */
+    readonly readers?: readonly ReaderInfo[];
+    /** Of ERR_NO_READER_SLOT: who has the slots. */
+    readonly holders?: readonly ReaderInfo[];
+  }
+}
+
 export const REGISTRATION = L.REGISTRATION_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
 const STATE_BITS = 4;

@@ -78,6 +78,8 @@ export class Writer<In = Data> {
     const channel = takeOver(resolve(aPath(path)));
     // step 40
     try {
+      // From here on it lives, and is to be seen as this process: what follows may take long.
+      signAsWriter(channel);
       await reallocate(channel);
       await binding().populateFile(channel.file);
       const recovered = recover(channel);
@@ -146,6 +148,7 @@ export class Writer<In = Data> {
     if (typeof options !== 'object' || options === null) {
       throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
     }
+    knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
     const { signal, timeoutMs, ...recordOptions } = options;
     let taken = Refusal.BACK_PRESSURE as number;
     const turn = Symbol('turn');
@@ -176,7 +179,10 @@ export class Writer<In = Data> {
     return length;
   }
 
-  /** Resolves once a record of `bytes` can be written; default: what readers stood in the way of last. */
+  /**
+   * Resolves once a record of `bytes` can be written; default: what was refused last. Throws ERR_CHANNEL_FULL or
+   * ERR_RECORD_TOO_LARGE where it never can.
+   */
   async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
     const bytes = wholeNumber('bytes', options.bytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
@@ -188,7 +194,7 @@ export class Writer<In = Data> {
       return refusal !== Refusal.BACK_PRESSURE;
     };
     await pollUntil(fits, `Waiting for room in ${this.path}`, options);
-    if (refusal < 0) throw this.#refused(refusal, bytes);
+    if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.forgetRefused());
   }
 
   /**
@@ -237,10 +243,12 @@ export class Writer<In = Data> {
         const readers = this.readers().filter(
           ({ state, position }) => state === 'gating' && position < this.#appender.inTheWayBelow,
         );
-        return new MillraceError('ERR_BACK_PRESSURE', `Readers of ${path} hold the writer back`, {
-          path,
-          readers,
-        });
+        const who = readers.map(({ name, pid }) => `${name || 'unnamed'} (pid ${pid})`).join(', ');
+        return new MillraceError(
+          'ERR_BACK_PRESSURE',
+          `Readers of ${path} hold the writer back: ${who}. Wait for room by ready() or send()`,
+          { path, readers },
+        );
       }
       case Refusal.FULL:
         return new MillraceError(

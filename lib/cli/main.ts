@@ -20,7 +20,8 @@ async function main(args: string[], output: Output): Promise<number> {
   }
   if (name === '--version' || name === '-v') return print(version(), output);
   if (name === 'help' || name === '--help' || name === '-h') {
-    return print(rest.length === 0 ? overview() : findVerb(rest[0], VERBS).help, output);
+    const about = rest[0] ?? 'help';
+    return print(about === 'help' ? overview() : findVerb(about, VERBS).help, output);
   }
   const verb = findVerb(name, VERBS);
   const { values, paths } = parseFor(verb, rest);

@@ -25,6 +25,7 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
   if (Object.keys(info.metadata).length > 0) {
     facts.push(['metadata', visible(JSON.stringify(info.metadata))]);
   }
+  facts.push(['held back', `${plural(info.refusals, 'time')}; ${plural(info.evictions, 'reader')} evicted`]);
   facts.push(['readers', `${info.readers.length} in ${plural(info.readerSlots, 'slot')}`]);
   const width = Math.max(...facts.map(([name]) => name.length));
   return [

@@ -158,6 +158,31 @@ describe('a writer that readers hold back', () => {
     expect(writer.readers()).toEqual([]);
   });
 
+  test('ready() says so where what was refused will never fit, and the next one is about the next refusal', async () => {
+    using writer = await Writer.create(newPath(), { mode: 'linear', capacity: '16KiB' });
+    expect(writer.tryWrite(Buffer.alloc(5000))).toBe(Refusal.TOO_LARGE);
+    expect(await failure(() => writer.ready())).toMatchObject({ code: 'ERR_RECORD_TOO_LARGE', size: 5000 });
+    await writer.ready();
+    expect(writer.tryWriteBatch(Array.from({ length: 5 }, () => Buffer.alloc(4000)))).toBe(Refusal.TOO_LARGE);
+    expect(await failure(() => writer.ready())).toMatchObject({
+      code: 'ERR_RECORD_TOO_LARGE',
+      size: 5 * 4016,
+    });
+    while (writer.tryWrite(Buffer.alloc(4000)) > 0);
+    expect(await failure(() => writer.ready())).toMatchObject({ code: 'ERR_CHANNEL_FULL', size: 4016 });
+    await writer.ready();
+    expect(await failure(() => writer.ready({ bytes: 4000 }))).toMatchObject({
+      code: 'ERR_CHANNEL_FULL',
+      size: 4000,
+    });
+  });
+
+  test('send() knows all of its options', async () => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    const error = await failure(() => writer.send('a', { timeout: 5 } as object));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', option: 'timeout', meant: 'timeoutMs' });
+  });
+
   test('evicts nobody because it stood still itself', async () => {
     using writer = await Writer.create(newPath(), { capacity: '64KiB' });
     using _reader = await Reader.open(writer.path, { from: 'oldest', gate: { evictAfterMs: 20 } });
