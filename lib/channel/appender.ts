@@ -5,10 +5,8 @@ import * as L from './layout.js';
 import { Limits } from './limits.js';
 import type { Mapped } from './mapped.js';
 import { Marker } from './marker.js';
+import { LastRefusal, Refusal } from './refusal.js';
 import { join, releaseSplit, storeRelease, writeFrozen } from './words.js';
-
-/** What `tryWrite` returns where nothing was written. */
-export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
@@ -49,6 +47,7 @@ export class Appender {
   readonly bytes: Buffer;
   readonly flow: Flow;
   readonly limits: Limits;
+  readonly lastRefusal = new LastRefusal();
   /** Set where nothing more may be written: every write then comes through `place`, which says so. */
   stopped: (() => MillraceError) | undefined;
   busy = false;
@@ -65,13 +64,6 @@ export class Appender {
   #bias: number;
   #until = NOTHING;
   #due: number;
-  /** What `until` is while no claim is open. */
-  #untilUnclaimed = NOTHING;
-  /** Bytes of frames that were refused last because there was no room; and with what they need around them. */
-  #refused = 0;
-  #refusedAll = 0;
-  /** Payload that was refused last because it is too much for this channel; 0 if nothing was since there was no room. */
-  #refusedForEver = 0;
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
@@ -126,11 +118,6 @@ export class Appender {
 
   get #stamp(): number {
     return ((this.#at >> 4) + this.#bias) | 0;
-  }
-
-  /** Who stood before this position was in the way of what was refused last. */
-  get inTheWayBelow(): number {
-    return this.position + this.#refusedAll - this.#channel.header.capacity;
   }
 
   get records(): number {
@@ -257,7 +244,7 @@ export class Appender {
     const lapLeft = this.#dataEnd - this.#at;
     if (!this.#ring) {
       if (need + RESERVED_BYTES <= lapLeft) return this.#settle();
-      this.#noRoomFor(need, need + RESERVED_BYTES);
+      this.lastRefusal.noRoom(this.position, need, need + RESERVED_BYTES);
       return Refusal.FULL;
     }
     const pad = need > lapLeft ? lapLeft : 0;
@@ -266,13 +253,11 @@ export class Appender {
       this.publish();
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
       if (granted === 0) {
-        this.#noRoomFor(need, want);
+        this.lastRefusal.noRoom(this.position, need, want);
         return Refusal.BACK_PRESSURE;
       }
       this.#granted = (this.#stamp + granted) | 0;
     }
-    // What was refused fits now, whoever asked: nobody waits for its room any more.
-    if (need >= this.#refused) this.#refused = 0;
     if (pad > 0) this.#padLap(pad);
     return this.#settle();
   }
@@ -309,32 +294,18 @@ export class Appender {
     this.#settle();
   }
 
-  #noRoomFor(need: number, all: number): void {
-    this.#refused = need;
-    this.#refusedAll = all;
-    this.#refusedForEver = 0;
-  }
-
   #tooLarge(size: number): number {
     if (this.stopped !== undefined) return Refusal.ENDED;
-    this.#refusedForEver = size;
+    this.lastRefusal.tooLarge(this.position, size);
     return Refusal.TOO_LARGE;
-  }
-
-  /** Nobody waits any more for what was refused last. Its bytes: of the payload, or with headers where there was no room. */
-  forgetRefused(): number {
-    const bytes = this.#refusedForEver > 0 ? this.#refusedForEver : this.#refused;
-    this.#noRoomFor(0, 0);
-    return bytes;
   }
 
   /** Whether what was refused last could be written now: 0, or the refusal it would get. */
   tryRefused(): number {
-    if (this.#refusedForEver > 0) return Refusal.TOO_LARGE;
-    const need = Math.max(this.#refused, this.frameHeader);
-    const refusal = this.#at + need > this.#until ? this.#place(need) : 0;
-    if (refusal === 0) this.#refused = 0;
-    return refusal;
+    const { position, lastRefusal } = this;
+    if (lastRefusal.isForEverAt(position)) return Refusal.TOO_LARGE;
+    const need = Math.max(lastRefusal.needAt(position), this.frameHeader);
+    return this.#at + need > this.#until ? this.#place(need) : 0;
   }
 
   /** Whether a record of this payload could be written now: 0, or the refusal it would get. */
@@ -347,7 +318,6 @@ export class Appender {
     const need = this.#reserve(length);
     if (need < 0) return need;
     this.busy = true;
-    this.#untilUnclaimed = this.#until;
     // step 63
     this.#until = NOTHING;
     return this.#at + this.frameHeader;
@@ -365,7 +335,7 @@ export class Appender {
   /** Its length is still 0, so there is nothing to take back. */
   abortClaim(): void {
     this.busy = false;
-    this.#until = this.#untilUnclaimed;
+    this.#settle();
   }
 
   /**
@@ -401,12 +371,13 @@ export class Appender {
     const words = this.#words;
     const frameHeader = this.frameHeader;
     const start = this.#at;
+    const until = Math.min(this.#until, start + this.limits.largestBatch);
     let at = start;
     for (let i = 0; i < records.length; i++) {
       const record = records[i];
       const length = record.length;
       const next = at + ((length + frameHeader + 15) & -16);
-      if (next > this.#until || length > this.#maxRecord) return 0;
+      if (next > until || length > this.#maxRecord) return 0;
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
         this.#fill(at, next, KIND_DATA, 0, timeUs);

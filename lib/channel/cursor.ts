@@ -95,9 +95,13 @@ export class Cursor {
   moveTo(position: number, record: number): void {
     const offset = (position - this.#channel.header.basePosition) % this.#capacity;
     this.#emptyRegion(offset | 0);
-    this.#stamp = this.#publishedStamp = this.#begun = stampOf(position);
+    // Within a poll: what it has passed so far counts on, wherever it goes on.
+    const passed = (this.#stamp - this.#begun) | 0;
+    this.#stamp = this.#publishedStamp = stampOf(position);
+    this.#begun = (this.#stamp - passed) | 0;
     this.#high = highOf(position / 16);
     this.#tail = this.#stamp;
+    this.handed += this.#passed;
     this.#records = record;
     this.#passed = 0;
     this.ended = undefined;

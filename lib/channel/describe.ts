@@ -46,11 +46,8 @@ export class Describer<In> {
   }
 
   #describe(record: BatchOf<In>): DescribedRecord {
-    if (this.#codec !== undefined || isData(record)) {
-      // Copied: a codec may use its buffer again for the next one.
-      const data = this.#codec === undefined ? (record as Data) : copied(this.#codec.encode(record as In));
-      return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
-    }
+    if (this.#codec !== undefined) return this.#encoded(this.#codec, record as In);
+    if (isData(record)) return plain(record);
     const described = record as BatchRecord | null;
     if (typeof described !== 'object' || described === null || !('data' in described)) {
       throw invalidArgument(
@@ -65,6 +62,17 @@ export class Describer<In> {
       tag: this.tagOf(described),
       timeUs: this.timeOf(described),
     };
+  }
+
+  #encoded(codec: Codec<In, unknown>, value: In): DescribedRecord {
+    const data = codec.encode(value);
+    try {
+      // A codec may use its buffer again for the next one.
+      return plain(copied(data));
+    } catch (error) {
+      codec.refused?.();
+      throw error;
+    }
   }
 
   tagOf(options: RecordOptions): number {
@@ -91,6 +99,10 @@ export class Describer<In> {
   }
 }
 
+function plain(data: Data): DescribedRecord {
+  return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
+}
+
 export function checkType(type: number | undefined): number {
   if (type === undefined) return 0;
   if (typeof type === 'number' && type >>> 16 === 0 && (type | 0) === type) return type;
@@ -98,5 +110,6 @@ export function checkType(type: number | undefined): number {
 }
 
 function copied(data: Data): Data {
-  return data instanceof Uint8Array ? Buffer.from(data) : data;
+  if (data instanceof Uint8Array) return Buffer.from(data);
+  return Array.isArray(data) ? data.map((part) => copied(part) as Uint8Array | string) : data;
 }

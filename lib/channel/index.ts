@@ -1,4 +1,3 @@
-export { Refusal } from './appender.js';
 export type { Claim } from './claim.js';
 export {
   type Codec,
@@ -20,6 +19,7 @@ export { shmPath } from './paths.js';
 export { type PollOptions, Reader, type ReaderStats } from './reader.js';
 export type { ReaderRecord } from './record.js';
 export { declareAbandoned } from './recovery.js';
+export { Refusal } from './refusal.js';
 export type { Where } from './seek.js';
 export type { ReaderInfo } from './table.js';
 export type { When } from './time.js';

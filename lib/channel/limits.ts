@@ -12,7 +12,7 @@ export class Limits {
   }
 
   /** A batch lies in one piece. */
-  get #largestBatch(): number {
+  get largestBatch(): number {
     const { mode, capacity } = this.#channel.header;
     return mode === 'ring' ? capacity >> 2 : capacity - RESERVED_BYTES;
   }
@@ -30,7 +30,7 @@ export class Limits {
     const { maxRecord } = this.#channel.header;
     for (const { length } of records) if (length > maxRecord) return this.recordTooLarge(length);
     const bytes = this.batchBytes(records);
-    return bytes > this.#largestBatch ? this.#tooLarge(bytes, this.#largestBatch) : undefined;
+    return bytes > this.largestBatch ? this.#tooLarge(bytes, this.largestBatch) : undefined;
   }
 
   recordTooLarge(size: number): MillraceError {

@@ -216,7 +216,8 @@ export class Reader<Out = Buffer> {
   /** All is read, and nothing will be added. */
   get ended(): boolean {
     this.#assertOpen();
-    if (this.#fault !== undefined) return false;
+    // Inside a handler its record is not read yet.
+    if (this.#fault !== undefined || this.#busy) return false;
     try {
       if (this.#cursor.hasNext()) return false;
     } catch (error) {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
-import { Appender, Refusal, type Start } from './appender.js';
+import { Appender, type Start } from './appender.js';
 import { Claim } from './claim.js';
 import { type Codec, checkCodec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
@@ -13,6 +13,7 @@ import * as L from './layout.js';
 import { type Beating, beat, heart, signAsWriter } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
+import { Refusal } from './refusal.js';
 import { explain, isOutOfSpace, noSpace } from './system.js';
 import { listReaders, type ReaderInfo } from './table.js';
 import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
@@ -151,6 +152,7 @@ export class Writer<In = Data> {
     knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
     const { signal, timeoutMs, ...recordOptions } = options;
     let taken = Refusal.BACK_PRESSURE as number;
+    let position = 0;
     const turn = Symbol('turn');
     // Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
     // order of the stream.
@@ -158,6 +160,8 @@ export class Writer<In = Data> {
       if (this.#sending.values().next().value !== turn) return false;
       taken = this.#append(value, recordOptions);
       if (taken === Refusal.BACK_PRESSURE) return false;
+      // Now: whoever writes before the caller's turn comes moves it on.
+      position = this.#appender.position - taken;
       this.#sending.delete(turn);
       return true;
     };
@@ -167,16 +171,16 @@ export class Writer<In = Data> {
     } finally {
       this.#sending.delete(turn);
     }
-    if (taken >= 0) return this.#appender.position - taken;
+    if (taken >= 0) return position;
     throw this.#refused(taken, this.#lengthOf(value));
   }
 
   /** What it would take in the stream, for an error's words. */
   #lengthOf(value: In): number {
     if (this.#codec === undefined) return measure(value as Data);
-    const length = measure(this.#codec.encode(value));
+    const data = this.#codec.encode(value);
     this.#codec.refused?.();
-    return length;
+    return measure(data);
   }
 
   /**
@@ -194,7 +198,7 @@ export class Writer<In = Data> {
       return refusal !== Refusal.BACK_PRESSURE;
     };
     await pollUntil(fits, `Waiting for room in ${this.path}`, options);
-    if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.forgetRefused());
+    if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.lastRefusal.forget());
   }
 
   /**
@@ -218,7 +222,8 @@ export class Writer<In = Data> {
     const taken = this.#appendBatch(items);
     if (taken >= 0) return this.#appender.position - taken;
     const { limits } = this.#appender;
-    throw limits.batchTooLarge(items) ?? this.#refused(taken, limits.batchBytes(items));
+    const tooLarge = taken === Refusal.TOO_LARGE ? limits.batchTooLarge(items) : undefined;
+    throw tooLarge ?? this.#refused(taken, limits.batchBytes(items));
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */
@@ -240,8 +245,10 @@ export class Writer<In = Data> {
     const path = this.path;
     switch (refusal) {
       case Refusal.BACK_PRESSURE: {
+        const { lastRefusal, position: end } = this.#appender;
+        const inTheWay = lastRefusal.inTheWayBelow(end, this.capacity);
         const readers = this.readers().filter(
-          ({ state, position }) => state === 'gating' && position < this.#appender.inTheWayBelow,
+          ({ state, position }) => state === 'gating' && position < inTheWay,
         );
         const who = readers.map(({ name, pid }) => `${name || 'unnamed'} (pid ${pid})`).join(', ');
         return new MillraceError(

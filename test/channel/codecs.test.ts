@@ -70,6 +70,31 @@ test('a codec may use one buffer for all it encodes', async () => {
   await writer.send(6);
   expect(values()).toEqual([1, 2, 3, 4, 5, 6]);
   writer.close();
+  // Also within others, which make arrays of it.
+  const outer = await pair(sequenced(numbers));
+  outer.writer.writeBatch([7, 8, 9]);
+  expect(outer.values().map(({ sequence, value }) => [sequence, value])).toEqual([
+    [0, 7],
+    [1, 8],
+    [2, 9],
+  ]);
+  outer.writer.close();
+});
+
+test('a codec that makes no data is told that nothing of it went in', async () => {
+  const halfBroken: Codec<string> = { ...utf8, encode: (text) => (text === 'bad' ? (5 as never) : text) };
+  const { writer, values } = await pair(sequenced(halfBroken));
+  writer.write('a');
+  const uses = [
+    () => writer.write('bad'),
+    () => writer.writeBatch(['b', 'bad']),
+    () => writer.tryWriteBatch(['bad']),
+  ];
+  for (const use of uses) expect(thrown(use).code).toBe('ERR_INVALID_ARGUMENT');
+  expect((await failure(() => writer.send('bad'))).code).toBe('ERR_INVALID_ARGUMENT');
+  writer.write('c');
+  expect(values().map(({ sequence, value }) => `${sequence}${value}`)).toEqual(['0a', '1c']);
+  writer.close();
 });
 
 test('JSON of anything goes through, by every way of writing', async () => {

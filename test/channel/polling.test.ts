@@ -154,7 +154,35 @@ test('of the filling at the end of a lap a reader that is lent copies copies not
   expect(Math.max(...lent)).toBeLessThan(1 << 20);
 });
 
+test('what a poll consumed is counted, also where it was overtaken in the middle', async () => {
+  const { writer, reader } = await tenRecords('ring', { gate: false, onLost: 'skip' });
+  let handled = 0;
+  for (let round = 0; round < 50; round++) {
+    reader.poll(() => {
+      handled++;
+      if (handled % 7 === 0) for (let i = 0; i < 10; i++) writer.write(Buffer.alloc(4000));
+    });
+  }
+  expect(reader.lost).toBeGreaterThan(0);
+  expect(reader.stats().records).toBe(handled);
+  reader.close();
+  writer.close();
+});
+
 describe('a handler', () => {
+  test('that asks whether the stream ended hears no, and changes nothing', async () => {
+    const { writer, reader } = await tenRecords('ring', { gate: true });
+    const count = reader.poll(() => {
+      expect(reader.ended).toBe(false);
+      writer.write(Buffer.alloc(1000));
+    });
+    expect(count).toBeLessThan(100);
+    writer.close();
+    reader.poll(() => expect(reader.ended).toBe(false));
+    expect(reader.ended).toBe(true);
+    reader.close();
+  });
+
   test('that throws has not consumed its record, but those before it', async () => {
     const { reader } = await tenRecords();
     const problem = new RangeError('not this one');

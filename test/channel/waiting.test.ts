@@ -177,6 +177,23 @@ describe('a writer that readers hold back', () => {
     });
   });
 
+  test('send() resolves to the position of its own record, whatever is written meanwhile', async () => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    const sends = [writer.send('a'.repeat(16)), writer.send('b'.repeat(48))];
+    expect(writer.write('c')).toBe(96);
+    expect(await Promise.all(sends)).toEqual([0, 32]);
+  });
+
+  test('ready() does not wait for what went in after all', async () => {
+    using both = await ring();
+    const { writer, reader } = both;
+    expect(writer.tryWrite(Buffer.alloc(8000))).toBe(Refusal.BACK_PRESSURE);
+    while (writer.tryWrite(Buffer.alloc(8000)) < 0) reader.readBatch(1);
+    expect(writer.tryWrite(Buffer.alloc(8000))).toBe(Refusal.BACK_PRESSURE);
+    while (writer.tryWrite(Buffer.alloc(40)) < 0) reader.readBatch(1);
+    await writer.ready({ timeoutMs: 0 });
+  });
+
   test('send() knows all of its options', async () => {
     using writer = await Writer.create(newPath(), { capacity: '64KiB' });
     const error = await failure(() => writer.send('a', { timeout: 5 } as object));
