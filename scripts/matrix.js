@@ -1,7 +1,7 @@
 // Runs the tests on every Node.js that is supported, with the one addon that was built. The other versions come from
 // the npm packages that carry their binaries.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,6 +10,8 @@ const chosen = process.argv.slice(2).filter((argument) => VERSIONS.includes(argu
 const rest = process.argv.slice(2).filter((argument) => !VERSIONS.includes(argument));
 const folder = mkdtempSync(join(tmpdir(), 'millrace-matrix-'));
 const failed = [];
+// Tests of permissions run it as nobody.
+chmodSync(folder, 0o755);
 
 try {
   for (const version of chosen.length > 0 ? chosen : VERSIONS) {

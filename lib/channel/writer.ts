@@ -79,11 +79,11 @@ export class Writer<In = Data> {
     const channel = takeOver(resolve(aPath(path)));
     // step 40
     try {
-      // From here on it lives, and is to be seen as this process: what follows may take long.
-      signAsWriter(channel);
       await reallocate(channel);
-      await binding().populateFile(channel.file);
       const recovered = recover(channel);
+      // Nothing has been changed so far, and now it lives: that is to be seen before what may take long.
+      signAsWriter(channel);
+      await binding().populateFile(channel.file);
       // step 41
       publishRecovered(channel, recovered);
       if (recovered.ending !== undefined) {

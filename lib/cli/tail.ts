@@ -37,9 +37,11 @@ Examples
     const lines = countOption(tail, values, 'lines', 0, 10);
     const format = formatFor(values, output);
     using reader = await observe(path);
+    // Before anything is seen of it: who sees the last record may ask it to end.
+    const stop = values.follow === true ? interruption() : undefined;
     let sound = await printLast(reader, lines, format, output);
     await output.flush();
-    if (values.follow === true) sound = (await follow(reader, format, output)) && sound;
+    if (stop !== undefined) sound = (await follow(reader, format, output, stop)) && sound;
     else if (sound) reader.ended;
     return sound;
   },
@@ -83,8 +85,7 @@ const RECORDS_A_TURN = 512;
 const DEAD_AFTER_MS = 1000;
 
 /** Prints what comes until the stream ends, its writer stays dead or the user has seen enough; true if all is well. */
-async function follow(reader: Reader, format: Format, output: Output): Promise<boolean> {
-  const stop = interruption();
+async function follow(reader: Reader, format: Format, output: Output, stop: AbortSignal): Promise<boolean> {
   let sound = true;
   let deadSince: number | undefined;
   using overwritten = new Overwritten(reader.path);
