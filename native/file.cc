@@ -168,8 +168,10 @@ napi_value File::Lend(napi_env env) {
     napi_throw_error(env, "ERR_EXTERNAL_BUFFERS", "This runtime does not let an addon lend mapped memory");
     return nullptr;
   }
-  // Whether Node has taken the lease by then is not told, so it is left alone: a mapping that stays is harmless.
+  // Where the thread is being terminated it isn't told whether Node has taken the lease, and may yet end it: so it stays,
+  // but empty. Nobody ever saw the buffer, so nobody will touch what was mapped.
   if (status != napi_ok) {
+    lease->reset();
     Throw(env, {ENOMEM, "napi_create_external_arraybuffer", -1});
     return nullptr;
   }
