@@ -298,7 +298,10 @@ export class Cursor {
 
   #lookAtLength(word: number): number {
     const length = loadAcquire(this.#shared, word);
-    if (length !== 0 || (++this.#emptyLooks & PLAIN_LOOKS) !== 0) return length;
+    if (length !== 0) return length;
+    // Kept small: a count without end would leave the small integers after a minute of looking.
+    this.#emptyLooks = (this.#emptyLooks + 1) & PLAIN_LOOKS;
+    if (this.#emptyLooks !== 0) return 0;
     return Atomics.load(this.#shared, word);
   }
 
