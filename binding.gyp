@@ -8,6 +8,7 @@
         "native/crc32c.cc",
         "native/errors.cc",
         "native/file.cc",
+        "native/frames.cc",
         "native/glibc.cc",
         "native/jobs.cc",
         "native/locks.cc",

@@ -47,6 +47,37 @@ export interface Binding {
   closeFile(file: FileHandle): void;
   /** CRC32C (Castagnoli) of bytes[start, end), going on from `crc` (0 to begin). An int32. */
   crc32c(bytes: Uint8Array, start: number, end: number, crc: number): number;
+  /**
+   * Fills in the checksums of the frames in the file's bytes [start, end), the first of them with this stamp. Returns
+   * where they ended: `end`, or what is no frame. For a writer, whose mapping may be written.
+   */
+  sumFrames(file: FileHandle, start: number, end: number, stamp: number, incarnation: number): number;
+  /**
+   * The same off the event loop, and then, where `sync` says so and the frames ended at `end`, everything in the file
+   * is brought to its disk. Goes on to its end when the file is closed meanwhile.
+   */
+  flushFrames(
+    file: FileHandle,
+    start: number,
+    end: number,
+    stamp: number,
+    incarnation: number,
+    sync: boolean,
+  ): Promise<number>;
+  /**
+   * Where the frames in bytes[start, end) end that are whole and right: at `end`, or at the first that isn't; and
+   * behind an END or LINK. One without a checksum is right from `strictEnd` on.
+   */
+  checkFrames(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    stamp: number,
+    incarnation: number,
+    strictEnd: number,
+  ): number;
+  /** Stores 0 wherever something else stands from `start` on, off the event loop; the end of what it cleared. */
+  clearRest(file: FileHandle, start: number): Promise<number>;
   /** memmove of source[start, end) to target[targetStart…]. */
   copyBytes(target: Uint8Array, targetStart: number, source: Uint8Array, start: number, end: number): void;
 }

@@ -10,7 +10,9 @@
 #include "crc32c.h"
 #include "errors.h"
 #include "file.h"
+#include "frames.h"
 #include "jobs.h"
+#include "layout.h"
 #include "locks.h"
 #include "mapping.h"
 
@@ -153,6 +155,49 @@ Napi::Value IsLocked(Info info) {
   return Napi::Boolean::New(info.Env(), locked);
 }
 
+// Arguments 1 to 4: a stretch of frames that this process may write. False with an exception pending.
+bool OwnStretch(Arguments& in, Info info, const File& file, Stretch* stretch) {
+  stretch->end = static_cast<size_t>(in.Integer(2, 0, kLargestFile));
+  stretch->start = static_cast<size_t>(in.Integer(1, 0, static_cast<int64_t>(stretch->end)));
+  stretch->stamp = static_cast<uint32_t>(in.Integer(3, INT32_MIN, UINT32_MAX));
+  stretch->incarnation = static_cast<uint32_t>(in.Integer(4, INT32_MIN, UINT32_MAX));
+  if (!in.ok()) return false;
+  const size_t writable = file.mapping() == nullptr ? 0 : file.mapping()->writable();
+  if (stretch->end <= writable && stretch->start % MR_FRAME_ALIGN == 0) return true;
+  ThrowRangeError(info.Env(), "These are no frames in memory that may be written");
+  return false;
+}
+
+Napi::Value SumNow(Info info) {
+  Arguments in(info, "sumFrames");
+  const File* file = in.OpenFile(0);
+  Stretch stretch;
+  if (!in.ok() || !OwnStretch(in, info, *file, &stretch)) return info.Env().Undefined();
+  const size_t stopped = SumFrames(reinterpret_cast<uint8_t*>(file->mapping()->data()), stretch);
+  return Napi::Number::New(info.Env(), static_cast<double>(stopped));
+}
+
+Napi::Value FlushFrames(Info info) {
+  Arguments in(info, "flushFrames");
+  const File* file = in.OpenFile(0);
+  const bool sync = in.Boolean(5);
+  Stretch stretch;
+  if (!in.ok() || !OwnStretch(in, info, *file, &stretch)) return info.Env().Undefined();
+  return Returned(info.Env(), FlushFramesJob(info.Env(), *file, stretch, sync));
+}
+
+Napi::Value ClearRest(Info info) {
+  Arguments in(info, "clearRest");
+  const File* file = in.OpenFile(0);
+  const int64_t start = in.Integer(1, 0, kLargestFile);
+  if (!in.ok()) return info.Env().Undefined();
+  if (file->mapping() == nullptr || file->mapping()->writable() < file->mapping()->bytes()) {
+    ThrowRangeError(info.Env(), "clearRest: the file is not mapped for writing");
+    return info.Env().Undefined();
+  }
+  return Returned(info.Env(), ClearRestJob(info.Env(), *file, static_cast<size_t>(start)));
+}
+
 Napi::Value CloseFile(Info info) {
   File* file = FileOf(info.Env(), info[0]);
   if (file == nullptr) {
@@ -163,7 +208,7 @@ Napi::Value CloseFile(Info info) {
   return info.Env().Undefined();
 }
 
-// The two that are called for each record go without the wrapper, which costs as much as they do.
+// Those that are called for a record, or a few, go without the wrapper, which costs as much as they do.
 
 napi_value Checksum(napi_env env, napi_callback_info info) {
   size_t count = 4;
@@ -183,6 +228,29 @@ napi_value Checksum(napi_env env, napi_callback_info info) {
   napi_value result;
   const uint32_t sum = Crc32c(crc, bytes.data + start, end - start);
   return napi_create_int32(env, static_cast<int32_t>(sum), &result) == napi_ok ? result : nullptr;
+}
+
+napi_value CheckThese(napi_env env, napi_callback_info info) {
+  size_t count = 6;
+  napi_value in[6];
+  Slice bytes;
+  Stretch stretch;
+  int64_t strict_end;
+  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
+  if (!BytesOf(env, in[0], &bytes) || !IndexOf(env, in[2], 0, bytes.bytes, &stretch.end) ||
+      !IndexOf(env, in[1], 0, stretch.end, &stretch.start)) {
+    return nullptr;
+  }
+  if (napi_get_value_uint32(env, in[3], &stretch.stamp) != napi_ok ||
+      napi_get_value_uint32(env, in[4], &stretch.incarnation) != napi_ok ||
+      napi_get_value_int64(env, in[5], &strict_end) != napi_ok ||
+      reinterpret_cast<uintptr_t>(bytes.data + stretch.start) % sizeof(uint32_t) != 0) {
+    ThrowTypeError(env, "checkFrames: numbers are needed, and frames that are aligned");
+    return nullptr;
+  }
+  napi_value result;
+  const size_t stopped = CheckFrames(bytes.data, stretch, strict_end < 0 ? 0 : static_cast<size_t>(strict_end));
+  return napi_create_int64(env, static_cast<int64_t>(stopped), &result) == napi_ok ? result : nullptr;
 }
 
 napi_value CopyBytes(napi_env env, napi_callback_info info) {
@@ -207,9 +275,10 @@ napi_value CopyBytes(napi_env env, napi_callback_info info) {
 Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   const napi_property_descriptor plain[] = {
       {"crc32c", nullptr, &Checksum, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"checkFrames", nullptr, &CheckThese, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"copyBytes", nullptr, &CopyBytes, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
-  napi_define_properties(env, exports, 2, plain);
+  napi_define_properties(env, exports, 3, plain);
   exports.Set("createFile", Napi::Function::New<CreateFile>(env, "createFile"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("statFile", Napi::Function::New<StatFile>(env, "statFile"));
@@ -221,6 +290,9 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("lockByte", Napi::Function::New<TakeByte>(env, "lockByte"));
   exports.Set("unlockByte", Napi::Function::New<GiveByte>(env, "unlockByte"));
   exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
+  exports.Set("sumFrames", Napi::Function::New<SumNow>(env, "sumFrames"));
+  exports.Set("flushFrames", Napi::Function::New<FlushFrames>(env, "flushFrames"));
+  exports.Set("clearRest", Napi::Function::New<ClearRest>(env, "clearRest"));
   exports.Set("closeFile", Napi::Function::New<CloseFile>(env, "closeFile"));
   return exports;
 }

@@ -221,6 +221,15 @@ Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
   return {};
 }
 
+Failure SyncData(int fd) {
+  int result;
+  do {
+    result = fdatasync(fd);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return LastFailure("fdatasync");
+  return {};
+}
+
 napi_value MakeHandle(napi_env env, std::unique_ptr<File> file) {
   napi_value handle;
   if (napi_create_external(env, file.get(), &FinalizeHandle, nullptr, &handle) != napi_ok) return nullptr;

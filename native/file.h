@@ -89,6 +89,9 @@ class File {
 // Allocates every byte of [0, bytes) in steps; blocks. Stops with ECANCELED once `cancelled` is set.
 Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled);
 
+// Returns once everything stored to the file so far is on its disk, and what is needed to find it there; blocks.
+Failure SyncData(int fd);
+
 // Hands the file to JavaScript as a tagged external that closes it when collected; nullptr if the thread is ending.
 napi_value MakeHandle(napi_env env, std::unique_ptr<File> file);
 

@@ -106,6 +106,51 @@ class Allocation final : public Job {
   const int64_t bytes_;
 };
 
+napi_value Offset(napi_env env, size_t offset) {
+  napi_value number = nullptr;
+  napi_create_double(env, static_cast<double>(offset), &number);
+  return number;
+}
+
+class Flush final : public Job {
+ public:
+  Flush(const File& file, const Stretch& stretch, bool sync)
+      : descriptor_(file.descriptor()), mapping_(file.mapping()), stretch_(stretch), sync_(sync) {}
+
+ private:
+  Failure Run() override {
+    stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_);
+    if (!sync_ || stopped_ != stretch_.end) return {};
+    return SyncData(descriptor_->fd);
+  }
+  napi_value Result(napi_env env) override { return Offset(env, stopped_); }
+
+  const std::shared_ptr<Descriptor> descriptor_;
+  const std::shared_ptr<Mapping> mapping_;
+  const Stretch stretch_;
+  const bool sync_;
+  size_t stopped_ = 0;
+};
+
+class Clearing final : public Job {
+ public:
+  Clearing(const File& file, size_t start)
+      : descriptor_(file.descriptor()), mapping_(file.mapping()), start_(start) {}
+
+ private:
+  Failure Run() override {
+    cleared_ = mapping_->Clear(start_, descriptor_->closing);
+    if (descriptor_->closing.load(std::memory_order_relaxed)) return {ECANCELED, "memset", -1};
+    return {};
+  }
+  napi_value Result(napi_env env) override { return Offset(env, cleared_); }
+
+  const std::shared_ptr<Descriptor> descriptor_;
+  const std::shared_ptr<Mapping> mapping_;
+  const size_t start_;
+  size_t cleared_ = 0;
+};
+
 }  // namespace
 
 napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes, uint32_t permissions) {
@@ -118,6 +163,14 @@ napi_value PopulateFileJob(napi_env env, const File& file) {
 
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes) {
   return Job::Start(env, std::make_unique<Allocation>(file, bytes));
+}
+
+napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync) {
+  return Job::Start(env, std::make_unique<Flush>(file, stretch, sync));
+}
+
+napi_value ClearRestJob(napi_env env, const File& file, size_t start) {
+  return Job::Start(env, std::make_unique<Clearing>(file, start));
 }
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "file.h"
+#include "frames.h"
 
 namespace millrace {
 
@@ -15,6 +16,13 @@ namespace millrace {
 napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes, uint32_t permissions);
 napi_value PopulateFileJob(napi_env env, const File& file);
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes);
+
+// Fills in checksums, then syncs if asked to; resolves with where the frames ended. Nothing is synced where that is not
+// the end of the stretch. Goes on to its end when the handle is closed.
+napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync);
+
+// Resolves with the end of what was not 0.
+napi_value ClearRestJob(napi_env env, const File& file, size_t start);
 
 }  // namespace millrace
 

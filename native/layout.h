@@ -35,6 +35,9 @@
 #define MR_CREATOR_PID_OFFSET 136
 #define MR_CREATOR_START_OFFSET 144
 #define MR_BOOT_ID_OFFSET 152
+#define MR_SYNC_KIND_OFFSET 168
+#define MR_SYNC_MS_OFFSET 172
+#define MR_SYNC_BYTES_OFFSET 176
 #define MR_STATIC_BYTES 256
 
 #define MR_FORMAT_MAJOR 1
@@ -43,6 +46,13 @@
 
 #define MR_MODE_LINEAR 1
 #define MR_MODE_RING 2
+
+#define MR_CHECKSUM_NONE 0
+#define MR_CHECKSUM_CRC32C 1
+
+#define MR_SYNC_NONE 0
+#define MR_SYNC_INTERVAL 1
+#define MR_SYNC_COMMIT 2
 
 // --- Mutable words. Words of different owners are 128 bytes apart. A split word is three u32: hiA, lo, hiB.
 #define MR_STATE_OFFSET 512           // whoever ends it
@@ -54,6 +64,7 @@
 #define MR_HEARTBEAT_OFFSET 896       // writer
 #define MR_WRITER_PID_OFFSET 900
 #define MR_WRITER_START_OFFSET 904    // two u32: low, high
+#define MR_WRITER_BOOT_OFFSET 912     // 16 bytes: boot id of the start of the machine it runs or ran on
 #define MR_WAKE_SEQUENCE_OFFSET 1024  // writer
 #define MR_WAITERS_OFFSET 1152        // readers
 #define MR_ROOM_WANTED_OFFSET 1280    // writer

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "reaper.h"
 
@@ -17,6 +18,8 @@
 
 namespace millrace {
 namespace {
+
+constexpr char kZeros[kPageBytes] = {};
 
 // For kernels without MADV_POPULATE_*. It may meet SIGBUS where madvise would say EFAULT, so it comes second.
 void TouchPages(char* from, size_t bytes, bool write) {
@@ -64,6 +67,23 @@ Failure Mapping::AllowWrites(size_t bytes) {
   if (mprotect(address_, bytes, PROT_READ | PROT_WRITE) != 0) return LastFailure("mprotect");
   writable_.store(bytes, std::memory_order_relaxed);
   return {};
+}
+
+size_t Mapping::Clear(size_t start, const std::atomic<bool>& cancelled) {
+  size_t cleared = start;
+  for (size_t done = start; done < bytes_ && !cancelled.load(std::memory_order_relaxed);) {
+    const size_t step = std::min(kPageBytes - done % kPageBytes, bytes_ - done);
+    // Looked at first: what nobody ever wrote takes no page of memory and none of the disk.
+    if (std::memcmp(address_ + done, kZeros, step) != 0) {
+      size_t used = step;
+      while (address_[done + used - 1] == 0) used--;
+      std::memset(address_ + done, 0, used);
+      cleared = done + used;
+    }
+    done += step;
+    if (done % kStepBytes == 0) PauseBetweenSteps();
+  }
+  return cleared;
 }
 
 Failure Mapping::Populate(const std::atomic<bool>& cancelled) {

@@ -26,9 +26,14 @@ class Mapping {
 
   char* data() const { return address_; }
   size_t bytes() const { return bytes_; }
+  size_t writable() const { return writable_.load(std::memory_order_relaxed); }
 
   // EACCES where the file was opened for reading only.
   Failure AllowWrites(size_t bytes);
+
+  // Stores 0 where something else stands in [start, bytes()), in steps; blocks. Returns the end of what was cleared, or
+  // `start`. Only of a mapping that is writable so far.
+  size_t Clear(size_t start, const std::atomic<bool>& cancelled);
 
   // Brings every page into this process's page table, in steps; blocks. Stops with ECANCELED once `cancelled` is set.
   Failure Populate(const std::atomic<bool>& cancelled);

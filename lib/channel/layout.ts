@@ -34,6 +34,9 @@ export const STALLED_AFTER_MS_OFFSET = 132;
 export const CREATOR_PID_OFFSET = 136;
 export const CREATOR_START_OFFSET = 144;
 export const BOOT_ID_OFFSET = 152;
+export const SYNC_KIND_OFFSET = 168;
+export const SYNC_MS_OFFSET = 172;
+export const SYNC_BYTES_OFFSET = 176;
 export const STATIC_BYTES = 256;
 
 export const FORMAT_MAJOR = 1;
@@ -42,6 +45,13 @@ export const ENDIAN_TAG = 0x01020304;
 
 export const MODE_LINEAR = 1;
 export const MODE_RING = 2;
+
+export const CHECKSUM_NONE = 0;
+export const CHECKSUM_CRC32C = 1;
+
+export const SYNC_NONE = 0;
+export const SYNC_INTERVAL = 1;
+export const SYNC_COMMIT = 2;
 
 // --- Mutable words. Words of different owners are 128 bytes apart. A split word is three u32: hiA, lo, hiB.
 export const STATE_OFFSET = 512; // whoever ends it
@@ -53,6 +63,7 @@ export const LIMIT_OFFSET = 768; // split word; writer
 export const HEARTBEAT_OFFSET = 896; // writer
 export const WRITER_PID_OFFSET = 900;
 export const WRITER_START_OFFSET = 904; // two u32: low, high
+export const WRITER_BOOT_OFFSET = 912; // 16 bytes: boot id of the start of the machine it runs or ran on
 export const WAKE_SEQUENCE_OFFSET = 1024; // writer
 export const WAITERS_OFFSET = 1152; // readers
 export const ROOM_WANTED_OFFSET = 1280; // writer
