@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'ERR_NO_SPACE'
   | 'ERR_FILESYSTEM'
   | 'ERR_SYSTEM'
+  | 'ERR_SYNC_FAILED'
   | 'ERR_FORMAT'
   | 'ERR_TRUNCATED'
   | 'ERR_CORRUPT'

@@ -4,14 +4,10 @@ import { Flow } from './flow.js';
 import * as L from './layout.js';
 import { Limits } from './limits.js';
 import type { Mapped } from './mapped.js';
-import { Marker } from './marker.js';
+import { Publisher, type Start } from './publisher.js';
 import { LastRefusal, Refusal } from './refusal.js';
-import { join, releaseSplit, storeRelease, writeFrozen } from './words.js';
+import { join, storeRelease, writeFrozen } from './words.js';
 
-const TAIL = L.TAIL_OFFSET >> 2;
-const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
-/** The tail is published at least each so many bytes: a reader that catches up need not look at each frame below it. */
-const PUBLISH_EVERY = 4096;
 /** Nothing may be filled: every write has to come through `place`. */
 const NOTHING = 0;
 // V8 folds a module's own constants into its code; imported ones are loaded and checked each time.
@@ -20,18 +16,11 @@ const { KIND_DATA, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
 /** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
 const LINK_BYTES = 24;
 const NO_SUCCESSOR = 0;
-
-/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
-export interface Start {
-  position: number;
-  record: number;
-  maxTimeUs: number;
-  /** The first stride that has no mark yet. */
-  unmarked: number;
-}
+/** The payload of a CHECKPOINT: the position below which a sync brought everything to the disk. */
+const CHECKPOINT_BYTES = 8;
 
 /**
- * The writing end of the stream of frames: fills, commits, publishes. All of the hot path is here; it works with
+ * The writing end of the stream of frames: fills and commits. All of the hot path is here; it works with
  * 32-bit integers only, since a number past 2^31 that is stored or passed on would be an allocation.
  *
  *   at        byte of the mapping where the next frame goes     dataStart ... dataEnd
@@ -53,7 +42,7 @@ export class Appender {
   busy = false;
 
   readonly #words: Int32Array;
-  readonly #marker: Marker;
+  readonly #publisher: Publisher;
   readonly #channel: Mapped;
   readonly #ring: boolean;
   readonly #dataStart: number;
@@ -67,12 +56,7 @@ export class Appender {
   /** Where the bytes granted by readers end, as a stamp. */
   #granted: number;
 
-  // As of the last publication. `#at` runs ahead of these.
-  #publishedAt: number;
-  #publishedStamp: number;
-  #high: number;
-  /** Begins as a number so that V8 keeps it unboxed: a field that was ever undefined takes an allocation per store. */
-  #records = 0;
+  /** Records since the last publication. */
   #unpublished = 0;
 
   constructor(channel: Mapped, start: Start) {
@@ -92,17 +76,11 @@ export class Appender {
     const from = start.position - header.basePosition;
     // A linear channel whose writer left not a byte free goes on at its end, not at its start.
     const laps = this.#ring ? Math.floor(from / header.capacity) : 0;
-    this.#at = this.#publishedAt = (this.#dataStart + from - laps * header.capacity) | 0;
-    const units = start.position / 16;
-    this.#publishedStamp = units | 0;
-    this.#bias = (this.#publishedStamp - (this.#at >> 4)) | 0;
-    this.#high = Math.floor(units / 2 ** 32);
-    this.#granted = this.#publishedStamp;
-    this.#records = start.record;
-    const firstStrideOfLap = laps * header.markCount;
-    const unmarkedAt = this.#dataStart + (start.unmarked - firstStrideOfLap) * header.markStride;
-    this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
-    this.#due = this.#nextDue();
+    this.#at = (this.#dataStart + from - laps * header.capacity) | 0;
+    this.#publisher = new Publisher(channel, start, this.#at, laps);
+    this.#granted = this.#publisher.stamp;
+    this.#bias = (this.#publisher.stamp - (this.#at >> 4)) | 0;
+    this.#due = this.#publisher.due;
     if (!this.#ring) {
       // A linear channel is never held back: all of it is granted from the start.
       this.#granted = ((header.basePosition + header.capacity) / 16) | 0;
@@ -112,8 +90,8 @@ export class Appender {
 
   get position(): number {
     const stamp = this.#stamp;
-    const high = stamp >>> 0 < this.#publishedStamp >>> 0 ? this.#high + 1 : this.#high;
-    return join(high, stamp) * 16;
+    const { stamp: published, high } = this.#publisher;
+    return join(stamp >>> 0 < published >>> 0 ? high + 1 : high, stamp) * 16;
   }
 
   get #stamp(): number {
@@ -121,7 +99,7 @@ export class Appender {
   }
 
   get records(): number {
-    return this.#records + this.#unpublished;
+    return this.#publisher.records + this.#unpublished;
   }
 
   /** Bytes of frames that fit now, headers counted. */
@@ -203,26 +181,15 @@ export class Appender {
    * commit, never inside a batch.
    */
   publish(): void {
-    const words = this.#words;
-    if (this.#marker.isDue(this.#at)) {
-      this.#marker.walk(this.#publishedAt, this.#at, this.#high, this.#publishedStamp, this.#records);
-    }
-    const stamp = this.#stamp;
-    if (stamp >>> 0 < this.#publishedStamp >>> 0) this.#high++;
-    this.#publishedAt = this.#at;
-    this.#publishedStamp = stamp;
-    this.#due = this.#nextDue();
-    this.#records += this.#unpublished;
+    const unpublished = this.#unpublished;
     this.#unpublished = 0;
-    // step 3
-    releaseSplit(words, RECORD_COUNT, (this.#records / 4294967296) | 0, this.#records | 0);
-    // step 61
-    releaseSplit(words, TAIL, this.#high, stamp);
-    // step 4
+    this.#publisher.publish(this.#at, this.#stamp, unpublished);
+    this.#due = this.#publisher.due;
   }
 
-  #nextDue(): number {
-    return Math.min(this.#marker.nextAt, this.#publishedAt + PUBLISH_EVERY);
+  /** From here on `notified` is called each so many bytes. */
+  notify(bytes: number, notified: () => void): void {
+    this.#publisher.notify(bytes, notified);
   }
 
   /**
@@ -289,8 +256,9 @@ export class Appender {
   /** From the end of the data to its start. Nothing may be filled there by what was granted up to that end. */
   #wrap(): void {
     this.publish();
-    this.#bias = (this.#publishedStamp - (this.#dataStart >> 4)) | 0;
-    this.#at = this.#publishedAt = this.#due = this.#marker.nextAt = this.#dataStart;
+    this.#bias = (this.#publisher.stamp - (this.#dataStart >> 4)) | 0;
+    this.#at = this.#due = this.#dataStart;
+    this.#publisher.wrap(this.#dataStart);
     this.#settle();
   }
 
@@ -394,22 +362,22 @@ export class Appender {
 
   /**
    * The last frame of a stream: END, or LINK with where the stream goes on. RESERVED bytes were kept free behind
-   * every record for this very frame and a PAD before it. False if readers stand even there, or whoever wrote before
-   * kept nothing free.
+   * every record for this very frame and a PAD before it. Left out if readers stand even there, or whoever wrote before
+   * kept nothing free. Returns the byte of the mapping where the stream ends.
    */
-  appendEnd(as: 'closed' | 'sealed'): boolean {
+  appendEnd(as: 'closed' | 'sealed'): number {
     const words = this.#words;
     const length = this.frameHeader + (as === 'closed' ? 0 : LINK_BYTES);
     if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
     this.publish();
     const lapLeft = this.#dataEnd - this.#at;
-    if (!this.#ring && length > lapLeft) return false;
+    if (!this.#ring && length > lapLeft) return this.#at;
     const pad = length > lapLeft ? lapLeft : 0;
     const need = pad + ((length + 15) & -16);
     if (this.#ring && this.#grantedBytes() < need) {
       // A writer that resumed and wrote nothing: what its predecessor was granted is not its own. Or a PAD and a
       // LINK, which together may be longer than what is kept free.
-      if (this.flow.grant(this.position, this.#stamp, need >> 4) === 0) return false;
+      if (this.flow.grant(this.position, this.#stamp, need >> 4) === 0) return this.#at;
     }
     if (pad > 0) this.#padLap(pad);
     const word = this.#at >> 2;
@@ -426,7 +394,22 @@ export class Appender {
     // step 9
     storeRelease(words, word, length);
     // step 10
-    return true;
+    const end = this.#at + ((length + 15) & -16);
+    this.#publisher.sumUpTo(end);
+    return end;
+  }
+
+  /** Says behind which place a sync reached everything, where there is room to say so. Readers pass over it. */
+  appendCheckpoint(synced: number): void {
+    const length = this.frameHeader + CHECKPOINT_BYTES;
+    const at = this.#at;
+    const next = at + ((length + 15) & -16);
+    if (next > this.#until) return;
+    writeFrozen(this.#words, (at + this.frameHeader) >> 2, synced);
+    this.#fill(at, next, L.KIND_CHECKPOINT, 0, 0);
+    storeRelease(this.#words, at >> 2, length);
+    this.#at = next;
+    if (at >= this.#due) this.publish();
   }
 
   /** Says no to every write from here on. */

@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.js';
+import type { Checker } from './checksums.js';
 import type { Codec } from './codecs.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard } from './guard.js';
@@ -13,15 +14,16 @@ import { Places } from './seek.js';
 export function* backwards<Out>(
   channel: Mapped,
   from: number,
+  checker: Checker | undefined,
   codec: Codec<never, Out> | undefined,
   assertOpen: () => void,
 ): Generator<ReaderRecord<Out>, void, undefined> {
   assertOpen();
   assertOpen();
-  const places = new Places(channel);
+  const places = new Places(channel, checker);
   const guard: Guard | undefined =
     channel.header.mode === 'ring' ? new OvertakenGuard(channel, 'throw', () => places.oldest()) : undefined;
-  const cursor = new Cursor(channel, guard, undefined);
+  const cursor = new Cursor(channel, guard, undefined, checker);
   const maker = new RecordMaker(cursor, channel.header.frameHeader, codec);
   let end = from;
   while (end > places.oldest().position) {

@@ -3,12 +3,15 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { abandonLocked } from './abandon.js';
+import { disk } from './disk.js';
+import { parseSync, type Sync, syncFailed } from './durability.js';
 import { environment } from './environment.js';
 import { encodeHeader, encodeMetadata, type Header, type Mode, planFile } from './header.js';
 import * as L from './layout.js';
-import { endedAs } from './liveness.js';
+import { endedAs, signAsWriter } from './liveness.js';
 import { type Mapped, openMapped, STATE, viewMapping } from './mapped.js';
-import { abandonLocked, lockWriter } from './recovery.js';
+import { lockWriter } from './recovery.js';
 import { alreadyThere, explain, isOutOfSpace, isRam, noSpace, refuseFileSystem } from './system.js';
 import { storePosition, storeSplit } from './words.js';
 
@@ -23,6 +26,13 @@ export interface ChannelOptions {
   readers?: number;
   /** Whether each record carries a timestamp and a tag. */
   timestamps?: boolean;
+  /**
+   * Whether frames carry a checksum: `crc32c` costs the writer nothing, since it is filled in behind it. Default: on linear
+   * channels that lie on a disk or are synced, and nowhere else.
+   */
+  checksum?: 'none' | 'crc32c';
+  /** When what is written reaches the disk; linear channels only (`none`). */
+  sync?: Sync;
   /** How often the writer shows that it lives (250). */
   heartbeatMs?: number;
   /** After how long without a sign a living writer is called stalled (2000). */
@@ -41,6 +51,8 @@ export const CHANNEL_OPTIONS: readonly (keyof ChannelOptions)[] = [
   'maxRecord',
   'readers',
   'timestamps',
+  'checksum',
+  'sync',
   'heartbeatMs',
   'stalledAfterMs',
   'metadata',
@@ -66,6 +78,7 @@ export async function createChannel(
   const header = designHeader(options, base);
   const directory = dirname(path);
   const inRam = checkDirectory(directory);
+  header.checksums = chooseChecksums(options.checksum, header, inRam);
   if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
   const permissions = wholeNumber('fileMode', options.fileMode ?? 0o600, 0, 0o777);
   const bytes = header.dataOffset + header.capacity;
@@ -82,14 +95,28 @@ export async function createChannel(
     const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
     // step 50
     writeHeader(channel);
+    const { kind } = header.sync;
+    // Before it has a name: after a power cut there is no name without a header under it.
+    if (kind !== L.SYNC_NONE) await disk.flushFrames(file, 0, 0, 0, 0, true);
     // step 51
     if (options.replace === true) replaceName(channel);
     else binding().linkFile(file, path);
     // step 52
+    if (kind !== L.SYNC_NONE) await syncName(channel);
     return channel;
   } catch (error) {
     binding().closeFile(file);
     throw explain(error, path, 'create');
+  }
+}
+
+/** What could not be brought to the disk is not there: so it has no name either. */
+async function syncName(channel: Mapped): Promise<void> {
+  try {
+    await disk.syncDirectory(dirname(channel.path));
+  } catch (error) {
+    if (isNamed(channel)) rmSync(channel.path, { force: true });
+    throw syncFailed(channel.path, error);
   }
 }
 
@@ -131,6 +158,8 @@ function designHeader(options: ChannelOptions, base: Base): Header {
     readerSlots,
     frameHeader: timestamps ? L.FRAME_HEADER_EXTENDED : L.FRAME_HEADER,
     maxRecord,
+    checksums: false,
+    sync: parseSync(options.sync, mode),
     basePosition: base.position,
     baseRecord: base.record,
     heartbeatMs: wholeNumber('heartbeatMs', options.heartbeatMs ?? 250, 1, 60_000),
@@ -144,6 +173,18 @@ function designHeader(options: ChannelOptions, base: Base): Header {
     bootId: environment.bootId(),
     metadata: checkMetadata(options.metadata),
   };
+}
+
+function chooseChecksums(checksum: ChannelOptions['checksum'], header: Header, inRam: boolean): boolean {
+  const synced = header.sync.kind !== L.SYNC_NONE;
+  const useful = header.mode === 'linear' && (synced || !inRam);
+  const chosen = oneOf('checksum', checksum ?? (useful ? 'crc32c' : 'none'), ['none', 'crc32c'] as const);
+  if (synced && chosen === 'none') {
+    throw invalidArgument(
+      "sync needs checksum: 'crc32c': without it nobody could tell after a power cut what of a channel is whole",
+    );
+  }
+  return chosen === 'crc32c';
 }
 
 function checkCapacity(mode: Mode, capacity: number): void {
@@ -197,6 +238,7 @@ function writeHeader(channel: Mapped): void {
   // A linear channel is granted whole; a ring nothing yet: its first write asks.
   const limit = header.basePosition + (header.mode === 'linear' ? header.capacity : 0);
   storePosition(words, L.LIMIT_OFFSET >> 2, limit);
+  signAsWriter(channel);
   Atomics.store(words, STATE, L.STATE_OPEN);
 }
 

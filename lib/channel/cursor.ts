@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import type { Backoff } from './backoff.js';
+import type { Checker } from './checksums.js';
 import { nextIntact } from './damage.js';
 import type { Guard } from './guard.js';
 import * as L from './layout.js';
@@ -50,6 +51,7 @@ export class Cursor {
   readonly #dataStart: number;
   readonly #guard: Guard | undefined;
   readonly #backoff: Backoff | undefined;
+  readonly #checker: Checker | undefined;
   readonly #chunk: number;
 
   // The region. `at` + `shift` is the offset in the data.
@@ -76,7 +78,12 @@ export class Cursor {
   #begun = 0;
   #copying: boolean;
 
-  constructor(channel: Mapped, guard: Guard | undefined, backoff: Backoff | undefined) {
+  constructor(
+    channel: Mapped,
+    guard: Guard | undefined,
+    backoff: Backoff | undefined,
+    checker: Checker | undefined,
+  ) {
     const { header } = channel;
     this.#channel = channel;
     this.#shared = this.#words = channel.words;
@@ -88,6 +95,7 @@ export class Cursor {
     this.#guard = guard;
     this.#copying = guard !== undefined;
     this.#backoff = backoff;
+    this.#checker = checker;
     this.#chunk = Math.min(LONGEST_REGION, Math.max(4096, header.capacity >> 4));
   }
 
@@ -228,7 +236,8 @@ export class Cursor {
     const least = kind === L.KIND_PAD ? L.FRAME_HEADER : this.#frameHeader;
     const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
     const lapLeft = this.#capacity - (this.#at + this.#shift);
-    if (length < least || length > lapLeft || !stamped) throw this.#corrupt();
+    const misplaced = kind === L.KIND_PAD && this.#channel.header.mode === 'linear';
+    if (length < least || length > lapLeft || !stamped || misplaced) return this.#damage();
     // Of a PAD nobody looks at more than its header, however long it is.
     if (kind !== L.KIND_PAD && need > this.#end - this.#at) return this.#refill(need);
     switch (kind) {
@@ -244,7 +253,7 @@ export class Cursor {
         this.ended = 'sealed';
         return false;
       default:
-        throw this.#corrupt();
+        return this.#damage();
     }
   }
 
@@ -274,6 +283,7 @@ export class Cursor {
       this.#tail = loadAcquire(this.#shared, TAIL_LOW);
       known = (this.#tail - this.#stamp) | 0;
     }
+    this.#checker?.look();
     const lapLeft = this.#capacity - offset;
     let span: number;
     if (known > 0) {
@@ -293,7 +303,7 @@ export class Cursor {
     if (this.#copying) return this.#copyRegion(offset, span);
     this.#at = (this.#dataStart + offset) | 0;
     this.#end = (this.#at + span) | 0;
-    return FOUND;
+    return this.#checker === undefined ? FOUND : this.#checkRegion(offset);
   }
 
   #lookAtLength(word: number): number {
@@ -315,7 +325,8 @@ export class Cursor {
   #doubt(offset: number): number {
     this.#emptyRegion(offset);
     if (this.#guard?.lost(this) === true) return MOVED;
-    throw this.#corrupt();
+    this.#damage();
+    return NOTHING_YET;
   }
 
   #copyRegion(offset: number, span: number): number {
@@ -338,6 +349,22 @@ export class Cursor {
     this.#at = 0;
     this.#end = span;
     this.#shift = offset;
+    return this.#checker === undefined ? FOUND : this.#checkRegion(offset);
+  }
+
+  /** Leaves of the region what is right. One that begins with a frame that goes on behind it is left as it is. */
+  #checkRegion(offset: number): number {
+    const at = this.#at;
+    const right = (this.#checker as Checker).check(this.#bytes, at, this.#end, this.#stamp, offset);
+    if (right === at) {
+      const need = (this.#words[at >> 2] + 15) & -16;
+      const isPad = (this.#words[(at >> 2) + 1] & 0xff) === L.KIND_PAD;
+      if (need > this.#end - at && !isPad) return FOUND;
+      this.#emptyRegion(offset);
+      this.#damage();
+      return NOTHING_YET;
+    }
+    this.#end = right;
     return FOUND;
   }
 
@@ -353,6 +380,12 @@ export class Cursor {
     this.#bytes = this.#channel.bytes;
     this.#at = this.#end = this.#dataStart + offset;
     this.#shift = -this.#dataStart | 0;
+  }
+
+  /** Throws; or returns false where it is the torn end of what a machine left that went down, and so nothing yet. */
+  #damage(): boolean {
+    if (this.#checker?.isTorn(this.position) === true) return false;
+    throw this.#corrupt();
   }
 
   #corrupt(): MillraceError {

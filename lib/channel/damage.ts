@@ -1,9 +1,17 @@
+import { MillraceError } from '../errors.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
 import { loadPosition, stampOf } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
+
+export function damaged({ path }: Mapped, position: number, why = ''): MillraceError {
+  return new MillraceError('ERR_CORRUPT', `${path} is damaged at position ${position}${why}`, {
+    path,
+    position,
+  });
+}
 
 /**
  * Where a walk may go on behind a damaged frame: the first place from which the frames lead, one by one, exactly

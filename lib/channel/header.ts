@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
+import type { SyncLevel } from './durability.js';
 import * as L from './layout.js';
 import { readFrozen, writeFrozen } from './words.js';
 
@@ -19,6 +20,9 @@ export interface Header {
   markCount: number;
   markStride: number;
   maxRecord: number;
+  /** Whether frames carry a checksum, filled in after they were written. */
+  checksums: boolean;
+  sync: SyncLevel;
   basePosition: number;
   baseRecord: number;
   heartbeatMs: number;
@@ -33,7 +37,6 @@ export interface Header {
 }
 
 const MAGIC = Buffer.from('MILLRACE', 'latin1');
-const CHECKSUM_NONE = 0;
 
 /** Nothing larger can be a channel, so nothing larger is mapped to find out. */
 export const MAX_FILE_BYTES =
@@ -62,7 +65,7 @@ export function encodeHeader(bytes: Buffer, header: Header): void {
   words[L.INCARNATION_OFFSET >> 2] = header.incarnation;
   words[L.MODE_OFFSET >> 2] = header.mode === 'ring' ? L.MODE_RING : L.MODE_LINEAR;
   words[L.FRAME_HEADER_OFFSET >> 2] = header.frameHeader;
-  words[L.CHECKSUM_KIND_OFFSET >> 2] = CHECKSUM_NONE;
+  words[L.CHECKSUM_KIND_OFFSET >> 2] = header.checksums ? L.CHECKSUM_CRC32C : L.CHECKSUM_NONE;
   writeFrozen(words, L.CREATED_OFFSET >> 2, header.createdUs);
   words[L.CAPACITY_OFFSET >> 2] = header.capacity;
   words[L.DATA_OFFSET_OFFSET >> 2] = header.dataOffset;
@@ -80,6 +83,9 @@ export function encodeHeader(bytes: Buffer, header: Header): void {
   words[L.CREATOR_PID_OFFSET >> 2] = header.creatorPid;
   writeFrozen(words, L.CREATOR_START_OFFSET >> 2, header.creatorStart);
   header.bootId.copy(bytes, L.BOOT_ID_OFFSET);
+  words[L.SYNC_KIND_OFFSET >> 2] = header.sync.kind;
+  words[L.SYNC_MS_OFFSET >> 2] = header.sync.everyMs;
+  words[L.SYNC_BYTES_OFFSET >> 2] = header.sync.everyBytes;
   const metadata = encodeMetadata(header.metadata);
   words[L.METADATA_LENGTH_OFFSET >> 2] = metadata.length;
   metadata.copy(bytes, header.metadataOffset);
@@ -135,6 +141,12 @@ export function decodeHeader(bytes: Buffer, path: string): Header {
     markCount: words[L.MARK_COUNT_OFFSET >> 2],
     markStride: words[L.MARK_STRIDE_OFFSET >> 2],
     maxRecord: words[L.MAX_RECORD_OFFSET >> 2],
+    checksums: words[L.CHECKSUM_KIND_OFFSET >> 2] === L.CHECKSUM_CRC32C,
+    sync: {
+      kind: words[L.SYNC_KIND_OFFSET >> 2],
+      everyMs: words[L.SYNC_MS_OFFSET >> 2],
+      everyBytes: words[L.SYNC_BYTES_OFFSET >> 2],
+    },
     basePosition: readFrozen(words, L.BASE_POSITION_OFFSET >> 2),
     baseRecord: readFrozen(words, L.BASE_RECORD_OFFSET >> 2),
     heartbeatMs: words[L.HEARTBEAT_MS_OFFSET >> 2],
@@ -183,13 +195,15 @@ function refuseUnknownFormat(words: Int32Array, path: string): void {
 function decodeMode(words: Int32Array, path: string): Mode {
   const mode = words[L.MODE_OFFSET >> 2];
   const known = mode === L.MODE_RING || mode === L.MODE_LINEAR;
-  if (!known || words[L.CHECKSUM_KIND_OFFSET >> 2] !== CHECKSUM_NONE) throw damagedHeader(path);
+  const checksum = words[L.CHECKSUM_KIND_OFFSET >> 2];
+  const summed = checksum === L.CHECKSUM_NONE || checksum === L.CHECKSUM_CRC32C;
+  if (!known || !summed) throw damagedHeader(path);
   return mode === L.MODE_RING ? 'ring' : 'linear';
 }
 
 /** The checksum held, so these can only fail for a file that some other program made, or made to harm. */
 function refuseImpossible(header: Header, path: string): void {
-  const { mode, capacity, readerSlots, frameHeader, maxRecord } = header;
+  const { mode, capacity, readerSlots, frameHeader, maxRecord, sync } = header;
   const least = mode === 'ring' ? L.MIN_RING_CAPACITY : L.MIN_LINEAR_CAPACITY;
   if (capacity < least || capacity > L.MAX_CAPACITY || readerSlots < 0 || readerSlots > L.MAX_READER_SLOTS) {
     throw damagedHeader(path);
@@ -205,6 +219,8 @@ function refuseImpossible(header: Header, path: string): void {
     (mode === 'ring' ? (capacity & (capacity - 1)) === 0 : capacity % 4096 === 0);
   const framed = frameHeader === L.FRAME_HEADER || frameHeader === L.FRAME_HEADER_EXTENDED;
   if (!asPlanned || !framed || maxRecord < 0 || maxRecord > plan.largest) throw damagedHeader(path);
+  const synced = sync.kind >= L.SYNC_NONE && sync.kind <= (mode === 'ring' ? L.SYNC_NONE : L.SYNC_COMMIT);
+  if (!synced || sync.everyMs < 0 || sync.everyBytes < 0) throw damagedHeader(path);
   if (header.basePosition % L.FRAME_ALIGN !== 0) throw damagedHeader(path);
 }
 

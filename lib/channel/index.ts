@@ -1,3 +1,4 @@
+export { declareAbandoned } from './abandon.js';
 export type { Claim } from './claim.js';
 export {
   type Codec,
@@ -12,14 +13,15 @@ export {
 export type { ChannelOptions } from './create.js';
 export type { RecordHandler } from './cursor.js';
 export type { BatchRecord, Data, RecordOptions } from './data.js';
+export type { Sync } from './durability.js';
 export { type ChannelInfo, inspect } from './inspect.js';
 export type { ReaderOptions } from './joining.js';
 export type { Status } from './liveness.js';
 export { shmPath } from './paths.js';
 export { type PollOptions, Reader, type ReaderStats } from './reader.js';
 export type { ReaderRecord } from './record.js';
-export { declareAbandoned } from './recovery.js';
 export { Refusal } from './refusal.js';
+export type { Recovery } from './resume.js';
 export type { Where } from './seek.js';
 export type { ReaderInfo } from './table.js';
 export type { When } from './time.js';

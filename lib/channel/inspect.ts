@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { binding } from '../native.js';
 import { aPath } from '../options.js';
+import { type Sync, showSync } from './durability.js';
 import { environment } from './environment.js';
 import type { Place } from './guard.js';
 import * as L from './layout.js';
-import { endedAs, isWriterAlive } from './liveness.js';
+import { endedAs, isOfThisBoot, isWriterAlive } from './liveness.js';
 import { type Mapped, openMapped } from './mapped.js';
 import { recoverable } from './recovery.js';
 import { listReaders, type ReaderInfo } from './table.js';
@@ -30,6 +31,11 @@ export interface ChannelInfo {
   tail: number;
   records: number;
   limit: number;
+  /** Up to where it is on its disk; where it begins, until something was synced. */
+  durable: number;
+  /** When it is synced, and whether its records carry checksums. */
+  sync: Sync;
+  checksum: 'none' | 'crc32c';
   finalPosition: number | undefined;
   writerPid: number;
   heartbeatMs: number;
@@ -56,7 +62,7 @@ export function inspect(path: string): ChannelInfo {
     // The writer may have ended it between the two looks.
     const status =
       ended ?? (isWriterAlive(channel) ? 'alive' : ((endedAs(channel) as typeof ended) ?? 'dead'));
-    const sameBoot = header.bootId.equals(environment.bootId());
+    const sameBoot = isOfThisBoot(channel);
     const end = (status === 'dead' && sameBoot ? recoverable(channel) : undefined) ?? published(channel);
     const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
     return {
@@ -73,6 +79,9 @@ export function inspect(path: string): ChannelInfo {
       tail: end.position,
       records: end.record - header.baseRecord,
       limit: loadPosition(words, L.LIMIT_OFFSET >> 2),
+      durable: Math.max(header.basePosition, loadPosition(words, L.DURABLE_OFFSET >> 2)),
+      sync: showSync(header.sync),
+      checksum: header.checksums ? 'crc32c' : 'none',
       finalPosition: ended === undefined ? undefined : loadPosition(words, L.FINAL_POSITION_OFFSET >> 2),
       writerPid: words[L.WRITER_PID_OFFSET >> 2],
       heartbeatMs: header.heartbeatMs,

@@ -27,6 +27,11 @@ export interface ReaderOptions<Out = Buffer> {
   idle?: 'adaptive' | 'spin';
   /** Makes values of records: the one they were written with. */
   codec?: Codec<never, Out>;
+  /**
+   * Whether to check each record's checksum before it is handed out, where the channel has them. Default: on a disk, and
+   * where a machine went down.
+   */
+  verify?: boolean;
   /** Whether to appear in the reader table (true). `false` changes nothing in the file; it needs `gate: false` on a ring. */
   register?: boolean;
   /** Wait for the channel to appear. On a ring say `from: 'oldest'` too, to miss nothing that is written meanwhile. */
@@ -46,6 +51,7 @@ const READER_OPTIONS = [
   'name',
   'idle',
   'codec',
+  'verify',
   'register',
   'wait',
   'signal',
@@ -105,6 +111,7 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
   oneOf('idle', options.idle ?? 'adaptive', ['adaptive', 'spin']);
   oneOf('wait', options.wait ?? false, [true, false]);
+  oneOf('verify', options.verify ?? true, [true, false]);
   oneOf('register', options.register ?? true, [true, false]);
   wholeNumber('deadAfterMs', options.deadAfterMs ?? 0, 0, 2 ** 31 - 1);
   if (typeof gate === 'object' && gate !== null) {

@@ -13,6 +13,7 @@ export type Status = 'alive' | 'stalled' | 'dead' | 'closed' | 'sealed' | 'aband
 const HEARTBEAT = L.HEARTBEAT_OFFSET >> 2;
 const WRITER_PID = L.WRITER_PID_OFFSET >> 2;
 const WRITER_START = L.WRITER_START_OFFSET >> 2;
+const BOOT_ID_BYTES = 16;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 
 const ENDED: Record<number, Status> = {
@@ -73,7 +74,15 @@ export function beat(channel: Mapped): void {
 export function signAsWriter(channel: Mapped): void {
   channel.words[WRITER_PID] = environment.pid;
   writeFrozen(channel.words, WRITER_START, environment.startTicks());
+  environment.bootId().copy(channel.bytes, L.WRITER_BOOT_OFFSET);
   beat(channel);
+}
+
+/** Whether the writer that was here last ran on this start of the machine: then all that it stored is in memory. */
+export function isOfThisBoot({ bytes }: Mapped): boolean {
+  return bytes
+    .subarray(L.WRITER_BOOT_OFFSET, L.WRITER_BOOT_OFFSET + BOOT_ID_BYTES)
+    .equals(environment.bootId());
 }
 
 export interface Beating {

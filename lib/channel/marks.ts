@@ -51,6 +51,14 @@ export class Marks {
     return lap * markCount + Math.floor((from - lap * capacity) / this.stride);
   }
 
+  /** Takes all of them away, so that none stands for a frame that is no more. */
+  clear(): void {
+    const { markCount } = this.#header;
+    for (let at = this.#first; at < this.#first + markCount * (L.MARK_BYTES >> 2); at += L.MARK_BYTES >> 2) {
+      Atomics.store(this.#words, at + SEQUENCE, 0);
+    }
+  }
+
   write(slot: number, position: number, record: number, maxTimeUs: number): void {
     const words = this.#words;
     const at = this.#first + slot * (L.MARK_BYTES >> 2);

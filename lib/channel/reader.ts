@@ -4,8 +4,10 @@ import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
+import { Checker } from './checksums.js';
 import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
 import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
+import { isCutOff } from './healing.js';
 import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
 import { endedAs, type Status, WriterWatch } from './liveness.js';
@@ -32,6 +34,7 @@ export interface ReaderStats {
   lagBytes: number;
 }
 
+const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -50,6 +53,7 @@ export class Reader<Out = Buffer> {
   readonly #watch: WriterWatch;
   readonly #maker: RecordMaker<Out>;
   readonly #options: ReaderOptions<Out>;
+  readonly #checker: Checker | undefined;
   #lendsCopies = false;
   #busy = false;
   #closed = false;
@@ -62,7 +66,11 @@ export class Reader<Out = Buffer> {
     this.path = channel.path;
     this.#channel = channel;
     this.#options = options;
-    this.#places = new Places(channel);
+    const { checksums } = channel.header;
+    // In RAM nothing decays; what was cut off is checked wherever it lies.
+    const verify = checksums && (options.verify ?? (!channel.inRam || isCutOff(channel)));
+    this.#checker = verify ? new Checker(channel) : undefined;
+    this.#places = new Places(channel, this.#checker);
     const { slot, gating, evictAfterMs } = joinReaders(channel, options);
     this.#slot = slot;
     this.#gating = gating;
@@ -76,7 +84,12 @@ export class Reader<Out = Buffer> {
     } else if (gating && evictAfterMs !== NEVER) {
       guard = new EvictedGuard(channel, slot as number, () => this.#places.oldest());
     }
-    this.#cursor = new Cursor(channel, guard, options.idle === 'spin' ? undefined : new Backoff());
+    this.#cursor = new Cursor(
+      channel,
+      guard,
+      options.idle === 'spin' ? undefined : new Backoff(),
+      this.#checker,
+    );
     if (slot !== undefined) this.#cursor.publishIn(slotWord(channel, slot) + SLOT_POSITION);
     this.#maker = new RecordMaker(this.#cursor, channel.header.frameHeader, options.codec);
     this.#watch = new WriterWatch(channel);
@@ -230,13 +243,13 @@ export class Reader<Out = Buffer> {
 
   /** Nothing was there to read; now is that the end? */
   #hasEnded(): boolean {
-    if (this.#cursor.ended !== undefined) return true;
-    if (endedAs(this.#channel) === undefined) return false;
+    // An END or LINK tells by itself, before its writer has said so in the header.
+    if (endedAs(this.#channel) === undefined) return this.#cursor.ended !== undefined;
     const final = loadPosition(this.#channel.words, FINAL_POSITION);
     if (this.#cursor.position >= final) return true;
     // Records may have come between the look at the data and the look at the state. If not, they are missing.
     if (this.#cursor.hasNext()) return false;
-    if (this.#cursor.ended !== undefined || this.#cursor.position >= final) return true;
+    if (this.#cursor.position >= final) return true;
     throw new MillraceError(
       'ERR_TRUNCATED',
       `${this.path} was ended at position ${final}, but its records stop at ${this.#cursor.position}`,
@@ -311,7 +324,9 @@ export class Reader<Out = Buffer> {
    */
   backwards(): Generator<ReaderRecord<Out>, void, undefined> {
     this.#assertOpen();
-    return backwards(this.#channel, this.#cursor.position, this.#options.codec, () => this.#assertOpen());
+    return backwards(this.#channel, this.#cursor.position, this.#checker, this.#options.codec, () =>
+      this.#assertOpen(),
+    );
   }
 
   /** Inside a handler: where its record is. Else: where the next one is or will be. */
@@ -349,6 +364,12 @@ export class Reader<Out = Buffer> {
   get lag(): number {
     this.#assertOpen();
     return Math.max(0, loadPosition(this.#channel.words, TAIL) - this.#cursor.position);
+  }
+
+  /** All below it is on the writer's disk; where the channel begins, until something was synced. */
+  get durablePosition(): number {
+    this.#assertOpen();
+    return Math.max(this.#channel.header.basePosition, loadPosition(this.#channel.words, DURABLE));
   }
 
   get status(): Status {

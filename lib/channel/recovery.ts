@@ -1,19 +1,18 @@
-import { resolve } from 'node:path';
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { aPath } from '../options.js';
-import type { Start } from './appender.js';
-import { environment } from './environment.js';
+import { damaged } from './damage.js';
 import * as L from './layout.js';
 import { endedAs } from './liveness.js';
 import { type Mapped, openMapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
+import type { Start } from './publisher.js';
 import { loadPosition, loadSplit, readFrozen, stampOf, storePosition, storeSplit } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
+const DURABLE = L.DURABLE_OFFSET >> 2;
 const WAKE_SEQUENCE = L.WAKE_SEQUENCE_OFFSET >> 2;
 
 /** Where a dead writer's stream ends. */
@@ -22,22 +21,8 @@ export interface Recovered extends Start {
   ending: 'closed' | 'sealed' | undefined;
 }
 
-/**
- * Opens a channel over its dead writer, to go on writing it: holds the writer's lock from here on. The machine is
- * still the one the writer ran on, so every store of it that reached the page cache is there, in order.
- */
-export function takeOver(path: string): Mapped {
-  const channel = lockUnended(path);
-  if (isOfThisBoot(channel)) return channel;
-  binding().closeFile(channel.file);
-  throw new MillraceError(
-    'ERR_ENDED',
-    `${path} was left by an earlier start of this machine; it can be read, but not written again`,
-    { path, state: 'dead' },
-  );
-}
-
-function lockUnended(path: string): Mapped {
+/** Opens a channel over its dead writer, to go on writing it: holds the writer's lock from here on. */
+export function lockUnended(path: string): Mapped {
   const channel = openMapped(path, 'write');
   try {
     lockWriter(channel);
@@ -60,15 +45,14 @@ export function lockWriter(channel: Mapped): void {
   });
 }
 
-function isOfThisBoot(channel: Mapped): boolean {
-  return channel.header.bootId.equals(environment.bootId());
-}
-
 export function neverAgain(path: string, state: string): MillraceError {
   return new MillraceError('ERR_ENDED', `${path} is ${state} and is never written again`, { path, state });
 }
 
-/** Finds the end of a dead writer's stream: the first frame of length 0 behind the tail. */
+/**
+ * Finds the end of a dead writer's stream: the first frame of length 0 behind the tail. The machine is still the one that
+ * the writer ran on, so every store of it is in memory, in order: nothing is torn, and no checksum is needed.
+ */
 export function recover(channel: Mapped): Recovered {
   const { words, header } = channel;
   const tail = loadPosition(words, TAIL);
@@ -85,7 +69,8 @@ export function recover(channel: Mapped): Recovered {
   };
   const recovered = walkToEnd(channel, mark, marks);
   const { position, record } = recovered;
-  if (position < tail || position > limit || !Number.isSafeInteger(record)) throw damaged(channel, position);
+  const least = Math.max(tail, header.mode === 'linear' ? loadPosition(words, DURABLE) : 0);
+  if (position < least || position > limit || !Number.isSafeInteger(record)) throw damaged(channel, position);
   return recovered;
 }
 
@@ -105,10 +90,11 @@ function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
     }
     if (kind === L.KIND_END || kind === L.KIND_LINK) {
       return {
-        ...end(position, record, maxTimeUs, marks),
+        ...endOfStream({ position, record, maxTimeUs }, marks),
         ending: kind === L.KIND_END ? 'closed' : 'sealed',
       };
     }
+    if (kind < L.KIND_DATA || kind > L.KIND_CHECKPOINT) throw damaged(channel, position);
     if (kind === L.KIND_DATA) {
       record++;
       if (header.frameHeader === L.FRAME_HEADER_EXTENDED) {
@@ -117,23 +103,17 @@ function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
     }
     position += (length + 15) & -16;
   }
-  return { ...end(position, record, maxTimeUs, marks), ending: undefined };
+  return { ...endOfStream({ position, record, maxTimeUs }, marks), ending: undefined };
 }
 
-function end(position: number, record: number, maxTimeUs: number, marks: Marks): Start {
+export function endOfStream(end: Omit<Start, 'unmarked'>, marks: Marks): Start {
+  const { position, record, maxTimeUs } = end;
   // The stride of the end itself may have a frame that starts before it, or none yet; a mark set anew says the
   // same as before, so the first stride without a readable mark is a safe place to go on.
   let unmarked = marks.strideOf(position);
   const mark = marks.read(unmarked);
   if (mark !== undefined && mark.position < position) unmarked++;
   return { position, record, maxTimeUs, unmarked };
-}
-
-function damaged(channel: Mapped, position: number): MillraceError {
-  return new MillraceError('ERR_CORRUPT', `${channel.path} is damaged at position ${position}`, {
-    path: channel.path,
-    position,
-  });
 }
 
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
@@ -156,25 +136,18 @@ export function storeEnd(channel: Mapped, state: number, position: number): void
   // step 13
 }
 
-const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.STATE_ABANDONED };
-
 /**
- * Ends what a dead writer left: as it meant to if it was about to, else as abandoned. The caller holds the
- * writer's lock and may write the mapping. What is damaged, or was
- * left by an earlier start of the machine, ends at its published tail.
+ * Fills in the checksums that a dead writer did not get to: whoever ends a channel says that all are there. On a linear
+ * channel; a ring's writer fills them in itself as it goes.
  */
-export function abandonLocked(channel: Mapped): void {
-  if (!isOfThisBoot(channel)) {
-    storeEnd(channel, L.STATE_ABANDONED, loadPosition(channel.words, TAIL));
-    return;
-  }
-  const recovered = recoverable(channel);
-  if (recovered === undefined) {
-    storeEnd(channel, L.STATE_ABANDONED, loadPosition(channel.words, TAIL));
-    return;
-  }
-  publishRecovered(channel, recovered);
-  storeEnd(channel, STATES[recovered.ending ?? 'abandoned'], recovered.position);
+export function sumUnflushed(channel: Mapped, { position, ending }: Recovered): void {
+  const { file, words, header } = channel;
+  if (!header.checksums || header.mode === 'ring') return;
+  const from = Math.max(header.basePosition, loadPosition(words, DURABLE));
+  const offsetOf = (position: number) => header.dataOffset + position - header.basePosition;
+  const end = offsetOf(position);
+  const last = ending === undefined ? 0 : (words[end >> 2] + 15) & -16;
+  binding().sumFrames(file, offsetOf(from), end + last, stampOf(from), header.incarnation);
 }
 
 /** What recovery finds; undefined where the channel is damaged. */
@@ -184,18 +157,5 @@ export function recoverable(channel: Mapped): Recovered | undefined {
   } catch (error) {
     if (error instanceof MillraceError && error.code === 'ERR_CORRUPT') return undefined;
     throw error;
-  }
-}
-
-/**
- * Declares a dead writer's channel ended, for good: readers that reach its end see it as abandoned.
- * Over a live writer: ERR_WRITER_ACTIVE; over an ended channel: ERR_ENDED.
- */
-export function declareAbandoned(givenPath: string): void {
-  const channel = lockUnended(resolve(aPath(givenPath)));
-  try {
-    abandonLocked(channel);
-  } finally {
-    binding().closeFile(channel.file);
   }
 }

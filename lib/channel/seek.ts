@@ -1,7 +1,9 @@
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show, wholeNumber } from '../options.js';
+import type { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard, type Place } from './guard.js';
+import { isCutOff } from './healing.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
@@ -12,6 +14,7 @@ import { loadPosition, loadSplit } from './words.js';
 export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
+const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 
@@ -29,9 +32,11 @@ export interface Route {
 export class Places {
   readonly #channel: Mapped;
   readonly #marks: Marks;
+  readonly #checker: Checker | undefined;
 
-  constructor(channel: Mapped) {
+  constructor(channel: Mapped, checker: Checker | undefined) {
     this.#channel = channel;
+    this.#checker = checker;
     this.#marks = new Marks(channel.words, channel.header);
   }
 
@@ -40,7 +45,8 @@ export class Places {
     const { words, header, path } = this.#channel;
     const { basePosition, capacity } = header;
     const limit = loadPosition(words, LIMIT);
-    const tail = loadPosition(words, TAIL);
+    // What the machine's end left of tail and marks is sure as far as it was synced.
+    const tail = loadPosition(words, isCutOff(this.#channel) ? DURABLE : TAIL);
     if (limit > Number.MAX_SAFE_INTEGER || tail > Number.MAX_SAFE_INTEGER) {
       throw new MillraceError(
         'ERR_CORRUPT',
@@ -99,7 +105,7 @@ export class Places {
     for (;;) {
       const from = route.landing();
       const guard = this.#channel.header.mode === 'ring' ? this.#scoutGuard() : undefined;
-      const scout = new Cursor(this.#channel, guard, undefined);
+      const scout = new Cursor(this.#channel, guard, undefined, this.#checker);
       scout.moveTo(from.position, from.record);
       try {
         while (!this.#walk(scout, route));
@@ -168,7 +174,7 @@ export class Places {
       },
       reached: (cursor) => cursor.position >= goal,
       check: (cursor) => {
-        if (cursor.position === goal || this.#isPad(goal, cursor.position)) return;
+        if (cursor.position === goal || this.#isPassedOver(goal, cursor.position)) return;
         throw this.#outOfRange(
           cursor.position < goal
             ? `${path} ends at position ${cursor.position}, before ${goal}`
@@ -178,12 +184,13 @@ export class Places {
     };
   }
 
-  /** A position that was taken at the end of a lap may turn out to be that of a PAD: the record is behind it. */
-  #isPad(position: number, next: number): boolean {
+  /** A position that was taken at the end of the stream may turn out to be that of a PAD or CHECKPOINT before a record. */
+  #isPassedOver(position: number, next: number): boolean {
     const { words, header } = this.#channel;
     const word = (header.dataOffset + ((position - header.basePosition) % header.capacity)) >> 2;
-    const length = (words[word] + 15) & -16;
-    return (words[word + 1] & 0xff) === L.KIND_PAD && position + length === next;
+    const kind = words[word + 1] & 0xff;
+    const passed = kind === L.KIND_PAD || kind === L.KIND_CHECKPOINT;
+    return passed && position + ((words[word] + 15) & -16) === next;
   }
 
   #routeToRecord(where: { record: number }): Route {

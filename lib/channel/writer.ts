@@ -2,21 +2,24 @@ import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
-import { Appender, type Start } from './appender.js';
+import { Appender } from './appender.js';
 import { Claim } from './claim.js';
 import { type Codec, checkCodec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
 import { type Data, type DescribedRecord, measure, type RecordOptions } from './data.js';
 import { type BatchOf, checkType, Describer } from './describe.js';
+import { ringsDoNotLast } from './durability.js';
 import { environment } from './environment.js';
+import { Flusher } from './flusher.js';
 import * as L from './layout.js';
-import { type Beating, beat, heart, signAsWriter } from './liveness.js';
+import { type Beating, beat, heart } from './liveness.js';
 import type { Mapped } from './mapped.js';
-import { neverAgain, publishRecovered, recover, storeEnd, takeOver } from './recovery.js';
+import type { Start } from './publisher.js';
+import { storeEnd } from './recovery.js';
 import { Refusal } from './refusal.js';
-import { explain, isOutOfSpace, noSpace } from './system.js';
+import { type Recovery, resumeChannel } from './resume.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { pollUntil, type WaitOptions, waitOptions } from './waiting.js';
+import { pollUntil, type WaitOptions, waitOptions, within } from './waiting.js';
 
 export interface WriterOptions<In = Data> extends ChannelOptions {
   codec?: Codec<In, unknown>;
@@ -36,6 +39,8 @@ let startWriter: <In>(channel: Mapped, start: Start, codec: Codec<In, unknown> |
 /** The one writer of a channel. */
 export class Writer<In = Data> {
   readonly path: string;
+  /** What was found of a channel that this writer resumed; undefined for one that it made. */
+  readonly recovery: Recovery | undefined;
   readonly #channel: Mapped;
   readonly #appender: Appender;
   readonly #codec: Codec<In, unknown> | undefined;
@@ -43,20 +48,28 @@ export class Writer<In = Data> {
   readonly #timed: boolean;
   readonly #claim: Claim;
   readonly #beating: WeakRef<Beating>;
+  /** Only a linear channel is brought to its disk. */
+  readonly #flusher: Flusher | undefined;
   /** The calls of `send` that wait, in their order. */
   readonly #sending = new Set<symbol>();
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
-  private constructor(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) {
+  private constructor(
+    channel: Mapped,
+    start: Start,
+    codec: Codec<In, unknown> | undefined,
+    recovery?: Recovery,
+  ) {
     this.path = channel.path;
+    this.recovery = recovery;
     this.#channel = channel;
     this.#appender = new Appender(channel, start);
     this.#codec = codec;
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
-    signAsWriter(channel);
+    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
   }
 
@@ -76,29 +89,8 @@ export class Writer<In = Data> {
   ): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, ['codec']);
     checkCodec(options.codec, 'encode');
-    const channel = takeOver(resolve(aPath(path)));
-    // step 40
-    try {
-      await reallocate(channel);
-      const recovered = recover(channel);
-      // Nothing has been changed so far, and now it lives: that is to be seen before what may take long.
-      signAsWriter(channel);
-      await binding().populateFile(channel.file);
-      // step 41
-      publishRecovered(channel, recovered);
-      if (recovered.ending !== undefined) {
-        // It died between its last frame and saying so: finish for it.
-        const state = recovered.ending === 'closed' ? L.STATE_CLOSED : L.STATE_SEALED;
-        storeEnd(channel, state, recovered.position);
-        throw neverAgain(channel.path, recovered.ending);
-      }
-      channel.words[L.RESUMES_OFFSET >> 2]++;
-      // step 45
-      return new Writer<In>(channel, recovered, options.codec);
-    } catch (error) {
-      binding().closeFile(channel.file);
-      throw explain(error, channel.path, 'resume');
-    }
+    const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)));
+    return new Writer<In>(channel, recovered, options.codec, recovery);
   }
 
   /**
@@ -144,13 +136,17 @@ export class Writer<In = Data> {
     return taken;
   }
 
-  /** Waits for room, then writes; returns the position. What is sent goes in in the order of the calls. */
+  /**
+   * Waits for room, then writes; returns the position. What is sent goes in in the order of the calls. With
+   * `sync: 'commit'` it also waits until the record is on the disk.
+   */
   async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
     if (typeof options !== 'object' || options === null) {
       throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
     }
     knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
     const { signal, timeoutMs, ...recordOptions } = options;
+    const until = performance.now() + (timeoutMs ?? 0);
     let taken = Refusal.BACK_PRESSURE as number;
     let position = 0;
     const turn = Symbol('turn');
@@ -171,8 +167,15 @@ export class Writer<In = Data> {
     } finally {
       this.#sending.delete(turn);
     }
-    if (taken >= 0) return position;
-    throw this.#refused(taken, this.#lengthOf(value));
+    if (taken < 0) throw this.#refused(taken, this.#lengthOf(value));
+    if (this.#flusher !== undefined && this.#channel.header.sync.kind === L.SYNC_COMMIT) {
+      // What is left of the time, if any: the record is in the channel, and nothing takes it back.
+      await within(this.#flusher.reached(position + taken), `Syncing what was written to ${this.path}`, {
+        signal,
+        timeoutMs: timeoutMs === undefined ? undefined : Math.max(0, until - performance.now()),
+      });
+    }
+    return position;
   }
 
   /** What it would take in the stream, for an error's words. */
@@ -278,6 +281,17 @@ export class Writer<In = Data> {
     beat(this.#channel);
   }
 
+  /**
+   * Brings everything written so far to the disk, its name too; resolves with the position up to which it is there.
+   * Linear channels only.
+   */
+  async flush(options: WaitOptions = {}): Promise<number> {
+    waitOptions('flush', options);
+    this.#assertOpen();
+    if (this.#flusher === undefined) throw ringsDoNotLast('flush', this.path);
+    return within(this.#flusher.flush(), `Syncing ${this.path}`, options);
+  }
+
   readers(): ReaderInfo[] {
     this.#assertOpen();
     return listReaders(this.#channel);
@@ -298,6 +312,11 @@ export class Writer<In = Data> {
   /** Where the next record will go. */
   get position(): number {
     return this.#state === 'open' ? this.#appender.position : this.#final;
+  }
+
+  /** All below it is on the disk: it outlives the machine. Where the channel begins, until something was synced. */
+  get durablePosition(): number {
+    return this.#flusher?.durable ?? this.#channel.header.basePosition;
   }
 
   get capacity(): number {
@@ -329,17 +348,23 @@ export class Writer<In = Data> {
   }
 
   #end(as: 'closed' | 'sealed'): void {
-    if (this.#state !== 'open') return;
+    if (this.#beginEnd(as)) binding().closeFile(this.#channel.file);
+  }
+
+  /** All of the ending but closing the file; false if it was ended already. */
+  #beginEnd(as: 'closed' | 'sealed'): boolean {
+    if (this.#state !== 'open') return false;
     const appender = this.#appender;
     heart.stop(this.#beating);
     if (appender.busy) this.#claim.abort();
-    appender.appendEnd(as);
+    const end = appender.appendEnd(as);
+    this.#flusher?.finish(end);
     this.#final = appender.position;
     appender.flow.publishCounters();
     storeEnd(this.#channel, as === 'sealed' ? L.STATE_SEALED : L.STATE_CLOSED, this.#final);
     this.#state = as;
     appender.stop(() => closedHandle('writer', this.path));
-    binding().closeFile(this.#channel.file);
+    return true;
   }
 
   #assertOpen(): void {
@@ -350,8 +375,12 @@ export class Writer<In = Data> {
     this.close();
   }
 
+  /** Closes; where the channel is synced, resolves once all of it and its end are on the disk. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
+    if (!this.#beginEnd('closed')) return;
+    const synced = this.#channel.header.sync.kind === L.SYNC_NONE ? undefined : this.#flusher?.syncEnd();
+    binding().closeFile(this.#channel.file);
+    await synced;
   }
 }
 
@@ -370,15 +399,4 @@ export async function createWriter<In = Data>(
     { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
     options.codec,
   );
-}
-
-/** What was punched out of the file, by anyone, would end a writer by SIGBUS when the disk is full. */
-async function reallocate(channel: Mapped): Promise<void> {
-  try {
-    await binding().allocateFile(channel.file);
-  } catch (error) {
-    const stat = binding().statFile(channel.file);
-    if (!isOutOfSpace(error)) throw error;
-    throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
-  }
 }

@@ -1,0 +1,100 @@
+import { binding } from '../native.js';
+import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
+import { Marker } from './marker.js';
+import { releaseSplit } from './words.js';
+
+const TAIL = L.TAIL_OFFSET >> 2;
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
+/** The tail is published at least each so many bytes: a reader that catches up need not look at each frame below it. */
+const PUBLISH_EVERY = 4096;
+/** Behind every byte of a mapping. */
+const NEVER = 0x7fffffff;
+
+/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
+export interface Start {
+  position: number;
+  record: number;
+  maxTimeUs: number;
+  /** The first stride that has no mark yet. */
+  unmarked: number;
+}
+
+/**
+ * Tells the others how far the stream has come: tail, record count and marks. All of them name committed frames only:
+ * it is called after a commit, never inside a batch. Like the appender it works with 32-bit integers.
+ */
+export class Publisher {
+  /** As of the last publication: byte of the mapping, stamp and high part of position / 16. The appender runs ahead. */
+  at: number;
+  stamp: number;
+  high: number;
+  /** Begins as a number so that V8 keeps it unboxed: a field that was ever undefined takes an allocation per store. */
+  records = 0;
+  readonly #channel: Mapped;
+  readonly #words: Int32Array;
+  readonly #marker: Marker;
+  readonly #sumsHere: boolean;
+  #notifyAt = NEVER;
+  #notifyEvery = 0;
+  #notified: () => void = () => {};
+
+  constructor(channel: Mapped, start: Start, at: number, laps: number) {
+    const { header } = channel;
+    this.#channel = channel;
+    this.#words = channel.words;
+    // What a ring overwrites can't wait for a flusher.
+    this.#sumsHere = header.checksums && header.mode === 'ring';
+    const units = start.position / 16;
+    this.at = at;
+    this.stamp = units | 0;
+    this.high = Math.floor(units / 2 ** 32);
+    this.records = start.record;
+    const firstStrideOfLap = laps * header.markCount;
+    const unmarkedAt = header.dataOffset + (start.unmarked - firstStrideOfLap) * header.markStride;
+    this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
+  }
+
+  /** The byte of the mapping at which the frame goes that a mark or the tail is waiting for. */
+  get due(): number {
+    return Math.min(this.#marker.nextAt, this.at + PUBLISH_EVERY);
+  }
+
+  /** From here on `notified` is called each so many bytes, once they are published. For a linear channel. */
+  notify(bytes: number, notified: () => void): void {
+    this.#notifyEvery = bytes;
+    this.#notifyAt = this.at + bytes;
+    this.#notified = notified;
+  }
+
+  publish(at: number, stamp: number, unpublished: number): void {
+    const words = this.#words;
+    if (this.#marker.isDue(at)) this.#marker.walk(this.at, at, this.high, this.stamp, this.records);
+    this.sumUpTo(at);
+    if (stamp >>> 0 < this.stamp >>> 0) this.high++;
+    this.at = at;
+    this.stamp = stamp;
+    this.records += unpublished;
+    // step 3
+    releaseSplit(words, RECORD_COUNT, (this.records / 4294967296) | 0, this.records | 0);
+    // step 61
+    releaseSplit(words, TAIL, this.high, stamp);
+    // step 4
+    if (at >= this.#notifyAt) {
+      this.#notifyAt = at + this.#notifyEvery;
+      this.#notified();
+    }
+  }
+
+  /** On a ring: fills in the checksums of what was committed since the last publication. */
+  sumUpTo(at: number): void {
+    const { file, header } = this.#channel;
+    if (this.#sumsHere && at > this.at)
+      binding().sumFrames(file, this.at, at, this.stamp, header.incarnation);
+  }
+
+  /** Goes over from the end of a ring's data to its start. */
+  wrap(start: number): void {
+    this.at = this.#marker.nextAt = start;
+  }
+}
