@@ -13,6 +13,14 @@ export function damaged({ path }: Mapped, position: number, why = ''): MillraceE
   });
 }
 
+export function truncated(path: string, position: number, final: number): MillraceError {
+  return new MillraceError(
+    'ERR_TRUNCATED',
+    `${path} was ended at position ${final}, but its records stop at ${position}`,
+    { path, position, final },
+  );
+}
+
 /**
  * Where a walk may go on behind a damaged frame: the first place from which the frames lead, one by one, exactly
  * to the next place known to be good (a mark, or the tail). A payload that looks like frames does not do that.

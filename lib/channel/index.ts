@@ -25,5 +25,6 @@ export type { Recovery } from './resume.js';
 export type { Where } from './seek.js';
 export type { ReaderInfo } from './table.js';
 export type { When } from './time.js';
+export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
 export type { WaitOptions } from './waiting.js';
 export { Writer, type WriterOptions, type WriterStats } from './writer.js';

@@ -107,6 +107,12 @@ export class Marks {
     };
   }
 
+  /** Whether a mark stands here that was written to its end, and is not as it was written. */
+  isBroken(slot: number): boolean {
+    const sequence = Atomics.load(this.#words, this.#first + slot * (L.MARK_BYTES >> 2) + SEQUENCE);
+    return sequence !== 0 && (sequence & 1) === 0 && this.readSlot(slot) === undefined;
+  }
+
   #sum(): number {
     this.#scratch[SUMMED_WORDS] = this.#header.incarnation;
     return binding().crc32c(this.#scratchBytes, 0, this.#scratchBytes.length, 0);

@@ -6,6 +6,7 @@ import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
 import { Checker } from './checksums.js';
 import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
+import { truncated } from './damage.js';
 import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
 import { isCutOff } from './healing.js';
 import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
@@ -250,11 +251,7 @@ export class Reader<Out = Buffer> {
     // Records may have come between the look at the data and the look at the state. If not, they are missing.
     if (this.#cursor.hasNext()) return false;
     if (this.#cursor.position >= final) return true;
-    throw new MillraceError(
-      'ERR_TRUNCATED',
-      `${this.path} was ended at position ${final}, but its records stop at ${this.#cursor.position}`,
-      { path: this.path, position: this.#cursor.position, final },
-    );
+    throw truncated(this.path, this.#cursor.position, final);
   }
 
   #throwIfDead(): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { invalidArgument, MillraceError } from '../errors.js';
+import { type ErrorFacts, invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 
 /** What everything that waits takes. */
@@ -44,6 +44,10 @@ function checkWait(signal: unknown, timeoutMs: unknown): void {
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
     throw invalidArgument(`timeoutMs must be a number of milliseconds from 0 on, not ${show(timeoutMs)}`);
   }
+  checkSignal(signal);
+}
+
+export function checkSignal(signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgument(`signal must be an AbortSignal, not ${show(signal)}`);
   }
@@ -53,21 +57,26 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
   if (signal?.aborted === true) throw aborted(what, signal.reason);
 }
 
-function timedOut(what: string, timeoutMs: number): MillraceError {
-  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs });
+function timedOut(what: string, timeoutMs: number, facts: ErrorFacts = {}): MillraceError {
+  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs, ...facts });
 }
 
-function aborted(what: string, cause: unknown): MillraceError {
-  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause });
+function aborted(what: string, cause: unknown, facts: ErrorFacts = {}): MillraceError {
+  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause, ...facts });
 }
 
 /** Waits for work that can't be stopped, as long as the options say. Whoever waits no longer leaves it to its end. */
-export async function within<T>(work: Promise<T>, what: string, options: WaitOptions): Promise<T> {
+export async function within<T>(
+  work: Promise<T>,
+  what: string,
+  options: WaitOptions,
+  facts: ErrorFacts = {},
+): Promise<T> {
   const { signal, timeoutMs } = options;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
   checkWait(signal, timeoutMs);
-  throwIfAborted(signal, what);
+  if (signal?.aborted === true) throw aborted(what, signal.reason, facts);
   const limited = timeoutMs !== undefined && timeoutMs <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;
   const done = new AbortController();
@@ -75,14 +84,14 @@ export async function within<T>(work: Promise<T>, what: string, options: WaitOpt
   if (limited) {
     waits.push(
       delay(timeoutMs, undefined, { signal: done.signal }).then(() => {
-        throw timedOut(what, timeoutMs);
+        throw timedOut(what, timeoutMs, facts);
       }),
     );
   }
   if (signal !== undefined) {
     waits.push(
       once(signal, 'abort', { signal: done.signal }).then(() => {
-        throw aborted(what, signal.reason);
+        throw aborted(what, signal.reason, facts);
       }),
     );
   }

@@ -169,10 +169,12 @@ export class Writer<In = Data> {
     }
     if (taken < 0) throw this.#refused(taken, this.#lengthOf(value));
     if (this.#flusher !== undefined && this.#channel.header.sync.kind === L.SYNC_COMMIT) {
-      // What is left of the time, if any: the record is in the channel, and nothing takes it back.
-      await within(this.#flusher.reached(position + taken), `Syncing what was written to ${this.path}`, {
-        signal,
-        timeoutMs: timeoutMs === undefined ? undefined : Math.max(0, until - performance.now()),
+      // It is in the channel, and nothing takes it back: whoever stops waiting is told where.
+      const timeLeft = timeoutMs === undefined ? undefined : Math.max(0, until - performance.now());
+      const waiting = { signal, timeoutMs: timeLeft };
+      const synced = this.#flusher.reached(position + taken);
+      await within(synced, `Syncing the record at position ${position} of ${this.path}`, waiting, {
+        position,
       });
     }
     return position;

@@ -5,8 +5,9 @@ import { dump } from './dump.js';
 import { Output, say, sayError } from './output.js';
 import { stat } from './stat.js';
 import { tail } from './tail.js';
+import { verify } from './verify.js';
 
-const VERBS: readonly Verb[] = [stat, dump, tail];
+const VERBS: readonly Verb[] = [stat, dump, tail, verify];
 
 const OK = 0;
 const FAULT = 1;
@@ -48,7 +49,8 @@ All take --json. Exit codes: 0, or 1 for a fault found, or 2 for wrong use.
 Examples
   millrace stat /dev/shm/orders
   millrace tail -f /dev/shm/orders
-  millrace dump /dev/shm/orders --limit 20`;
+  millrace dump /dev/shm/orders --limit 20
+  millrace verify /var/lib/app/journal`;
 }
 
 function version(): string {

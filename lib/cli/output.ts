@@ -75,6 +75,18 @@ export function say(message: string): void {
   process.stderr.write(`millrace: ${oneLine(message)}\n`);
 }
 
+const PROGRESS_EVERY_MS = 200;
+let progressShown = 0;
+
+/** On a terminal: how far long work has come, on a line of its own that is written over; undefined: away with it. */
+export function sayProgress(text: string | undefined): void {
+  if (!process.stderr.isTTY) return;
+  const now = performance.now();
+  if (text === undefined ? progressShown === 0 : now - progressShown < PROGRESS_EVERY_MS) return;
+  progressShown = text === undefined ? 0 : now;
+  process.stderr.write(`\r\u001b[K${text === undefined ? '' : oneLine(text)}`);
+}
+
 export function sayError(error: unknown): void {
   const { message, code } = error as NodeJS.ErrnoException;
   say(code === undefined ? message : `${message} (${code})`);

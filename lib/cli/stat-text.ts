@@ -17,6 +17,7 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
     facts.push(['rate', `${count(rates.records)} records/s, ${size(Math.max(0, rates.bytes))}/s`]);
   }
   facts.push(
+    ...durabilityOf(info),
     ['position', positionOf(info)],
     ['resumed', plural(info.resumes, 'time')],
     ['created', `${time(info.created)} (${age(Date.now() - info.created / 1000)} ago)`],
@@ -35,12 +36,12 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
   ];
 }
 
-function stateOf({ status, sameBoot }: ChannelInfo): string {
+function stateOf({ status, sameBoot, mode, checksum }: ChannelInfo): string {
   if (status === 'alive') return 'open';
   if (status !== 'dead') return status;
-  return sameBoot
-    ? 'open, its writer is dead: it can be resumed or abandoned'
-    : 'open, left by an earlier start of this machine: it can be read or abandoned';
+  if (sameBoot) return 'open, its writer is dead: it can be resumed or abandoned';
+  const healable = mode === 'linear' && checksum !== 'none';
+  return `open, left by an earlier start of this machine: it can be read${healable ? ', resumed' : ''} or abandoned`;
 }
 
 function writerOf({ status, writerPid, heartbeatAgeMs, stalledAfterMs }: ChannelInfo): string {
@@ -57,6 +58,19 @@ function writtenOf({ records, tail, basePosition, capacity, mode }: ChannelInfo)
   const laps =
     mode === 'ring' ? `${(bytes / capacity).toFixed(1)} laps` : `${percent(bytes / capacity)} full`;
   return `${plural(records, 'record')}, ${exactSize(bytes)} of stream, ${laps}`;
+}
+
+function durabilityOf({ mode, sync, checksum, durable, tail }: ChannelInfo): [string, string][] {
+  const sums: [string, string] = ['checksums', checksum === 'none' ? 'none' : 'CRC32C'];
+  if (mode === 'ring') return [sums];
+  const { everyMs, everyBytes } = typeof sync === 'object' ? sync : {};
+  const every = [everyMs && age(everyMs), everyBytes && exactSize(Number(everyBytes))].filter(Boolean);
+  const level =
+    { none: 'when flushed', commit: 'at each commit' }[String(sync)] ?? `each ${every.join(' or ')}`;
+  return [
+    sums,
+    ['synced', `${level}; up to ${count(durable)}, ${size(Math.max(0, tail - durable))} behind the tail`],
+  ];
 }
 
 function positionOf({ tail, finalPosition, basePosition }: ChannelInfo): string {

@@ -26,7 +26,7 @@ export class Gap {
 
 /** Opens a channel to look at it: unseen by its writer, and nothing in the file changes. */
 export function observe(path: string): Promise<Reader> {
-  return Reader.open(path, { gate: false, register: false, from: 'oldest', onLost: 'skip' });
+  return Reader.open(path, { gate: false, register: false, from: 'oldest', onLost: 'skip', verify: true });
 }
 
 /** The records from the reader's place on, those that start before `until`; goes on behind what can't be read. */

@@ -158,8 +158,15 @@ function run(command: string, given: string[], cwd: string, timeLimitMs = TIME_L
     encoding: 'utf8',
     timeout: timeLimitMs,
     killSignal: 'SIGKILL',
-    // A command that isn't there must fail, and not be looked for in a registry.
-    env: { ...process.env, npm_config_offline: 'true', npm_config_yes: 'false', NODE_OPTIONS: '' },
+    // A command that isn't there must fail, and not be looked for in a registry. What is left in the temporary directory
+    // goes with the block's own.
+    env: {
+      ...process.env,
+      TMPDIR: cwd,
+      npm_config_offline: 'true',
+      npm_config_yes: 'false',
+      NODE_OPTIONS: '',
+    },
   });
   if (result.error !== undefined) throw result.error;
   if (result.status === 0) return result.stdout;

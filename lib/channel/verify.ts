@@ -1,0 +1,263 @@
+import { resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { invalidArgument, MillraceError } from '../errors.js';
+import { binding } from '../native.js';
+import { aPath, knownOptions, show } from '../options.js';
+import { Checker } from './checksums.js';
+import { Cursor } from './cursor.js';
+import { truncated } from './damage.js';
+import { OvertakenGuard } from './guard.js';
+import { isCutOff } from './healing.js';
+import * as L from './layout.js';
+import { endedAs, isWriterAlive } from './liveness.js';
+import { type Mapped, openMapped } from './mapped.js';
+import { type Mark, Marks } from './marks.js';
+import { Places } from './seek.js';
+import { checkSignal, throwIfAborted } from './waiting.js';
+import { loadPosition } from './words.js';
+
+const TAIL = L.TAIL_OFFSET >> 2;
+const DURABLE = L.DURABLE_OFFSET >> 2;
+const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
+/** Looked through before the event loop has a turn again. */
+const SLICE = 2 ** 20;
+
+export interface VerifyOptions {
+  signal?: AbortSignal;
+  /** Called now and then with the bytes of the stream that are done, and all there are. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Something in a channel that is not as its writer left it. */
+export interface Fault {
+  code: 'ERR_FORMAT' | 'ERR_TRUNCATED' | 'ERR_CORRUPT';
+  message: string;
+  /** Where; undefined where it is the header's. */
+  position?: number;
+  /** Where what can be read goes on; undefined where nothing behind it can be found. */
+  next?: number;
+}
+
+export interface Verification {
+  path: string;
+  /** Nothing was found. */
+  sound: boolean;
+  faults: Fault[];
+  /** Undefined where the header can't be believed. */
+  status: 'alive' | 'dead' | 'closed' | 'sealed' | 'abandoned' | undefined;
+  /** Records that are whole; how many of them have a checksum, which held. */
+  records: number;
+  checked: number;
+  /** The stream was looked through from here to here. */
+  from: number;
+  end: number;
+  marks: number;
+  durable: number;
+  /**
+   * Of a channel whose machine went down while it was written: where what is whole ends. What had not been synced may be
+   * missing behind it, which is no fault; `Writer.resume` goes on here.
+   */
+  cutOffAt: number | undefined;
+}
+
+/**
+ * Looks through all of a channel: header, marks, each record and its checksum, the end. Finds every fault, not only the
+ * first. Changes nothing, and may be used on a channel that is being written: as far as that has come.
+ */
+export async function verify(givenPath: string, options: VerifyOptions = {}): Promise<Verification> {
+  const path = resolve(aPath(givenPath));
+  knownOptions('verify', options, ['signal', 'onProgress']);
+  checkSignal(options.signal);
+  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
+    throw invalidArgument(`onProgress must be a function, not ${show(options.onProgress)}`);
+  }
+  let channel: Mapped;
+  try {
+    channel = openMapped(path, 'read');
+  } catch (error) {
+    const fault = asFault(error);
+    return { ...nothingOf(path), faults: [fault] };
+  }
+  try {
+    return await new Verifier(channel).run(options);
+  } finally {
+    binding().closeFile(channel.file);
+  }
+}
+
+function nothingOf(path: string): Verification {
+  return {
+    path,
+    sound: false,
+    faults: [],
+    status: undefined,
+    records: 0,
+    checked: 0,
+    from: 0,
+    end: 0,
+    marks: 0,
+    durable: 0,
+    cutOffAt: undefined,
+  };
+}
+
+/** What says that the file is not sound; anything else is thrown. */
+function asFault(error: unknown): Fault {
+  if (!(error instanceof MillraceError)) throw error;
+  const { code, message, position, next } = error;
+  if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED' && code !== 'ERR_CORRUPT') throw error;
+  return { code, message, position, next };
+}
+
+class Verifier {
+  readonly #channel: Mapped;
+  readonly #cursor: Cursor;
+  readonly #places: Places;
+  readonly #marks: Marks;
+  readonly #report: Verification;
+  /** Marks that are to be compared with the record they name, by their place. */
+  readonly #marked: Mark[];
+  /** Records before the first damage are counted right, and times are known, from the base on only. */
+  #counted: boolean;
+  #timed: boolean;
+  #behindLast: number;
+  #maxTimeUs = 0;
+
+  constructor(channel: Mapped) {
+    const { header, words } = channel;
+    const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
+    this.#channel = channel;
+    const checker = header.checksums ? new Checker(channel) : undefined;
+    this.#places = new Places(channel, checker);
+    const guard =
+      header.mode === 'ring' ? new OvertakenGuard(channel, 'skip', () => this.#places.oldest()) : undefined;
+    this.#cursor = new Cursor(channel, guard, undefined, checker);
+    const oldest = this.#places.oldest();
+    this.#cursor.moveTo(oldest.position, oldest.record);
+    this.#marks = new Marks(words, header);
+    this.#counted = true;
+    this.#timed = oldest.position === header.basePosition;
+    this.#behindLast = oldest.position;
+    this.#report = {
+      ...nothingOf(channel.path),
+      sound: true,
+      status: ended ?? (isWriterAlive(channel) ? 'alive' : ((endedAs(channel) as typeof ended) ?? 'dead')),
+      from: oldest.position,
+      durable: Math.max(header.basePosition, loadPosition(words, DURABLE)),
+    };
+    this.#marked = this.#readMarks();
+  }
+
+  async run({ signal, onProgress }: VerifyOptions): Promise<Verification> {
+    const { words } = this.#channel;
+    const report = this.#report;
+    const cursor = this.#cursor;
+    // Of one that is being written, no more than there is now: else this might never end.
+    const until = report.status === 'alive' ? loadPosition(words, TAIL) : Number.POSITIVE_INFINITY;
+    const total = Math.max(loadPosition(words, TAIL), report.durable) - report.from;
+    for (let going = true; going; ) {
+      throwIfAborted(signal, `Verifying ${report.path}`);
+      going = this.#slice(Math.min(until, cursor.position + SLICE)) && cursor.position < until;
+      onProgress?.(Math.min(cursor.position - report.from, total), total);
+      await turn();
+    }
+    report.end = cursor.position;
+    if (report.status !== 'alive') this.#checkEnd();
+    report.faults.sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
+    report.sound = report.faults.length === 0;
+    return report;
+  }
+
+  /** Reads on to `until`; false where there is nothing more. */
+  #slice(until: number): boolean {
+    const cursor = this.#cursor;
+    try {
+      cursor.pollUntil(
+        () => cursor.position >= until,
+        (bytes, start, end) => this.#count(bytes, start, end),
+      );
+      return cursor.position >= until;
+    } catch (error) {
+      const fault = asFault(error);
+      this.#report.faults.push(fault);
+      this.#counted = this.#timed = false;
+      if (fault.next === undefined) return false;
+      const known = this.#places.before(fault.next);
+      cursor.moveTo(fault.next, known.position === fault.next ? known.record : cursor.record + 1);
+      this.#behindLast = fault.next;
+      return true;
+    }
+  }
+
+  #count(bytes: Buffer, start: number, end: number): void {
+    const { header } = this.#channel;
+    const { position } = this.#cursor;
+    const frame = start - header.frameHeader;
+    this.#report.records++;
+    if (bytes.readInt32LE(frame + L.FRAME_CRC_OFFSET) !== 0) this.#report.checked++;
+    while (this.#marked.length > 0 && this.#marked[this.#marked.length - 1].position <= position) {
+      this.#compare(this.#marked.pop() as Mark);
+    }
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, this.#cursor.timeUs);
+    this.#behindLast = position + ((end - frame + 15) & -16);
+  }
+
+  /** A mark names the frame at its place, and so the next record: the one that is being looked at. */
+  #compare(mark: Mark): void {
+    // Behind damage, and on a ring behind what was overwritten, what a mark says is all that is known.
+    const right =
+      mark.position >= this.#behindLast &&
+      (!this.#counted || mark.record === this.#cursor.record) &&
+      (!this.#timed || mark.maxTimeUs === this.#maxTimeUs);
+    if (right) return;
+    this.#report.faults.push(
+      this.#markFault(mark.position, 'names another record than the one that is there'),
+    );
+  }
+
+  /** All marks that can be read, the last one first; what can't be read is a fault. */
+  #readMarks(): Mark[] {
+    const { header } = this.#channel;
+    const cutOff = isCutOff(this.#channel);
+    const marks: Mark[] = [];
+    for (let slot = 0; slot < header.markCount; slot++) {
+      const mark = this.#marks.readSlot(slot);
+      if (mark !== undefined) {
+        this.#report.marks++;
+        // Nobody uses what lies elsewhere: marks of the lap before, or of frames that did not reach the disk.
+        const used = mark.position >= this.#report.from && (!cutOff || mark.position < this.#report.durable);
+        if (used) marks.push(mark);
+      } else if (this.#marks.isBroken(slot)) {
+        this.#report.faults.push(
+          this.#markFault(
+            header.basePosition + slot * header.markStride,
+            `of stride ${slot} fails its checksum`,
+          ),
+        );
+      }
+    }
+    // A stride in which no frame starts repeats the next one's mark.
+    return marks.sort((a, b) => b.position - a.position);
+  }
+
+  #markFault(position: number, what: string): Fault {
+    const { path } = this.#channel;
+    return { code: 'ERR_CORRUPT', message: `A mark of ${path} ${what}`, position };
+  }
+
+  #checkEnd(): void {
+    const { words, path } = this.#channel;
+    const report = this.#report;
+    if (isCutOff(this.#channel)) {
+      report.cutOffAt = report.end;
+      return;
+    }
+    if (report.status === 'dead') return;
+    const final = loadPosition(words, FINAL_POSITION);
+    // Where damage broke the walk off, that has been said.
+    const brokeOff = report.faults.some(
+      ({ position, next }) => position !== undefined && position >= report.end && next === undefined,
+    );
+    if (report.end < final && !brokeOff) report.faults.push(asFault(truncated(path, report.end, final)));
+  }
+}

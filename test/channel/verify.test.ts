@@ -1,0 +1,180 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
+import { Reader, verify, Writer } from '../../lib/index.js';
+import { mortal } from '../helpers/crash.js';
+import { failure } from '../helpers/failure.js';
+import { payloadOf } from '../helpers/payload.js';
+import { newPath } from '../helpers/run-directory.js';
+
+const RECORDS = 2000;
+const FRAME = 128;
+
+/** A channel of records that take 128 bytes each. */
+async function make(options: object = {}, end: (writer: Writer) => void = (writer) => writer.close()) {
+  const writer = await Writer.create(newPath(), {
+    mode: 'linear',
+    capacity: '512KiB',
+    checksum: 'crc32c',
+    ...options,
+  });
+  for (let n = 0; n < RECORDS; n++) writer.write(payloadOf(n, 112));
+  end(writer);
+  return writer.path;
+}
+
+function change(path: string, work: (bytes: Buffer, data: number) => void): void {
+  const bytes = readFileSync(path);
+  work(bytes, bytes.readInt32LE(L.DATA_OFFSET_OFFSET));
+  writeFileSync(path, bytes);
+}
+
+describe('a sound channel', () => {
+  test('that is closed: all of it was looked at', async () => {
+    const path = await make();
+    const shown: [number, number][] = [];
+    const found = await verify(path, { onProgress: (done, total) => shown.push([done, total]) });
+    expect(found).toEqual({
+      path,
+      sound: true,
+      faults: [],
+      status: 'closed',
+      records: RECORDS,
+      checked: RECORDS,
+      from: 0,
+      end: RECORDS * FRAME,
+      marks: 8,
+      durable: 0,
+      cutOffAt: undefined,
+    });
+    expect(shown.at(-1)).toEqual([RECORDS * FRAME, RECORDS * FRAME]);
+  });
+
+  test('of any kind', async () => {
+    const ring = { mode: 'ring', capacity: '64KiB' };
+    for (const options of [{ checksum: 'none' }, { ...ring, checksum: 'none' }, ring]) {
+      const { sound, status, checked } = await verify(await make(options));
+      expect([sound, status]).toEqual([true, 'closed']);
+      expect(checked > 0).toBe(!('checksum' in options));
+    }
+  });
+
+  test('that is being written: as far as it has come, and nothing in it changes', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), { heartbeatMs: 60_000 }));
+    for (let n = 0; n < RECORDS; n++) writer.write(payloadOf(n, 112));
+    writer.heartbeat();
+    const before = readFileSync(writer.path);
+    expect(await verify(writer.path)).toMatchObject({ sound: true, status: 'alive', records: RECORDS });
+    expect(readFileSync(writer.path).equals(before)).toBe(true);
+    crash();
+    expect(await verify(writer.path)).toMatchObject({ sound: true, status: 'dead', records: RECORDS });
+  });
+
+  test('leaves the event loop turns, and can be stopped', async () => {
+    const writer = await Writer.create(newPath(), { mode: 'linear', capacity: '8MiB' });
+    while (writer.tryWrite(Buffer.alloc(100)) > 0);
+    writer.close();
+    const gone = new AbortController();
+    setImmediate(() => gone.abort());
+    expect(await failure(() => verify(writer.path, { signal: gone.signal }))).toMatchObject({
+      code: 'ERR_ABORTED',
+    });
+  });
+});
+
+describe('faults', () => {
+  test('are all found, each with its place', async () => {
+    const path = await make();
+    change(path, (bytes, data) => {
+      bytes[data + 10 * FRAME + 50] ^= 1; // a payload
+      bytes[data + 500 * FRAME + L.FRAME_KIND_OFFSET] = 99;
+      bytes.writeInt32LE(-5, data + 1000 * FRAME);
+      bytes.writeInt32LE(7, data + 1500 * FRAME + L.FRAME_CRC_OFFSET);
+    });
+    const { sound, faults, records } = await verify(path);
+    expect(sound).toBe(false);
+    expect(faults.map(({ code, position, next }) => ({ code, position, next }))).toEqual(
+      [10, 500, 1000, 1500].map((n) => ({
+        code: 'ERR_CORRUPT',
+        position: n * FRAME,
+        next: (n + 1) * FRAME,
+      })),
+    );
+    expect(records).toBe(RECORDS - 4);
+  });
+
+  test('of marks', async () => {
+    const path = await make();
+    change(path, (bytes) => {
+      const marks = bytes.readInt32LE(L.MARKS_OFFSET_OFFSET);
+      bytes[marks + 3 * L.MARK_BYTES + L.MARK_RECORD_OFFSET] ^= 1;
+    });
+    const { faults, marks } = await verify(path);
+    expect(faults).toMatchObject([{ code: 'ERR_CORRUPT', position: 3 * 32768 }]);
+    expect(marks).toBe(7);
+  });
+
+  test('of a mark that is whole and names the wrong record', async () => {
+    const [path, other] = [await make(), await make({}, (writer) => writer.close())];
+    const { binding } = await import('../../lib/native.js');
+    change(path, (bytes) => {
+      const mark = bytes.readInt32LE(L.MARKS_OFFSET_OFFSET) + 3 * L.MARK_BYTES;
+      bytes.writeInt32LE(1, mark + L.MARK_RECORD_OFFSET);
+      const summed = Buffer.concat([
+        bytes.subarray(mark + L.MARK_POSITION_OFFSET, mark + L.MARK_CRC_OFFSET),
+        bytes.subarray(L.INCARNATION_OFFSET, L.INCARNATION_OFFSET + 4),
+      ]);
+      bytes.writeInt32LE(binding().crc32c(summed, 0, summed.length, 0), mark + L.MARK_CRC_OFFSET);
+    });
+    expect((await verify(path)).faults).toMatchObject([{ code: 'ERR_CORRUPT', position: 3 * 32768 }]);
+    expect((await verify(other)).sound).toBe(true);
+  });
+
+  test('of the end', async () => {
+    const path = await make();
+    change(path, (bytes, data) => bytes.fill(0, data + 1900 * FRAME));
+    // The tail tells that records were there, and the final position that the end is missing.
+    const { faults } = await verify(path);
+    expect(faults).toMatchObject([{ code: 'ERR_CORRUPT', position: 1900 * FRAME }]);
+    change(path, (bytes) => bytes.writeInt32LE((1900 * FRAME) / 16, L.TAIL_OFFSET + 4));
+    expect((await verify(path)).faults).toMatchObject([{ code: 'ERR_TRUNCATED', position: 1900 * FRAME }]);
+  });
+
+  test('of the header, and of what is no channel', async () => {
+    const path = await make();
+    change(path, (bytes) => {
+      bytes[L.CAPACITY_OFFSET] ^= 1;
+    });
+    expect(await verify(path)).toMatchObject({
+      sound: false,
+      status: undefined,
+      faults: [{ code: 'ERR_FORMAT', position: undefined }],
+    });
+    writeFileSync(path, 'nothing of the kind');
+    expect((await verify(path)).faults).toMatchObject([{ code: 'ERR_FORMAT' }]);
+    const short = await make();
+    writeFileSync(short, readFileSync(short).subarray(0, statSync(short).size - 4096));
+    expect((await verify(short)).faults).toMatchObject([{ code: 'ERR_TRUNCATED' }]);
+  });
+
+  test('a channel that is not there is an error', async () => {
+    expect(await failure(() => verify(newPath()))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+    expect(await failure(() => verify(newPath(), { progress: 1 } as object))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      meant: 'onProgress',
+    });
+  });
+});
+
+test('a reader of a closed channel whose END is a lie is told', async () => {
+  const path = await make({ checksum: 'none' });
+  change(path, (bytes, data) => {
+    bytes[data + 100 * FRAME + L.FRAME_KIND_OFFSET] = L.KIND_END;
+  });
+  using reader = await Reader.open(path);
+  expect(reader.readBatch(RECORDS)).toHaveLength(100);
+  expect(() => reader.ended).toThrow(
+    expect.objectContaining({ code: 'ERR_TRUNCATED', position: 100 * FRAME }),
+  );
+  expect(await verify(path)).toMatchObject({ sound: false, faults: [{ code: 'ERR_TRUNCATED' }] });
+});
