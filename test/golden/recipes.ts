@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { disk } from '../../lib/channel/disk.js';
 import { environment } from '../../lib/channel/environment.js';
 import { createWriter } from '../../lib/channel/writer.js';
 import { declareAbandoned, Reader, Writer } from '../../lib/index.js';
@@ -76,6 +77,7 @@ export const RECIPES: Recipe[] = [
   { name: 'linear-closed', status: 'closed', make: linearClosed },
   { name: 'linear-sealed', status: 'sealed', make: linearSealed },
   { name: 'linear-abandoned', status: 'abandoned', make: linearAbandoned },
+  { name: 'linear-synced', status: 'closed', make: linearSynced },
 ];
 
 /** Four laps with readers: one that holds the writer back, one that is overtaken, one that left. */
@@ -211,5 +213,41 @@ async function linearAbandoned(path: string): Promise<Made> {
   claim?.bytes.fill('?', claim.start, claim.end - 100);
   second.crash();
   declareAbandoned(path);
+  return { records, end, bytes: readFileSync(path) };
+}
+
+/** Synced twice, with records written while the first sync ran: so a CHECKPOINT stands behind them. */
+async function linearSynced(path: string): Promise<Made> {
+  const writer = await Writer.create(path, {
+    ...QUIET,
+    mode: 'linear',
+    capacity: '16KiB',
+    sync: { everyMs: 3_600_000, everyBytes: '64KiB' },
+  });
+  const records: Written[] = [];
+  const write = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const record = records.length;
+      const data = Buffer.from(payloadOf(record, (record * 71) % 400));
+      records.push({ data, type: 2, position: writer.write(data, 2), record });
+    }
+  };
+  const { flushFrames } = disk;
+  write(25);
+  try {
+    disk.flushFrames = (...given) => {
+      const flushed = flushFrames(...given);
+      write(5);
+      return flushed;
+    };
+    await writer.flush();
+  } finally {
+    disk.flushFrames = flushFrames;
+  }
+  write(10);
+  await writer.flush();
+  write(1);
+  const end = writer.position;
+  writer.close();
   return { records, end, bytes: readFileSync(path) };
 }

@@ -22,7 +22,7 @@ export interface Mark {
   time: number;
 }
 
-export const KIND = { DATA: 1, PAD: 2, END: 3, LINK: 4 };
+export const KIND = { DATA: 1, PAD: 2, END: 3, LINK: 4, CHECKPOINT: 5 };
 export const STATE = { OPEN: 1, SEALED: 2, CLOSED: 3, ABANDONED: 4 };
 export const SLOT = { FREE: 0, CLAIMING: 1, GATING: 2, OBSERVING: 3, EVICTED: 4 };
 
@@ -100,6 +100,9 @@ export class Opinion {
       creatorPid: this.u32(136),
       creatorStart: this.frozen(144),
       bootId: this.hex(152, 16),
+      syncKind: this.u32(168),
+      syncMs: this.u32(172),
+      syncBytes: this.u32(176),
     };
   }
 
@@ -115,6 +118,7 @@ export class Opinion {
       heartbeat: this.u32(896),
       writerPid: this.u32(900),
       writerStart: this.frozen(904),
+      writerBootId: this.hex(912, 16),
       wakeSequence: this.u32(1024),
       waiters: this.u32(1152),
       roomWanted: this.u32(1280),
@@ -184,11 +188,11 @@ export class Opinion {
     const { metadataOffset, metadataLength, marksOffset, marks, dataOffset, readerSlots } = this.fixed();
     const known: [number, number][] = [
       [0, 140],
-      [144, 168],
+      [144, 180],
       [512, 532],
       [640, 664],
       [768, 780],
-      [896, 912],
+      [896, 928],
       [1024, 1028],
       [1152, 1156],
       [1280, 1284],
@@ -273,6 +277,24 @@ export class Opinion {
     }
   }
 
+  /** By the rules under "Checksums". */
+  #checkChecksum(at: number, covered: number, position: number, wrong: (what: string) => Error): void {
+    const { checksumKind, mode } = this.fixed();
+    const { state, durablePosition } = this.words();
+    const found = this.u32(at + 12);
+    if (found === 0) {
+      const ended = state === STATE.CLOSED || state === STATE.SEALED;
+      if (checksumKind === 1 && mode === 1 && (ended || position < durablePosition))
+        throw wrong('no checksum');
+      return;
+    }
+    if (checksumKind === 0) throw wrong('a checksum');
+    const frame = Buffer.from(this.bytes.subarray(at, at + covered));
+    frame.fill(0, 12, 16);
+    const crc = crc32c(frame, crc32c(this.bytes.subarray(48, 52)));
+    if (found !== (crc === 0 ? 1 : crc)) throw wrong(`checksum ${found}, not ${crc}`);
+  }
+
   #frameAt(
     at: number,
     position: number,
@@ -292,7 +314,7 @@ export class Opinion {
     if (length < header || Math.ceil(length / 16) * 16 > left) throw wrong(`length ${length}`);
     if (this.bytes[at + 5] !== 0) throw wrong('flags');
     if (this.u32(at + 8) !== (position / 16) % 2 ** 32) throw wrong(`stamp ${this.u32(at + 8)}`);
-    if (this.u32(at + 12) !== 0) throw wrong('a checksum');
+    this.#checkChecksum(at, kind === KIND.PAD ? 16 : length, position, wrong);
     const timed = header === 32;
     return {
       position,

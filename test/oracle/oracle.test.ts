@@ -61,6 +61,25 @@ const GOLDEN = [
     wakeSequence: 3,
     resumes: 1,
   },
+  {
+    name: 'linear-synced',
+    fixed: {
+      mode: 1,
+      frameHeader: 16,
+      capacity: LINEAR,
+      readerSlots: 4,
+      largestPayload: 4096,
+      checksumKind: 1,
+      syncKind: 1,
+      syncMs: 3_600_000,
+      syncBytes: 65536,
+    },
+    state: STATE.CLOSED,
+    metadata: {},
+    wakeSequence: 1,
+    resumes: 0,
+    durable: true,
+  },
 ];
 
 /** A record as both sides tell it. */
@@ -112,7 +131,6 @@ function checkLayout(opinion: Opinion): void {
     endianTag: 0x01020304,
     incompatible: 0,
     compatible: 0,
-    checksumKind: 0,
   });
   expect(opinion.bytes.length).toBe(fileBytes);
   expect(fixed.checksum).toBe(opinion.headerChecksum());
@@ -122,7 +140,6 @@ function checkLayout(opinion: Opinion): void {
     waiters: 0,
     roomWanted: 0,
     roomSequence: 0,
-    durablePosition: 0,
     wakes: 0,
   });
 }
@@ -162,7 +179,8 @@ test('the checksum is CRC32C', () => {
 });
 
 describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
-  describe.each(GOLDEN)('golden file $name', ({ name, fixed, state, metadata, wakeSequence, resumes }) => {
+  describe.each(GOLDEN)('golden file $name', (golden) => {
+    const { name, fixed, state, metadata, wakeSequence, resumes } = golden;
     const path = fileURLToPath(new URL(`../golden/${name}.bin`, import.meta.url));
     const open = () => new Opinion(mapFile(path));
 
@@ -173,6 +191,10 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
       expect(opinion.fixed()).toMatchObject({
         basePosition: 0,
         baseRecord: 0,
+        checksumKind: 0,
+        syncKind: 0,
+        syncMs: 0,
+        syncBytes: 0,
         ...fixed,
         channelId: FACTS.channelId,
         incarnation: FACTS.incarnation,
@@ -196,6 +218,7 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
         heartbeat: FACTS.bootMs % 2 ** 32,
         writerPid: FACTS.pid,
         writerStart: FACTS.startTicks,
+        writerBootId: FACTS.bootId,
         wakeSequence,
         resumes,
         evictions: 0,
@@ -230,6 +253,13 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
       expect(byOracle(frames)).toEqual(await readAll(path));
       expect(checkMarks(opinion, frames)).toBeGreaterThan(3);
       checkMarksComplete(opinion, frames);
+      const checkpoints = frames.filter(({ kind }) => kind === KIND.CHECKPOINT);
+      expect(checkpoints.length > 0).toBe(golden.durable === true);
+      for (const { payload, position } of checkpoints) {
+        expect(payload.length).toBe(8);
+        expect(Number(payload.readBigUInt64LE())).toBeLessThan(position);
+        expect(Number(payload.readBigUInt64LE())).toBeLessThanOrEqual(opinion.words().durablePosition);
+      }
       for (const { kind, position, length } of frames) {
         if (kind !== KIND.PAD) continue;
         expect(fixed.mode).toBe(2);
@@ -323,6 +353,7 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
         writerStart: start,
         wakeSequence: 0,
         registrationSequence: 0,
+        durablePosition: 0,
         resumes: 0,
       });
       expect(opinion.walk()).toEqual([]);
@@ -414,5 +445,22 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
       expect(opinion.words().registrationSequence).toBe(gates ? 2 : 1);
       checkLayout(opinion);
     });
+  });
+
+  test.each(['ring', 'linear'] as const)('a live %s channel with checksums', async (mode) => {
+    const path = newPath();
+    const writer = await Writer.create(path, { mode, capacity: 2 * RING, checksum: 'crc32c' });
+    const opinion = new Opinion(mapFile(path));
+    for (let n = 0; n < 300; n++) writer.write(Buffer.alloc((n * 397) % 800, n));
+    if (mode === 'linear') {
+      expect(await writer.flush()).toBe(writer.position);
+      expect(opinion.words().durablePosition).toBe(writer.position);
+    }
+    writer.write('without one so far');
+    writer.heartbeat();
+    expect(byOracle(opinion.walk())).toEqual(await readAll(path));
+    writer.close();
+    // Throws where one is missing or wrong.
+    expect(byOracle(opinion.walk())).toEqual(await readAll(path));
   });
 });
