@@ -1,6 +1,7 @@
 // The exports, and nothing but their arguments and results; lib/native.ts says what each does.
 #include <napi.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -162,7 +163,8 @@ bool OwnStretch(Arguments& in, Info info, const File& file, Stretch* stretch) {
   stretch->stamp = static_cast<uint32_t>(in.Integer(3, INT32_MIN, UINT32_MAX));
   stretch->incarnation = static_cast<uint32_t>(in.Integer(4, INT32_MIN, UINT32_MAX));
   if (!in.ok()) return false;
-  const size_t writable = file.mapping() == nullptr ? 0 : file.mapping()->writable();
+  const Mapping* mapping = file.mapping().get();
+  const size_t writable = mapping == nullptr ? 0 : std::min(mapping->writable(), mapping->bytes());
   if (stretch->end <= writable && stretch->start % MR_FRAME_ALIGN == 0) return true;
   ThrowRangeError(info.Env(), "These are no frames in memory that may be written");
   return false;
@@ -235,7 +237,7 @@ napi_value CheckThese(napi_env env, napi_callback_info info) {
   napi_value in[6];
   Slice bytes;
   Stretch stretch;
-  int64_t strict_end;
+  double strict_end;
   if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
   if (!BytesOf(env, in[0], &bytes) || !IndexOf(env, in[2], 0, bytes.bytes, &stretch.end) ||
       !IndexOf(env, in[1], 0, stretch.end, &stretch.start)) {
@@ -243,13 +245,15 @@ napi_value CheckThese(napi_env env, napi_callback_info info) {
   }
   if (napi_get_value_uint32(env, in[3], &stretch.stamp) != napi_ok ||
       napi_get_value_uint32(env, in[4], &stretch.incarnation) != napi_ok ||
-      napi_get_value_int64(env, in[5], &strict_end) != napi_ok ||
+      napi_get_value_double(env, in[5], &strict_end) != napi_ok || strict_end != strict_end ||
       reinterpret_cast<uintptr_t>(bytes.data + stretch.start) % sizeof(uint32_t) != 0) {
     ThrowTypeError(env, "checkFrames: numbers are needed, and frames that are aligned");
     return nullptr;
   }
   napi_value result;
-  const size_t stopped = CheckFrames(bytes.data, stretch, strict_end < 0 ? 0 : static_cast<size_t>(strict_end));
+  const double end = static_cast<double>(stretch.end);
+  const size_t strict = static_cast<size_t>(std::min(std::max(strict_end, 0.0), end));
+  const size_t stopped = CheckFrames(bytes.data, stretch, strict);
   return napi_create_int64(env, static_cast<int64_t>(stopped), &result) == napi_ok ? result : nullptr;
 }
 

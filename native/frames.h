@@ -15,7 +15,7 @@ struct Stretch {
   uint32_t incarnation = 0;
 };
 
-// Fills in the checksum of each frame that lies whole in the stretch; returns where it stopped: at the end, or at
+// Fills in the checksum of each frame that lies whole in the stretch, rounded up to where the next one starts; returns where it stopped: at the end, or at
 // what is no frame of this place. Twice does no harm, also at the same time: the same bytes have the same checksum.
 size_t SumFrames(uint8_t* bytes, const Stretch& stretch);
 

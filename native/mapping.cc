@@ -73,7 +73,7 @@ size_t Mapping::Clear(size_t start, const std::atomic<bool>& cancelled) {
   size_t cleared = start;
   for (size_t done = start; done < bytes_ && !cancelled.load(std::memory_order_relaxed);) {
     const size_t step = std::min(kPageBytes - done % kPageBytes, bytes_ - done);
-    // Looked at first: what nobody ever wrote takes no page of memory and none of the disk.
+    // Looked at first: a page that is only read stays clean, and needs not go to the disk again.
     if (std::memcmp(address_ + done, kZeros, step) != 0) {
       size_t used = step;
       while (address_[done + used - 1] == 0) used--;
