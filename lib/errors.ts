@@ -96,6 +96,12 @@ export class MillraceError extends Error {
   }
 }
 
+/** The same error with more facts. */
+export function withFacts(error: MillraceError, facts: ErrorFacts): MillraceError {
+  const { code, message, cause } = error;
+  return new MillraceError(code, message, { ...error, ...facts, cause });
+}
+
 export function closedHandle(what: string, path: string): MillraceError {
   return new MillraceError('ERR_CLOSED_HANDLE', `This ${what} of ${path} is closed`, { path });
 }

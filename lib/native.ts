@@ -29,8 +29,11 @@ export interface Binding {
   mapFile(file: FileHandle): ArrayBuffer;
   /** Makes the first `bytes` of the mapping writable (a multiple of 4096; all of it for a writer). */
   allowWrites(file: FileHandle, bytes: number): void;
-  /** Brings every page of the mapping into this process's page table, in small steps, off the event loop. */
-  populateFile(file: FileHandle): Promise<void>;
+  /**
+   * Brings every page of the mapping from this byte on into this process's page table, in small steps, off the event
+   * loop: for writing where it may be written.
+   */
+  populateFile(file: FileHandle, from: number): Promise<void>;
   /** Allocates every byte of the file again (a hole could end a writer by SIGBUS), off the event loop. */
   allocateFile(file: FileHandle): Promise<void>;
   /** Gives the file a name; fails with EEXIST where one is. */

@@ -100,10 +100,11 @@ Napi::Value AllowWrites(Info info) {
 Napi::Value PopulateFile(Info info) {
   Arguments in(info, "populateFile");
   File* file = in.OpenFile(0);
+  const int64_t from = in.Integer(1, 0, kLargestFile);
   if (!in.ok()) return info.Env().Undefined();
   const Failure failure = file->Map(false);
   if (failure) return Done(info.Env(), failure);
-  return Returned(info.Env(), PopulateFileJob(info.Env(), *file));
+  return Returned(info.Env(), PopulateFileJob(info.Env(), *file, static_cast<size_t>(from)));
 }
 
 Napi::Value AllocateFile(Info info) {
@@ -165,7 +166,7 @@ bool OwnStretch(Arguments& in, Info info, const File& file, Stretch* stretch) {
   if (!in.ok()) return false;
   const Mapping* mapping = file.mapping().get();
   const size_t writable = mapping == nullptr ? 0 : std::min(mapping->writable(), mapping->bytes());
-  if (stretch->end <= writable && stretch->start % MR_FRAME_ALIGN == 0) return true;
+  if (mapping != nullptr && stretch->end <= writable && stretch->start % MR_FRAME_ALIGN == 0) return true;
   ThrowRangeError(info.Env(), "These are no frames in memory that may be written");
   return false;
 }

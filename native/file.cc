@@ -96,7 +96,7 @@ std::unique_ptr<File> File::Create(const PathText& directory, int64_t bytes, uin
   if (*failure) return nullptr;
 
   *failure = file->Map(true);
-  if (!*failure) *failure = file->mapping_->Populate(never);
+  if (!*failure) *failure = file->mapping_->Populate(0, never);
   if (*failure) return nullptr;
   return file;
 }

@@ -86,13 +86,14 @@ class Creation final : public Job {
 
 class Population final : public Job {
  public:
-  explicit Population(const File& file) : descriptor_(file.descriptor()), mapping_(file.mapping()) {}
+  Population(const File& file, size_t from) : descriptor_(file.descriptor()), mapping_(file.mapping()), from_(from) {}
 
  private:
-  Failure Run() override { return mapping_->Populate(descriptor_->closing); }
+  Failure Run() override { return mapping_->Populate(from_, descriptor_->closing); }
 
   const std::shared_ptr<Descriptor> descriptor_;
   const std::shared_ptr<Mapping> mapping_;
+  const size_t from_;
 };
 
 class Allocation final : public Job {
@@ -157,8 +158,8 @@ napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes,
   return Job::Start(env, std::make_unique<Creation>(directory, bytes, permissions));
 }
 
-napi_value PopulateFileJob(napi_env env, const File& file) {
-  return Job::Start(env, std::make_unique<Population>(file));
+napi_value PopulateFileJob(napi_env env, const File& file, size_t from) {
+  return Job::Start(env, std::make_unique<Population>(file, from));
 }
 
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes) {

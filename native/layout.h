@@ -71,6 +71,7 @@
 #define MR_ROOM_SEQUENCE_OFFSET 1408  // readers
 #define MR_REGISTRATION_OFFSET 1536   // readers
 #define MR_DURABLE_OFFSET 1664        // split word; flusher
+#define MR_SYNC_FAILED_BOOT_OFFSET 1680  // 16 bytes: boot id of the start of the machine on which a sync failed
 #define MR_REFUSALS_OFFSET 1792       // writer's counters
 #define MR_EVICTIONS_OFFSET 1796
 #define MR_WAKES_OFFSET 1800
@@ -121,6 +122,9 @@
 #define MR_FRAME_HEADER 16
 #define MR_FRAME_HEADER_EXTENDED 32
 #define MR_FRAME_ALIGN 16
+
+#define MR_FLAG_BATCH_GOES_ON 0x100  // in the word of the kind: the next frame is of the same batch
+#define MR_CHECKPOINT_BYTES 8        // its payload: a position
 
 #define MR_KIND_DATA 1
 #define MR_KIND_PAD 2

@@ -86,11 +86,12 @@ size_t Mapping::Clear(size_t start, const std::atomic<bool>& cancelled) {
   return cleared;
 }
 
-Failure Mapping::Populate(const std::atomic<bool>& cancelled) {
+Failure Mapping::Populate(size_t from, const std::atomic<bool>& cancelled) {
   bool known = true;
-  for (size_t done = 0; done < bytes_;) {
+  const size_t begin = from / kPageBytes * kPageBytes;
+  for (size_t done = begin; done < bytes_;) {
     if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "madvise", -1};
-    if (done != 0) PauseBetweenSteps();
+    if (done != begin) PauseBetweenSteps();
     const size_t writable = writable_.load(std::memory_order_relaxed);
     const bool write = done < writable;
     // A step has one protection only.

@@ -35,8 +35,9 @@ class Mapping {
   // `start`. Only of a mapping that is writable so far.
   size_t Clear(size_t start, const std::atomic<bool>& cancelled);
 
-  // Brings every page into this process's page table, in steps; blocks. Stops with ECANCELED once `cancelled` is set.
-  Failure Populate(const std::atomic<bool>& cancelled);
+  // Brings every page from `from` on into this process's page table, in steps; blocks. Stops with ECANCELED once
+  // `cancelled` is set.
+  Failure Populate(size_t from, const std::atomic<bool>& cancelled);
 
  private:
   Mapping(char* address, size_t bytes, size_t writable) : address_(address), bytes_(bytes), writable_(writable) {}

@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath } from '../options.js';
-import { atOnce, examine, isCutOff, type Remains } from './healing.js';
+import { examine, isCutOff, type Remains } from './cut-off.js';
 import * as L from './layout.js';
 import { isOfThisBoot } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { lockUnended, publishRecovered, recoverable, storeEnd, sumUnflushed } from './recovery.js';
+import { atOnce, type InSlices } from './slices.js';
 import { loadPosition } from './words.js';
 
 const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.STATE_ABANDONED };
@@ -18,7 +19,7 @@ const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.ST
 export function declareAbandoned(givenPath: string): void {
   const channel = lockUnended(resolve(aPath(givenPath)));
   try {
-    abandonLocked(channel);
+    atOnce(abandoning(channel));
   } finally {
     binding().closeFile(channel.file);
   }
@@ -29,9 +30,9 @@ export function declareAbandoned(givenPath: string): void {
  * writer's lock and may write the mapping. What is damaged, or was left by an earlier start of the machine without
  * checksums, ends at its published tail.
  */
-export function abandonLocked(channel: Mapped): void {
+export function* abandoning(channel: Mapped): InSlices<void> {
   const left = isCutOff(channel)
-    ? remainsOf(channel)
+    ? yield* remainsOf(channel)
     : isOfThisBoot(channel)
       ? recoverable(channel)
       : undefined;
@@ -45,10 +46,10 @@ export function abandonLocked(channel: Mapped): void {
 }
 
 /** What is whole, cut off from what is not; undefined where it is damaged. */
-function remainsOf(channel: Mapped): Remains | undefined {
+function* remainsOf(channel: Mapped): InSlices<Remains | undefined> {
   const { words, header } = channel;
   try {
-    const remains = atOnce(examine(channel));
+    const remains = yield* examine(channel);
     const isFull = remains.end === header.dataOffset + header.capacity;
     if (remains.ending === undefined && !isFull) Atomics.store(words, remains.end >> 2, 0);
     return remains;

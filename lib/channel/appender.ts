@@ -11,13 +11,11 @@ import { join, storeRelease, writeFrozen } from './words.js';
 /** Nothing may be filled: every write has to come through `place`. */
 const NOTHING = 0;
 // V8 folds a module's own constants into its code; imported ones are loaded and checked each time.
-const { KIND_DATA, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
+const { KIND_DATA, FLAG_BATCH_GOES_ON, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
 
 /** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
 const LINK_BYTES = 24;
 const NO_SUCCESSOR = 0;
-/** The payload of a CHECKPOINT: the position below which a sync brought everything to the disk. */
-const CHECKPOINT_BYTES = 8;
 
 /**
  * The writing end of the stream of frames: fills and commits. All of the hot path is here; it works with
@@ -295,6 +293,7 @@ export class Appender {
     const at = this.#at;
     const need = (length + this.frameHeader + 15) & -16;
     this.abortClaim();
+    if (this.stopped !== undefined) throw this.stopped();
     this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
     this.#commit(at, at + need, length + this.frameHeader);
     return need;
@@ -303,7 +302,7 @@ export class Appender {
   /** Its length is still 0, so there is nothing to take back. */
   abortClaim(): void {
     this.busy = false;
-    this.#settle();
+    if (this.stopped === undefined) this.#settle();
   }
 
   /**
@@ -346,12 +345,13 @@ export class Appender {
       const length = record.length;
       const next = at + ((length + frameHeader + 15) & -16);
       if (next > until || length > this.#maxRecord) return 0;
+      const kind = i === records.length - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
-        this.#fill(at, next, KIND_DATA, 0, timeUs);
+        this.#fill(at, next, kind, 0, timeUs);
       } else {
         copyData(this.bytes, at + frameHeader, record.data);
-        this.#fill(at, next, KIND_DATA | (record.type << 16), record.tag, record.timeUs ?? timeUs);
+        this.#fill(at, next, kind | (record.type << 16), record.tag, record.timeUs ?? timeUs);
       }
       if (at !== start) words[at >> 2] = length + frameHeader;
       // step 62
@@ -399,17 +399,18 @@ export class Appender {
     return end;
   }
 
-  /** Says behind which place a sync reached everything, where there is room to say so. Readers pass over it. */
-  appendCheckpoint(synced: number): void {
-    const length = this.frameHeader + CHECKPOINT_BYTES;
+  /** Says how far a sync reached, where there is room to say so; readers pass over it. Returns the bytes it took. */
+  appendCheckpoint(synced: number): number {
+    const length = this.frameHeader + L.CHECKPOINT_BYTES;
     const at = this.#at;
     const next = at + ((length + 15) & -16);
-    if (next > this.#until) return;
+    if (next > this.#until) return 0;
     writeFrozen(this.#words, (at + this.frameHeader) >> 2, synced);
     this.#fill(at, next, L.KIND_CHECKPOINT, 0, 0);
     storeRelease(this.#words, at >> 2, length);
     this.#at = next;
     if (at >= this.#due) this.publish();
+    return next - at;
   }
 
   /** Says no to every write from here on. */

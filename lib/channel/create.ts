@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
-import { abandonLocked } from './abandon.js';
+import { abandoning } from './abandon.js';
 import { disk } from './disk.js';
 import { parseSync, type Sync, syncFailed } from './durability.js';
 import { environment } from './environment.js';
@@ -12,6 +12,7 @@ import * as L from './layout.js';
 import { endedAs, signAsWriter } from './liveness.js';
 import { type Mapped, openMapped, STATE, viewMapping } from './mapped.js';
 import { lockWriter } from './recovery.js';
+import { inTurns } from './slices.js';
 import { alreadyThere, explain, isOutOfSpace, isRam, noSpace, refuseFileSystem } from './system.js';
 import { storePosition, storeSplit } from './words.js';
 
@@ -99,7 +100,7 @@ export async function createChannel(
     // Before it has a name: after a power cut there is no name without a header under it.
     if (kind !== L.SYNC_NONE) await disk.flushFrames(file, 0, 0, 0, 0, true);
     // step 51
-    if (options.replace === true) replaceName(channel);
+    if (options.replace === true) await replaceName(channel);
     else binding().linkFile(file, path);
     // step 52
     if (kind !== L.SYNC_NONE) await syncName(channel);
@@ -243,7 +244,7 @@ function writeHeader(channel: Mapped): void {
 }
 
 /** Takes the name over from a dead or ended channel, in one step; the old one is told first. */
-function replaceName(channel: Mapped): void {
+async function replaceName(channel: Mapped): Promise<void> {
   const { path, file } = channel;
   let old: Mapped;
   try {
@@ -262,12 +263,12 @@ function replaceName(channel: Mapped): void {
     // step 53
     // Someone else took the name since it was opened: what has it now may be alive.
     if (!isNamed(old)) {
-      replaceName(channel);
+      await replaceName(channel);
       return;
     }
     if (endedAs(old) === undefined) {
       binding().allowWrites(old.file, old.bytes.length);
-      abandonLocked(old);
+      await inTurns(abandoning(old));
     }
     // step 54
     // A name that a creator left behind when it died between these two steps. Nobody else uses it.

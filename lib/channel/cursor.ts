@@ -237,7 +237,7 @@ export class Cursor {
     const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
     const lapLeft = this.#capacity - (this.#at + this.#shift);
     const misplaced = kind === L.KIND_PAD && this.#channel.header.mode === 'linear';
-    if (length < least || length > lapLeft || !stamped || misplaced) return this.#damage();
+    if (length < least || length > lapLeft || !stamped || misplaced) throw this.#corrupt();
     // Of a PAD nobody looks at more than its header, however long it is.
     if (kind !== L.KIND_PAD && need > this.#end - this.#at) return this.#refill(need);
     switch (kind) {
@@ -253,7 +253,7 @@ export class Cursor {
         this.ended = 'sealed';
         return false;
       default:
-        return this.#damage();
+        throw this.#corrupt();
     }
   }
 
@@ -278,12 +278,18 @@ export class Cursor {
     }
     const unpublished = (this.#stamp - this.#publishedStamp) | 0;
     if (unpublished << 4 >= this.#chunk) this.publish();
+    const checker = this.#checker;
+    if (checker?.cutOff === true) {
+      // Before the tail is loaded: who sees that it was healed sees the tail that goes with it, and no older one.
+      checker.look();
+      this.#tail = this.#stamp;
+      if (offset >= checker.end) return this.#nothingYet(offset);
+    }
     let known = (this.#tail - this.#stamp) | 0;
     if (known <= 0 || known << 4 < need) {
       this.#tail = loadAcquire(this.#shared, TAIL_LOW);
       known = (this.#tail - this.#stamp) | 0;
     }
-    this.#checker?.look();
     const lapLeft = this.#capacity - offset;
     let span: number;
     if (known > 0) {
@@ -299,6 +305,11 @@ export class Cursor {
       if (length < L.FRAME_HEADER || length > lapLeft) return this.#doubt(offset);
       const isPad = (this.#shared[((this.#dataStart + offset) >> 2) + 1] & 0xff) === L.KIND_PAD;
       span = isPad ? L.FRAME_HEADER : (length + 15) & -16;
+    }
+    if (checker !== undefined) {
+      checker.look();
+      if (offset >= checker.end) return this.#nothingYet(offset);
+      span = Math.min(span, checker.end - offset);
     }
     if (this.#copying) return this.#copyRegion(offset, span);
     this.#at = (this.#dataStart + offset) | 0;
@@ -318,6 +329,7 @@ export class Cursor {
   /** "Nothing yet" needs the check too: a 0 may be the next lap's, and the reader overtaken. */
   #nothingYet(offset: number): number {
     this.#emptyRegion(offset);
+    if (this.#checker?.cutOff === true && this.#checker.lacks(this.position)) throw this.#corrupt();
     return this.#guard?.lost(this) === true ? MOVED : NOTHING_YET;
   }
 
@@ -325,8 +337,7 @@ export class Cursor {
   #doubt(offset: number): number {
     this.#emptyRegion(offset);
     if (this.#guard?.lost(this) === true) return MOVED;
-    this.#damage();
-    return NOTHING_YET;
+    throw this.#corrupt();
   }
 
   #copyRegion(offset: number, span: number): number {
@@ -361,8 +372,7 @@ export class Cursor {
       const isPad = (this.#words[(at >> 2) + 1] & 0xff) === L.KIND_PAD;
       if (need > this.#end - at && !isPad) return FOUND;
       this.#emptyRegion(offset);
-      this.#damage();
-      return NOTHING_YET;
+      throw this.#corrupt();
     }
     this.#end = right;
     return FOUND;
@@ -380,12 +390,6 @@ export class Cursor {
     this.#bytes = this.#channel.bytes;
     this.#at = this.#end = this.#dataStart + offset;
     this.#shift = -this.#dataStart | 0;
-  }
-
-  /** Throws; or returns false where it is the torn end of what a machine left that went down, and so nothing yet. */
-  #damage(): boolean {
-    if (this.#checker?.isTorn(this.position) === true) return false;
-    throw this.#corrupt();
   }
 
   #corrupt(): MillraceError {

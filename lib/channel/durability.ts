@@ -1,6 +1,8 @@
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { environment } from './environment.js';
 import * as L from './layout.js';
+import type { Mapped } from './mapped.js';
 
 /**
  * When what is written reaches the disk. `none`: when the kernel likes, or at `flush()`. An interval: so long after it
@@ -63,6 +65,25 @@ export function ringsDoNotLast(what: string, path?: string): MillraceError {
     `${what} is not for rings: a ring overwrites itself and is lost with the machine. What must last goes into a log, ` +
       "or into a channel of mode: 'linear'",
     path === undefined ? {} : { path },
+  );
+}
+
+/**
+ * After a failed sync the kernel takes the pages for written. So a later sync on the same start of the machine says
+ * nothing, whoever asks for it: this is noted for them all, in the memory that they share.
+ */
+export function noteFailedSync({ bytes }: Mapped): void {
+  environment.bootId().copy(bytes, L.SYNC_FAILED_BOOT_OFFSET);
+}
+
+export function refuseFailedSync({ path, bytes }: Mapped): void {
+  const noted = bytes.subarray(L.SYNC_FAILED_BOOT_OFFSET, L.SYNC_FAILED_BOOT_OFFSET + 16);
+  if (!noted.equals(environment.bootId())) return;
+  throw new MillraceError(
+    'ERR_SYNC_FAILED',
+    `Syncing ${path} failed since this machine was started: what of it is on its disk can't be told before the next start. ` +
+      'It can be read, and gone on with after that',
+    { path },
   );
 }
 

@@ -1,12 +1,13 @@
+import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { closedHandle, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import type { Appender } from './appender.js';
 import { damaged } from './damage.js';
 import { disk } from './disk.js';
-import { syncFailed } from './durability.js';
+import { noteFailedSync, syncFailed } from './durability.js';
 import * as L from './layout.js';
-import type { Mapped } from './mapped.js';
+import { type Mapped, offsetAt, positionAt } from './mapped.js';
 import { loadPosition, stampOf, storePosition } from './words.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -33,7 +34,9 @@ interface Waiter {
 export class Flusher {
   readonly #channel: Mapped;
   readonly #appender: Appender;
-  readonly #beginsAgain: number;
+  /** A round begins each time so many bytes were written, if it isn't 0; and whether that syncs. */
+  readonly #eachBytes: number;
+  readonly #eachSyncs: boolean;
   #summed: number;
   #durable: number;
   #checkpointAt = Number.NEGATIVE_INFINITY;
@@ -42,20 +45,24 @@ export class Flusher {
   #waiting: Waiter[] = [];
   #failure: MillraceError | undefined;
   #closed = false;
-  /** Whether its name is on the disk, too: a channel that was made without syncing has that before it. */
+  /** It is closed, and a last sync is under way. */
+  #ending = false;
+  /** Whether its name is on the disk, too. */
   #named: boolean;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(channel: Mapped, appender: Appender) {
+  /** `named`: the name is known to be on the disk. */
+  constructor(channel: Mapped, appender: Appender, named: boolean) {
     const { header } = channel;
     const { kind, everyMs, everyBytes } = header.sync;
     this.#channel = channel;
     this.#appender = appender;
     // What lies above may have checksums or not: its writer died. Filling them in twice does no harm.
     this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
-    this.#named = kind !== L.SYNC_NONE;
-    this.#beginsAgain = kind === L.SYNC_INTERVAL ? everyBytes : header.checksums ? SUM_EVERY : 0;
-    if (this.#beginsAgain > 0) appender.notify(this.#beginsAgain, () => this.#pass(kind === L.SYNC_INTERVAL));
+    this.#named = named;
+    this.#eachSyncs = kind === L.SYNC_INTERVAL;
+    this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
+    if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
     const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
     if (ms > 0) this.#timer = every(ms, this);
   }
@@ -72,8 +79,8 @@ export class Flusher {
   /** Resolves once all below `position` is on the disk. Whoever calls within one turn of the event loop shares a sync. */
   reached(position: number): Promise<number> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#closed) return Promise.reject(closedHandle('writer', this.#channel.path));
     if (this.#named && position <= this.#durable) return Promise.resolve(this.#durable);
+    if (this.#closed && !this.#ending) return Promise.reject(closedHandle('writer', this.#channel.path));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ position, resolve, reject });
       this.#schedule();
@@ -104,17 +111,16 @@ export class Flusher {
   }
 
   async #round(sync: boolean): Promise<void> {
-    const { path, file, header } = this.#channel;
+    const { file, header } = this.#channel;
     this.#appender.publish();
     const target = this.#appender.position;
     const from = header.checksums ? this.#summed : target;
-    const [start, end] = [this.#offsetOf(from), this.#offsetOf(target)];
+    const [start, end] = [offsetAt(this.#channel, from), offsetAt(this.#channel, target)];
     const stopped = await disk.flushFrames(file, start, end, stampOf(from), header.incarnation, sync);
-    if (stopped !== end) throw damaged(this.#channel, header.basePosition + stopped - header.dataOffset);
+    if (stopped !== end) throw damaged(this.#channel, positionAt(this.#channel, stopped));
     this.#summed = Math.max(this.#summed, target);
     if (!sync) return;
-    if (!this.#named) await disk.syncDirectory(dirname(path));
-    this.#named = true;
+    await this.#syncName();
     this.#durable = target;
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
     if (this.#closed) return;
@@ -124,18 +130,27 @@ export class Flusher {
     this.#checkpoint(target);
   }
 
+  async #syncName(): Promise<void> {
+    if (this.#named) return;
+    try {
+      await disk.syncDirectory(dirname(await realpath(this.#channel.path)));
+    } catch (error) {
+      // Removed or renamed meanwhile, as may happen to a file that is in use: there is no such name to bring anywhere.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    this.#named = true;
+  }
+
   /** What a power cut leaves of the header may be older than this sync; a frame behind it proves that there was one. */
   #checkpoint(synced: number): void {
     const { header } = this.#channel;
     const end = this.#appender.position;
     if (!header.checksums || end === synced || end - this.#checkpointAt < CHECKPOINT_EVERY) return;
-    this.#appender.appendCheckpoint(synced);
+    const need = this.#appender.appendCheckpoint(synced);
+    // At once: what has no checksum proves nothing.
+    const at = offsetAt(this.#channel, end);
+    binding().sumFrames(this.#channel.file, at, at + need, stampOf(end), header.incarnation);
     this.#checkpointAt = end;
-  }
-
-  #offsetOf(position: number): number {
-    const { dataOffset, basePosition } = this.#channel.header;
-    return dataOffset + position - basePosition;
   }
 
   #settle(): void {
@@ -144,10 +159,18 @@ export class Flusher {
     this.#waiting = [];
     for (const waiter of waiting) {
       if (this.#named && waiter.position <= this.#durable) waiter.resolve(this.#durable);
-      else if (this.#closed) waiter.reject(closedHandle('writer', this.#channel.path));
+      else if (this.#closed && !this.#ending) waiter.reject(closedHandle('writer', this.#channel.path));
       else this.#waiting.push(waiter);
     }
+    if (this.#closed) return;
     if (this.#waiting.length > 0) this.#schedule();
+    else if (this.#eachBytes > 0) this.#catchUp();
+  }
+
+  /** Nobody was told of what was written while the round ran. */
+  #catchUp(): void {
+    const reached = this.#eachSyncs ? this.#durable : this.#summed;
+    if (this.#appender.position - reached >= this.#eachBytes) this.#pass(this.#eachSyncs);
   }
 
   #fail(error: unknown): void {
@@ -155,7 +178,10 @@ export class Flusher {
     const { path } = this.#channel;
     const failure = error instanceof MillraceError ? error : syncFailed(path, error);
     this.#failure = failure;
-    if (!this.#closed) this.#appender.stop(() => failure);
+    if (!this.#closed) {
+      this.#appender.stop(() => failure);
+      if (failure.code === 'ERR_SYNC_FAILED') noteFailedSync(this.#channel);
+    }
     for (const waiter of this.#waiting) waiter.reject(failure);
     this.#waiting = [];
   }
@@ -165,22 +191,30 @@ export class Flusher {
     this.#closed = true;
     clearInterval(this.#timer);
     const { file, header } = this.#channel;
-    if (header.checksums) {
-      binding().sumFrames(file, this.#offsetOf(this.#summed), end, stampOf(this.#summed), header.incarnation);
-    }
+    if (!header.checksums) return;
+    const from = offsetAt(this.#channel, this.#summed);
+    binding().sumFrames(file, from, end, stampOf(this.#summed), header.incarnation);
+  }
+
+  /** Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. */
+  letGo(): void {
     if (this.#running === undefined) this.#settle();
   }
 
-  /** Once it is ended, and before its file is closed: brings the end to the disk, too. */
+  /** Once it is ended, and before its file is closed: brings all of it to the disk, its end too. */
   async syncEnd(): Promise<void> {
-    const { path, file } = this.#channel;
+    this.#ending = true;
+    await this.#running;
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      await disk.flushFrames(file, 0, 0, 0, 0, true);
-      if (!this.#named) await disk.syncDirectory(dirname(path));
+      await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
+      await this.#syncName();
     } catch (error) {
-      throw syncFailed(path, error);
+      this.#fail(error);
+      throw this.#failure;
     }
+    this.#durable = this.#appender.position;
+    this.#settle();
   }
 }
 

@@ -70,6 +70,7 @@ export const ROOM_WANTED_OFFSET = 1280; // writer
 export const ROOM_SEQUENCE_OFFSET = 1408; // readers
 export const REGISTRATION_OFFSET = 1536; // readers
 export const DURABLE_OFFSET = 1664; // split word; flusher
+export const SYNC_FAILED_BOOT_OFFSET = 1680; // 16 bytes: boot id of the start of the machine on which a sync failed
 export const REFUSALS_OFFSET = 1792; // writer's counters
 export const EVICTIONS_OFFSET = 1796;
 export const WAKES_OFFSET = 1800;
@@ -120,6 +121,9 @@ export const FRAME_TAG_OFFSET = 24;
 export const FRAME_HEADER = 16;
 export const FRAME_HEADER_EXTENDED = 32;
 export const FRAME_ALIGN = 16;
+
+export const FLAG_BATCH_GOES_ON = 0x100; // in the word of the kind: the next frame is of the same batch
+export const CHECKPOINT_BYTES = 8; // its payload: a position
 
 export const KIND_DATA = 1;
 export const KIND_PAD = 2;

@@ -21,6 +21,15 @@ export const WRITER_LOCK_BYTE = 0;
 
 export const STATE = L.STATE_OFFSET >> 2;
 
+/** Where a position of a linear channel lies in its file, and the other way round. */
+export function offsetAt({ header }: Mapped, position: number): number {
+  return header.dataOffset + position - header.basePosition;
+}
+
+export function positionAt({ header }: Mapped, offset: number): number {
+  return header.basePosition + offset - header.dataOffset;
+}
+
 /** Opens and maps a channel read-only, and believes nothing of it before its header held. */
 export function openMapped(path: string, access: 'read' | 'write' | 'write if allowed'): Mapped {
   const { file, writable } = openFile(path, access);

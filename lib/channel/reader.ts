@@ -6,9 +6,9 @@ import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
 import { Checker } from './checksums.js';
 import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
+import { isCutOff } from './cut-off.js';
 import { truncated } from './damage.js';
 import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
-import { isCutOff } from './healing.js';
 import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
 import { endedAs, type Status, WriterWatch } from './liveness.js';
@@ -63,14 +63,11 @@ export class Reader<Out = Buffer> {
   /** What is still to be told: it ended a batch that had records already, or came up when nobody read. */
   #fault: unknown;
 
-  private constructor(channel: Mapped, options: ReaderOptions<Out>) {
+  private constructor(channel: Mapped, options: ReaderOptions<Out>, checker: Checker | undefined) {
     this.path = channel.path;
     this.#channel = channel;
     this.#options = options;
-    const { checksums } = channel.header;
-    // In RAM nothing decays; what was cut off is checked wherever it lies.
-    const verify = checksums && (options.verify ?? (!channel.inRam || isCutOff(channel)));
-    this.#checker = verify ? new Checker(channel) : undefined;
+    this.#checker = checker;
     this.#places = new Places(channel, this.#checker);
     const { slot, gating, evictAfterMs } = joinReaders(channel, options);
     this.#slot = slot;
@@ -104,9 +101,12 @@ export class Reader<Out = Buffer> {
     try {
       if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
       // In RAM that costs little and spares the first records a page fault each; a disk is left to read ahead.
-      if (channel.inRam) await binding().populateFile(channel.file);
+      if (channel.inRam) await binding().populateFile(channel.file, 0);
+      // In RAM nothing decays; what was cut off is checked wherever it lies.
+      const verify = options.verify ?? (!channel.inRam || isCutOff(channel));
+      const checker = verify && channel.header.checksums ? await Checker.of(channel) : undefined;
       throwIfAborted(options.signal, `Opening ${channel.path}`);
-      reader = new Reader<Out>(channel, options);
+      reader = new Reader<Out>(channel, options, checker);
       reader.seek(options.from ?? (channel.header.mode === 'ring' ? 'latest' : 'oldest'));
       return reader;
     } catch (error) {

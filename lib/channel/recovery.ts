@@ -3,7 +3,7 @@ import { binding } from '../native.js';
 import { damaged } from './damage.js';
 import * as L from './layout.js';
 import { endedAs } from './liveness.js';
-import { type Mapped, openMapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
+import { type Mapped, offsetAt, openMapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import type { Start } from './publisher.js';
 import { loadPosition, loadSplit, readFrozen, stampOf, storePosition, storeSplit } from './words.js';
@@ -144,10 +144,9 @@ export function sumUnflushed(channel: Mapped, { position, ending }: Recovered): 
   const { file, words, header } = channel;
   if (!header.checksums || header.mode === 'ring') return;
   const from = Math.max(header.basePosition, loadPosition(words, DURABLE));
-  const offsetOf = (position: number) => header.dataOffset + position - header.basePosition;
-  const end = offsetOf(position);
+  const end = offsetAt(channel, position);
   const last = ending === undefined ? 0 : (words[end >> 2] + 15) & -16;
-  binding().sumFrames(file, offsetOf(from), end + last, stampOf(from), header.incarnation);
+  binding().sumFrames(file, offsetAt(channel, from), end + last, stampOf(from), header.incarnation);
 }
 
 /** What recovery finds; undefined where the channel is damaged. */

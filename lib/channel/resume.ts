@@ -1,8 +1,9 @@
 import { binding } from '../native.js';
+import { refuseFailedSync } from './durability.js';
 import { heal, refuseUnhealable } from './healing.js';
 import * as L from './layout.js';
 import { isOfThisBoot, signAsWriter } from './liveness.js';
-import type { Mapped } from './mapped.js';
+import { type Mapped, offsetAt } from './mapped.js';
 import {
   lockUnended,
   neverAgain,
@@ -38,6 +39,7 @@ export async function resumeChannel(path: string): Promise<Resumed> {
   try {
     const ofThisBoot = isOfThisBoot(channel);
     if (!ofThisBoot) refuseUnhealable(channel);
+    refuseFailedSync(channel);
     await reallocate(channel);
     const { recovered, dropped } = ofThisBoot ? await takeOver(channel) : await takeOverHealed(channel);
     if (recovered.ending !== undefined) {
@@ -66,14 +68,16 @@ async function takeOver(channel: Mapped) {
   const recovered = recover(channel);
   // Nothing has been changed so far, and now it lives: that is to be seen before what may take long.
   signAsWriter(channel);
-  await binding().populateFile(channel.file);
+  // What lies below is only read: to map it in for writing would make all of it go to the disk again.
+  const { mode } = channel.header;
+  await binding().populateFile(channel.file, mode === 'ring' ? 0 : offsetAt(channel, recovered.position));
   // step 41
   publishRecovered(channel, recovered);
   return { recovered, dropped: 0 };
 }
 
 async function takeOverHealed(channel: Mapped) {
-  await binding().populateFile(channel.file);
+  await binding().populateFile(channel.file, 0);
   const { dropped, ...recovered } = await heal(channel);
   // Only now: a writer of this boot leaves a channel that needs no healing.
   signAsWriter(channel);

@@ -5,17 +5,18 @@ import { binding } from '../native.js';
 import { aPath, knownOptions, show } from '../options.js';
 import { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
+import { isCutOff } from './cut-off.js';
 import { truncated } from './damage.js';
 import { OvertakenGuard } from './guard.js';
-import { isCutOff } from './healing.js';
 import * as L from './layout.js';
 import { endedAs, isWriterAlive } from './liveness.js';
-import { type Mapped, openMapped } from './mapped.js';
+import { type Mapped, openMapped, STATE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import { Places } from './seek.js';
 import { checkSignal, throwIfAborted } from './waiting.js';
 import { loadPosition } from './words.js';
 
+const ENDS = { closed: 'END', sealed: 'LINK' };
 const TAIL = L.TAIL_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
@@ -79,7 +80,11 @@ export async function verify(givenPath: string, options: VerifyOptions = {}): Pr
     return { ...nothingOf(path), faults: [fault] };
   }
   try {
-    return await new Verifier(channel).run(options);
+    const checker = channel.header.checksums ? await Checker.of(channel) : undefined;
+    return await new Verifier(channel, checker).run(options);
+  } catch (error) {
+    // The words of the header that change are covered by no checksum, and may say what can't be.
+    return { ...nothingOf(path), faults: [asFault(error)] };
   } finally {
     binding().closeFile(channel.file);
   }
@@ -114,6 +119,7 @@ class Verifier {
   readonly #cursor: Cursor;
   readonly #places: Places;
   readonly #marks: Marks;
+  readonly #overtaken: OvertakenGuard | undefined;
   readonly #report: Verification;
   /** Marks that are to be compared with the record they name, by their place. */
   readonly #marked: Mark[];
@@ -122,15 +128,16 @@ class Verifier {
   #timed: boolean;
   #behindLast: number;
   #maxTimeUs = 0;
+  #lost = 0;
 
-  constructor(channel: Mapped) {
+  constructor(channel: Mapped, checker: Checker | undefined) {
     const { header, words } = channel;
     const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
     this.#channel = channel;
-    const checker = header.checksums ? new Checker(channel) : undefined;
     this.#places = new Places(channel, checker);
     const guard =
       header.mode === 'ring' ? new OvertakenGuard(channel, 'skip', () => this.#places.oldest()) : undefined;
+    this.#overtaken = guard;
     this.#cursor = new Cursor(channel, guard, undefined, checker);
     const oldest = this.#places.oldest();
     this.#cursor.moveTo(oldest.position, oldest.record);
@@ -195,9 +202,15 @@ class Verifier {
     const frame = start - header.frameHeader;
     this.#report.records++;
     if (bytes.readInt32LE(frame + L.FRAME_CRC_OFFSET) !== 0) this.#report.checked++;
+    const lost = this.#overtaken?.lostRecords ?? 0;
+    const skipped = lost !== this.#lost;
+    this.#lost = lost;
     while (this.#marked.length > 0 && this.#marked[this.#marked.length - 1].position <= position) {
-      this.#compare(this.#marked.pop() as Mark);
+      const mark = this.#marked.pop() as Mark;
+      // What a live writer overwrote meanwhile can't be compared any more.
+      if (!skipped) this.#compare(mark);
     }
+    if (skipped) this.#timed = false;
     this.#maxTimeUs = Math.max(this.#maxTimeUs, this.#cursor.timeUs);
     this.#behindLast = position + ((end - frame + 15) & -16);
   }
@@ -246,18 +259,39 @@ class Verifier {
   }
 
   #checkEnd(): void {
-    const { words, path } = this.#channel;
+    const { words, header, path } = this.#channel;
     const report = this.#report;
+    const { end, faults } = report;
+    const brokeOff = faults.some(({ position, next }) => position === end && next === undefined);
     if (isCutOff(this.#channel)) {
-      report.cutOffAt = report.end;
+      if (faults.length === 0) report.cutOffAt = end;
       return;
     }
-    if (report.status === 'dead') return;
+    const state = words[STATE];
+    if (state < L.STATE_OPEN || state > L.STATE_ABANDONED) this.#wrong(`has no state ${state}`);
+    if (header.mode === 'linear' && report.durable > Math.max(end, loadPosition(words, TAIL))) {
+      this.#wrong(`was synced up to ${report.durable}, where nothing is`);
+    }
+    if (report.status === 'dead' || brokeOff) return;
     const final = loadPosition(words, FINAL_POSITION);
-    // Where damage broke the walk off, that has been said.
-    const brokeOff = report.faults.some(
-      ({ position, next }) => position !== undefined && position >= report.end && next === undefined,
-    );
-    if (report.end < final && !brokeOff) report.faults.push(asFault(truncated(path, report.end, final)));
+    if (end < final) faults.push(asFault(truncated(path, end, final)));
+    if (end > final) this.#wrong(`was ended at position ${final}, and goes on behind it`);
+    if (report.status === 'abandoned' || end !== final) return;
+    const ended = this.#cursor.ended;
+    // Of a channel that was full to its last byte the frame that ends it may have had no room.
+    const hadRoom = header.basePosition + header.capacity - end >= header.frameHeader;
+    if (ended !== undefined ? ended !== report.status : header.mode === 'linear' && hadRoom) {
+      this.#wrong(`is ${report.status}, and ends with ${ended === undefined ? 'nothing' : ENDS[ended]}`);
+    }
+  }
+
+  #wrong(what: string): void {
+    const { path } = this.#channel;
+    this.#report.faults.push({
+      code: 'ERR_CORRUPT',
+      message: `${path} ${what}`,
+      position: this.#report.end,
+      next: undefined,
+    });
   }
 }

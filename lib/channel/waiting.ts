@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ErrorFacts, invalidArgument, MillraceError } from '../errors.js';
+import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 
 /** What everything that waits takes. */
@@ -57,26 +57,21 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
   if (signal?.aborted === true) throw aborted(what, signal.reason);
 }
 
-function timedOut(what: string, timeoutMs: number, facts: ErrorFacts = {}): MillraceError {
-  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs, ...facts });
+function timedOut(what: string, timeoutMs: number): MillraceError {
+  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs });
 }
 
-function aborted(what: string, cause: unknown, facts: ErrorFacts = {}): MillraceError {
-  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause, ...facts });
+function aborted(what: string, cause: unknown): MillraceError {
+  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause });
 }
 
 /** Waits for work that can't be stopped, as long as the options say. Whoever waits no longer leaves it to its end. */
-export async function within<T>(
-  work: Promise<T>,
-  what: string,
-  options: WaitOptions,
-  facts: ErrorFacts = {},
-): Promise<T> {
+export async function within<T>(work: Promise<T>, what: string, options: WaitOptions): Promise<T> {
   const { signal, timeoutMs } = options;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
   checkWait(signal, timeoutMs);
-  if (signal?.aborted === true) throw aborted(what, signal.reason, facts);
+  throwIfAborted(signal, what);
   const limited = timeoutMs !== undefined && timeoutMs <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;
   const done = new AbortController();
@@ -84,14 +79,14 @@ export async function within<T>(
   if (limited) {
     waits.push(
       delay(timeoutMs, undefined, { signal: done.signal }).then(() => {
-        throw timedOut(what, timeoutMs, facts);
+        throw timedOut(what, timeoutMs);
       }),
     );
   }
   if (signal !== undefined) {
     waits.push(
       once(signal, 'abort', { signal: done.signal }).then(() => {
-        throw aborted(what, signal.reason, facts);
+        throw aborted(what, signal.reason);
       }),
     );
   }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
+import { closedHandle, invalidArgument, MillraceError, withFacts } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Appender } from './appender.js';
@@ -69,7 +69,9 @@ export class Writer<In = Data> {
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
-    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender);
+    // One that was resumed may have lost its maker before that had its name synced.
+    const isNamed = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
+    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, isNamed);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
   }
 
@@ -169,12 +171,12 @@ export class Writer<In = Data> {
     }
     if (taken < 0) throw this.#refused(taken, this.#lengthOf(value));
     if (this.#flusher !== undefined && this.#channel.header.sync.kind === L.SYNC_COMMIT) {
-      // It is in the channel, and nothing takes it back: whoever stops waiting is told where.
       const timeLeft = timeoutMs === undefined ? undefined : Math.max(0, until - performance.now());
-      const waiting = { signal, timeoutMs: timeLeft };
       const synced = this.#flusher.reached(position + taken);
-      await within(synced, `Syncing the record at position ${position} of ${this.path}`, waiting, {
-        position,
+      const what = `Syncing the record at position ${position} of ${this.path}`;
+      await within(synced, what, { signal, timeoutMs: timeLeft }).catch((error) => {
+        // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
+        throw error instanceof MillraceError ? withFacts(error, { position }) : error;
       });
     }
     return position;
@@ -350,7 +352,9 @@ export class Writer<In = Data> {
   }
 
   #end(as: 'closed' | 'sealed'): void {
-    if (this.#beginEnd(as)) binding().closeFile(this.#channel.file);
+    if (!this.#beginEnd(as)) return;
+    this.#flusher?.letGo();
+    binding().closeFile(this.#channel.file);
   }
 
   /** All of the ending but closing the file; false if it was ended already. */
@@ -380,9 +384,12 @@ export class Writer<In = Data> {
   /** Closes; where the channel is synced, resolves once all of it and its end are on the disk. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#beginEnd('closed')) return;
-    const synced = this.#channel.header.sync.kind === L.SYNC_NONE ? undefined : this.#flusher?.syncEnd();
-    binding().closeFile(this.#channel.file);
-    await synced;
+    try {
+      if (this.#channel.header.sync.kind === L.SYNC_NONE) this.#flusher?.letGo();
+      else await this.#flusher?.syncEnd();
+    } finally {
+      binding().closeFile(this.#channel.file);
+    }
   }
 }
 

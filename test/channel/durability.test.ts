@@ -136,6 +136,32 @@ describe('flush', () => {
   });
 });
 
+describe('asyncDispose', () => {
+  test('brings all of it to the disk, and whoever waited hears so', async () => {
+    const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
+    const sent = writer.send('there');
+    const flushed = writer.flush();
+    await writer[Symbol.asyncDispose]();
+    expect([await sent, await flushed, writer.durablePosition]).toEqual([0, 32, 32]);
+    await writer[Symbol.asyncDispose]();
+  });
+
+  test('does not resolve where a sync that is under way fails', async () => {
+    const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
+    const syncs: (() => void)[] = [];
+    vi.spyOn(disk, 'flushFrames').mockImplementationOnce(
+      () => new Promise((_, reject) => syncs.push(() => reject(new Error('EIO')))),
+    );
+    const sent = failure(() => writer.send('there'));
+    await vi.waitFor(() => expect(syncs).toHaveLength(1));
+    const disposed = failure(() => writer[Symbol.asyncDispose]());
+    syncs[0]();
+    expect(await sent).toMatchObject({ code: 'ERR_SYNC_FAILED', position: 0 });
+    expect(await disposed).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(inspect(writer.path).status).toBe('closed');
+  });
+});
+
 describe('levels', () => {
   test('commit: send resolves when it is on the disk, write at once', async () => {
     using writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
@@ -180,6 +206,12 @@ describe('levels', () => {
     for (let i = 0; i < 10; i++) writer.write(Buffer.alloc(1000));
     await vi.waitFor(() => expect(writer.durablePosition).toBeGreaterThan(16_000));
     expect(syncs.map(({ sync }) => sync)).toEqual([true]);
+  });
+
+  test('each so many bytes, also those that came while a sync ran', async () => {
+    using writer = await Writer.create(newPath(), { ...LINEAR, sync: { everyBytes: '16KiB' } });
+    for (let i = 0; i < 200; i++) writer.write(Buffer.alloc(1000));
+    await vi.waitFor(() => expect(writer.position - writer.durablePosition).toBeLessThan(16_384));
   });
 
   test('none: checksums are filled in behind the writer all the same, and nothing is synced', async () => {
@@ -254,6 +286,48 @@ describe('a sync that fails', () => {
     await vi.waitFor(() =>
       expect(thrown(() => writer.write('two'))).toMatchObject({ code: 'ERR_SYNC_FAILED' }),
     );
+  });
+
+  test('lets nothing through that was begun before it', async () => {
+    using writer = await Writer.create(newPath(), LINEAR);
+    const claim = writer.claim(100);
+    vi.spyOn(disk, 'flushFrames').mockRejectedValue(broken);
+    expect(await failure(() => writer.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(thrown(() => claim?.commit())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(thrown(() => writer.write('x'))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    using reader = await Reader.open(writer.path);
+    expect(reader.read()).toBeUndefined();
+  });
+
+  test('is not forgotten with its process: nobody goes on before the next start of the machine', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), { ...LINEAR, sync: 'commit' }));
+    await writer.send('safe');
+    const failing = vi.spyOn(disk, 'flushFrames').mockRejectedValue(broken);
+    expect(await failure(() => writer.send('lost?'))).toMatchObject({
+      code: 'ERR_SYNC_FAILED',
+      position: 32,
+      cause: broken,
+    });
+    failing.mockRestore();
+    const copy = afterRestart(writer.path, (bytes) => {
+      bytes[L.SYNC_FAILED_BOOT_OFFSET] ^= 1;
+    });
+    crash();
+    expect(await failure(() => Writer.resume(writer.path))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    using healed = await Writer.resume(copy);
+    expect(healed.recovery).toMatchObject({ records: 1 });
+  });
+
+  test('while healing is no less one', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), { ...LINEAR, sync: 'commit' }));
+    await writer.send('safe');
+    writer.write('not synced');
+    const copy = afterRestart(writer.path);
+    crash();
+    const failing = vi.spyOn(disk, 'flushFrames').mockRejectedValue(broken);
+    expect(await failure(() => Writer.resume(copy))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    failing.mockRestore();
+    expect(await failure(() => Writer.resume(copy))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
   });
 
   test('when it is made leaves no file', async () => {
@@ -409,6 +483,74 @@ describe('after the machine died', () => {
     expect(error.message).toMatch(/checksum/);
     using reader = await Reader.open(copy);
     expect(textsOf(reader)).toEqual(['one']);
+  });
+
+  test('readers that were there go on, whoever heals or abandons it', async () => {
+    const later = Array.from({ length: 40 }, (_, i) => `not synced ${i}`);
+    const { path, durable, crash } = await synced(['one', 'two'], later);
+    const [healed, abandoned] = [afterRestart(path), afterRestart(path)];
+    crash();
+    using reader = await Reader.open(healed);
+    using second = await Reader.open(abandoned);
+    expect([textsOf(reader), textsOf(second)]).toEqual([
+      ['one', 'two'],
+      ['one', 'two'],
+    ]);
+    using writer = await Writer.resume(healed);
+    expect([reader.read(), reader.status, reader.position]).toEqual([undefined, 'alive', durable]);
+    writer.write('three');
+    expect([textsOf(reader), reader.read()]).toEqual([['three'], undefined]);
+    declareAbandoned(abandoned);
+    expect([second.read(), second.ended, second.status]).toEqual([undefined, true, 'abandoned']);
+  });
+
+  test('half a batch is no batch', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), { ...LINEAR, sync: 'commit' }));
+    writer.writeBatch(['before', 'it']);
+    writer.writeBatch(Array.from({ length: 10 }, (_, i) => String(i).repeat(1000)));
+    await writer.flush();
+    const copy = afterRestart(writer.path, (bytes) => {
+      bytes.fill(0, L.DURABLE_OFFSET, L.DURABLE_OFFSET + 12);
+      bytes.fill(0, offsetOf(bytes, 4096), offsetOf(bytes, 8192));
+    });
+    crash();
+    using reader = await Reader.open(copy);
+    expect(textsOf(reader)).toEqual(['before', 'it']);
+    expect(await verify(copy)).toMatchObject({ sound: true, records: 2, cutOffAt: 64 });
+    using healed = await Writer.resume(copy);
+    expect(healed.recovery).toMatchObject({ records: 2, position: 64 });
+  });
+
+  test('a page of what was synced that is gone is damage, also where nothing says that there was more', async () => {
+    const { path, crash } = await synced(Array.from({ length: 300 }, (_, i) => `record ${i}`.padEnd(112)));
+    const copy = afterRestart(path, (bytes) => {
+      bytes.fill(0, L.TAIL_OFFSET, L.TAIL_OFFSET + 24);
+      bytes.fill(0, offsetOf(bytes, 8192), offsetOf(bytes, 12_288));
+    });
+    crash();
+    using reader = await Reader.open(copy);
+    expect(reader.readBatch(1000)).toHaveLength(64);
+    expect(await verify(copy)).toMatchObject({ sound: false, cutOffAt: undefined });
+    expect(await failure(() => Writer.resume(copy))).toMatchObject({ code: 'ERR_CORRUPT', position: 8192 });
+  });
+
+  test('what was abandoned before that ends where it ended, and hands out nothing torn', async () => {
+    const { path, crash } = await synced(['one', 'two'], ['three', 'x'.repeat(6000), 'four']);
+    crash();
+    declareAbandoned(path);
+    const torn = afterRestart(path, (bytes) => {
+      bytes.fill(0, offsetOf(bytes, 4096), offsetOf(bytes, 8192));
+    });
+    using reader = await Reader.open(torn, { verify: true });
+    expect(reader.readBatch(3).map(({ data }) => data.toString())).toEqual(['one', 'two', 'three']);
+    expect(thrown(() => reader.read())).toMatchObject({ code: 'ERR_CORRUPT', position: 96 });
+    expect((await verify(torn)).sound).toBe(false);
+    // The 0 at its end did not reach the disk.
+    const longer = afterRestart(path, (bytes) => {
+      bytes.writeInt32LE(96 / 16, L.FINAL_POSITION_OFFSET + 4);
+    });
+    using bounded = await Reader.open(longer, { verify: true });
+    expect([textsOf(bounded).length, bounded.ended]).toEqual([3, true]);
   });
 });
 

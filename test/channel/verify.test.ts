@@ -135,9 +135,39 @@ describe('faults', () => {
     change(path, (bytes, data) => bytes.fill(0, data + 1900 * FRAME));
     // The tail tells that records were there, and the final position that the end is missing.
     const { faults } = await verify(path);
-    expect(faults).toMatchObject([{ code: 'ERR_CORRUPT', position: 1900 * FRAME }]);
+    expect(faults).toMatchObject([
+      { code: 'ERR_CORRUPT', position: 1900 * FRAME },
+      { code: 'ERR_CORRUPT', position: RECORDS * FRAME },
+    ]);
     change(path, (bytes) => bytes.writeInt32LE((1900 * FRAME) / 16, L.TAIL_OFFSET + 4));
     expect((await verify(path)).faults).toMatchObject([{ code: 'ERR_TRUNCATED', position: 1900 * FRAME }]);
+  });
+
+  test('of how it says that it ended', async () => {
+    const end = RECORDS * FRAME;
+    const changes: [(bytes: Buffer, data: number) => void, RegExp][] = [
+      [(bytes, data) => bytes.writeInt32LE(0, data + end), /ends with nothing/],
+      [(bytes) => bytes.writeInt32LE(L.STATE_SEALED, L.STATE_OFFSET), /sealed, and ends with END/],
+      [(bytes) => bytes.writeInt32LE(77, L.STATE_OFFSET), /no state 77/],
+      [(bytes) => bytes.writeInt32LE(end / 16 - 8, L.FINAL_POSITION_OFFSET + 4), /goes on behind it/],
+      [(bytes) => bytes.writeInt32LE(end / 16 + 8, L.DURABLE_OFFSET + 4), /was synced up to/],
+    ];
+    for (const [work, message] of changes) {
+      const path = await make();
+      change(path, work);
+      const { sound, faults } = await verify(path);
+      expect(sound).toBe(false);
+      expect(faults[0].message).toMatch(message);
+    }
+  });
+
+  test('of words that can’t be', async () => {
+    const path = await make({ mode: 'ring', capacity: '64KiB' });
+    change(path, (bytes) => {
+      bytes[L.TAIL_OFFSET + 3] = 0xff;
+      bytes[L.TAIL_OFFSET + 11] = 0xff;
+    });
+    expect((await verify(path)).sound).toBe(false);
   });
 
   test('of the header, and of what is no channel', async () => {

@@ -68,11 +68,11 @@ test('populating and allocating leave what is written', async () => {
   const { path, file } = await namedFile(newDirectory(), 2 << 20);
   const bytes = new Uint8Array(native.mapFile(file)).fill(0xa5);
   const other = native.openFile(path, true);
-  await native.populateFile(other);
+  await native.populateFile(other, 0);
   await native.allocateFile(other);
   native.allowWrites(other, 8192);
-  await native.populateFile(other);
-  await native.populateFile(file);
+  await native.populateFile(other, 0);
+  await native.populateFile(file, 0);
   expect(bytes.every((byte) => byte === 0xa5)).toBe(true);
   expect(native.statFile(file).bytes).toBe(2 << 20);
   native.closeFile(other);
@@ -96,7 +96,7 @@ test('a file of odd length is mapped whole', async () => {
   const file = native.openFile(path, true);
   expect(Buffer.from(native.mapFile(file)).toString()).toBe('x'.repeat(5001));
   native.allowWrites(file, 8192);
-  await native.populateFile(file);
+  await native.populateFile(file, 0);
   await expect(async () => native.allowWrites(file, 12288)).rejects.toThrow(RangeError);
   await expect(async () => native.allowWrites(file, 100)).rejects.toThrow(RangeError);
   native.closeFile(file);
@@ -109,7 +109,7 @@ test('a file that was opened for reading stays unwritable', async () => {
     code: 'EACCES',
     syscall: 'mprotect',
   });
-  await native.populateFile(reading);
+  await native.populateFile(reading, 0);
   await expect(native.allocateFile(reading)).rejects.toMatchObject({ code: 'EBADF', syscall: 'fallocate' });
   native.closeFile(reading);
   native.closeFile(file);
@@ -133,7 +133,7 @@ test('only regular files with something in them are mapped', async () => {
   ]) {
     const file = native.openFile(path, false);
     expect(await systemError(() => native.mapFile(file))).toMatchObject({ code, syscall: 'mmap' });
-    expect((await systemError(() => native.populateFile(file))).code).toBe(code);
+    expect((await systemError(() => native.populateFile(file, 0))).code).toBe(code);
     expect(native.statFile(file).regular).toBe(path === empty || path === huge);
     native.closeFile(file);
   }

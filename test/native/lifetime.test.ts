@@ -33,7 +33,7 @@ test('closing twice is harmless; everything else refuses a closed file with EBAD
     statFile: () => native.statFile(file),
     mapFile: () => native.mapFile(file),
     allowWrites: () => native.allowWrites(file, 4096),
-    populateFile: () => native.populateFile(file),
+    populateFile: () => native.populateFile(file, 0),
     allocateFile: () => native.allocateFile(file),
     linkFile: () => native.linkFile(file, '/dev/shm/never'),
     lockByte: () => native.lockByte(file, 0),
@@ -59,13 +59,13 @@ test('what is not a file of the addon is refused', async () => {
   ];
   // No object inherits from one: from Node 24 on V8 itself ends the process at Object.create(external).
   foreign.push(new Proxy(await native.createFile(newDirectory(), 4096, 0o600), {}));
-  for (const name of ['statFile', 'mapFile', 'populateFile', 'allocateFile', 'closeFile'] as const) {
+  for (const name of ['statFile', 'mapFile', 'allocateFile', 'closeFile'] as const) {
     for (const value of foreign) {
       expect(() => native[name](value as FileHandle), `${name}, ${typeof value}`).toThrow(TypeError);
     }
     expect(() => (native[name] as () => unknown)()).toThrow(TypeError);
   }
-  for (const name of ['lockByte', 'unlockByte', 'isByteLocked', 'allowWrites'] as const) {
+  for (const name of ['lockByte', 'unlockByte', 'isByteLocked', 'allowWrites', 'populateFile'] as const) {
     for (const value of foreign) expect(() => native[name](value as FileHandle, 4096)).toThrow(TypeError);
   }
 });
@@ -101,7 +101,7 @@ test('a file may be closed in the middle of its jobs', async () => {
   const directory = newDirectory();
   for (let round = 0; round < 30; round++) {
     const file = await native.createFile(directory, 8 << 20, 0o600);
-    const jobs = [native.populateFile(file), native.allocateFile(file), native.populateFile(file)];
+    const jobs = [native.populateFile(file, 0), native.allocateFile(file), native.populateFile(file, 0)];
     // As many turns of the loop as rounds: nearer to the end of the jobs each time.
     for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
     native.closeFile(file);

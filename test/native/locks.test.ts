@@ -31,7 +31,7 @@ test('closing frees the locks at once, though the mapping lives on in a job', as
   const { path, file } = await namedFile(newDirectory(), 32 << 20);
   const other = native.openFile(path, true);
   native.mapFile(file);
-  const jobs = [native.populateFile(file), native.allocateFile(file)];
+  const jobs = [native.populateFile(file, 0), native.allocateFile(file)];
   native.closeFile(file);
   expect(native.isByteLocked(other, 0)).toBe(false);
   for (const result of await Promise.allSettled(jobs)) {

@@ -199,6 +199,7 @@ export class Opinion {
       [1408, 1412],
       [1536, 1540],
       [1664, 1676],
+      [1680, 1696],
       [1792, 1808],
     ];
     for (let slot = 0; slot < readerSlots; slot++) {
@@ -312,7 +313,8 @@ export class Opinion {
     const header = kind === KIND.PAD ? 16 : headerLength;
     if (!Object.values(KIND).includes(kind)) throw wrong(`kind ${kind}`);
     if (length < header || Math.ceil(length / 16) * 16 > left) throw wrong(`length ${length}`);
-    if (this.bytes[at + 5] !== 0) throw wrong('flags');
+    const flags = this.bytes[at + 5];
+    if (flags > 1 || (flags === 1 && kind !== KIND.DATA)) throw wrong(`flags ${flags}`);
     if (this.u32(at + 8) !== (position / 16) % 2 ** 32) throw wrong(`stamp ${this.u32(at + 8)}`);
     this.#checkChecksum(at, kind === KIND.PAD ? 16 : length, position, wrong);
     const timed = header === 32;
