@@ -1,13 +1,14 @@
 // node run.js [words of trial names …] [--pairs 20] [--ms 80] [--cpus 0,1] [--list]
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { workingFolder } from './harness/folder.js';
 import { describeMachine } from './harness/machine.js';
 import { Probe } from './harness/probe.js';
 import { lines, summarize } from './harness/report.js';
 import { Side } from './harness/side.js';
 import { alternate } from './harness/turns.js';
 import { trials } from './trials/index.js';
-import { workingFolder } from './trials/sides.js';
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -27,7 +28,7 @@ if (options.list || chosen.length === 0) {
 }
 
 const cpus = options.cpus.split(',').map(Number);
-const folder = workingFolder();
+const folder = workingFolder(process.platform === 'linux' ? '/dev/shm' : tmpdir());
 const machine = describeMachine(folder);
 const probe = await Probe.start(cpus);
 const results = [];

@@ -1,21 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { floorProgram } from '../harness/floor.js';
 
 const millrace = fileURLToPath(new URL('./millrace-process.js', import.meta.url));
 const shmRing = fileURLToPath(new URL('../peers/shm-ring-process.js', import.meta.url));
-
-/** A folder for channel files in memory, removed when the benchmark ends. */
-export function workingFolder() {
-  const base = process.platform === 'linux' ? '/dev/shm' : tmpdir();
-  const folder = mkdtempSync(join(base, 'millrace-bench-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-  return folder;
-}
 
 let made = 0;
 const freshName = () => `channel-${made++}`;

@@ -1,0 +1,82 @@
+// What the disk itself takes: records copied into a mapped file that has all its blocks, each brought to the
+// disk by an fdatasync of its own.
+//
+//   commits PATH BYTES RECORD frame|frame-and-header
+//
+// `frame` makes one page dirty a commit, the least there can be; `frame-and-header` also stores a word into
+// the file's first page, as a channel does that says how far it got. "run MS" is answered with the commits, the
+// time and their quantiles.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "process.h"
+
+#define PAGE 4096u
+#define FRAME_HEADER 16u
+#define MOST_SAMPLES (1u << 20)
+
+static uint64_t samples[MOST_SAMPLES];
+
+static int by_size(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+// Written once and synced, so that no commit has to tell the file system about a block.
+static uint8_t *create(const char *path, size_t bytes, int *fd) {
+  *fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (*fd < 0) fail(path);
+  if (posix_fallocate(*fd, 0, (off_t)bytes) != 0) fail("posix_fallocate");
+  uint8_t *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+  if (at == MAP_FAILED) fail("mmap");
+  memset(at, 0, bytes);
+  if (fsync(*fd) != 0) fail("fsync");
+  return at;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 5) {
+    fprintf(stderr, "commits PATH BYTES RECORD frame|frame-and-header\n");
+    return 2;
+  }
+  const size_t bytes = strtoull(argv[2], NULL, 10), record = strtoull(argv[3], NULL, 10);
+  const size_t taken = (record + FRAME_HEADER + 15) / 16 * 16;
+  const int with_header = strcmp(argv[4], "frame-and-header") == 0;
+  int fd;
+  uint8_t *file = create(argv[1], bytes, &fd);
+  uint8_t *source = malloc(taken);
+  memset(source, 0x11, taken);
+  size_t at = PAGE;
+  uint64_t committed = 0;
+  double ms;
+  say("{\"ready\":true}");
+  while (next_turn(&ms)) {
+    const uint64_t start = now_ns(), deadline = start + (uint64_t)(ms * 1e6), cpu = cpu_us();
+    uint64_t before = start, count = 0;
+    do {
+      // Over its own start again once it is full: what is below was written as often as what lies ahead.
+      if (at + taken > bytes) at = PAGE;
+      memcpy(source, &committed, sizeof committed);
+      memcpy(file + at, source, taken);
+      at += taken;
+      committed++;
+      if (with_header) memcpy(file, &committed, sizeof committed);
+      if (fdatasync(fd) != 0) fail("fdatasync");
+      const uint64_t now = now_ns();
+      if (count < MOST_SAMPLES) samples[count] = now - before;
+      count++;
+      before = now;
+    } while (before < deadline);
+    const uint64_t used = cpu_us() - cpu;
+    const size_t n = count < MOST_SAMPLES ? count : MOST_SAMPLES;
+    qsort(samples, n, sizeof *samples, by_size);
+    printf("{\"commits\":%lu,\"ms\":%.3f,\"cpuMs\":%.3f,\"rssKiB\":%ld,", count,
+           (double)(before - start) / 1e6, (double)used / 1e3, rss_kib());
+    printf("\"us\":{\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}}\n", (double)samples[n / 2] / 1e3,
+           (double)samples[n - 1 - n / 100] / 1e3, (double)samples[n - 1 - n / 1000] / 1e3,
+           (double)samples[n - 1] / 1e3);
+    fflush(stdout);
+  }
+  return 0;
+}

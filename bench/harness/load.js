@@ -1,0 +1,49 @@
+import { openSync, readFileSync, readSync } from 'node:fs';
+import os from 'node:os';
+
+/**
+ * Who else is there: load of the machine now, processes that want to run now, and how this session is
+ * favoured over others.
+ */
+export function describeLoad() {
+  const [, , , running] = readFileSync('/proc/loadavg', 'utf8').split(' ');
+  return {
+    average: os.loadavg().map((load) => Number(load.toFixed(2))),
+    running: Number(running.split('/')[0]),
+    autogroup: attempt(() => readFileSync('/proc/self/autogroup', 'utf8').trim().split(' nice ')[1]) ?? '0',
+  };
+}
+
+export function showLoad({ average, running, autogroup }) {
+  return `load ${average.join(' ')}, ${running} running, autogroup nice ${autogroup}`;
+}
+
+/**
+ * How long the thread that made it stood ready and got no cpu: what others on the machine did to a
+ * measurement.
+ */
+export class CpuWait {
+  #file = openSync(`/proc/self/task/${process.pid}/schedstat`);
+  #text = Buffer.alloc(96);
+
+  /** Milliseconds since the thread began. */
+  get ms() {
+    const length = readSync(this.#file, this.#text, 0, this.#text.length, 0);
+    return Number(this.#text.latin1Slice(0, length).split(' ')[1]) / 1e6;
+  }
+}
+
+const TICK_MS = 10;
+
+/** Milliseconds that the hypervisor gave this machine's cpus to others, since it was started. */
+export function stolenMs() {
+  return Number(/^cpu +(?:\d+ +){7}(\d+)/.exec(readFileSync('/proc/stat', 'latin1'))[1]) * TICK_MS;
+}
+
+function attempt(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
