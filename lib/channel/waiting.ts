@@ -20,7 +20,7 @@ export async function pollUntil(
   options: WaitOptions = {},
 ): Promise<void> {
   const { signal, timeoutMs } = options;
-  checkWait(signal, timeoutMs);
+  checkWait(options);
   const until = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   for (;;) {
     throwIfAborted(signal, what);
@@ -40,7 +40,7 @@ export function waitOptions(what: string, options: WaitOptions | undefined, othe
   knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
 }
 
-function checkWait(signal: unknown, timeoutMs: unknown): void {
+export function checkWait({ signal, timeoutMs }: WaitOptions): void {
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
     throw invalidArgument(`timeoutMs must be a number of milliseconds from 0 on, not ${show(timeoutMs)}`);
   }
@@ -70,7 +70,7 @@ export async function within<T>(work: Promise<T>, what: string, options: WaitOpt
   const { signal, timeoutMs } = options;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
-  checkWait(signal, timeoutMs);
+  checkWait(options);
   throwIfAborted(signal, what);
   const limited = timeoutMs !== undefined && timeoutMs <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;

@@ -18,6 +18,7 @@ import type { Start } from './publisher.js';
 import { storeEnd } from './recovery.js';
 import { Refusal } from './refusal.js';
 import { type Recovery, resumeChannel } from './resume.js';
+import { type SendOptions, Sends, splitOptions } from './sends.js';
 import { listReaders, type ReaderInfo } from './table.js';
 import { pollUntil, type WaitOptions, waitOptions, within } from './waiting.js';
 
@@ -50,8 +51,7 @@ export class Writer<In = Data> {
   readonly #beating: WeakRef<Beating>;
   /** Only a linear channel is brought to its disk. */
   readonly #flusher: Flusher | undefined;
-  /** The calls of `send` that wait, in their order. */
-  readonly #sending = new Set<symbol>();
+  readonly #sends: Sends;
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
@@ -66,6 +66,7 @@ export class Writer<In = Data> {
     this.#channel = channel;
     this.#appender = new Appender(channel, start);
     this.#codec = codec;
+    this.#sends = new Sends(channel.path);
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
@@ -142,42 +143,26 @@ export class Writer<In = Data> {
    * Waits for room, then writes; returns the position. What is sent goes in in the order of the calls. With
    * `sync: 'commit'` it also waits until the record is on the disk.
    */
-  async send(value: In, options: RecordOptions & WaitOptions = {}): Promise<number> {
-    if (typeof options !== 'object' || options === null) {
-      throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
-    }
-    knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
-    const { signal, timeoutMs, ...recordOptions } = options;
-    const until = performance.now() + (timeoutMs ?? 0);
-    let taken = Refusal.BACK_PRESSURE as number;
-    let position = 0;
-    const turn = Symbol('turn');
-    // Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
-    // order of the stream.
-    const sent = () => {
-      if (this.#sending.values().next().value !== turn) return false;
-      taken = this.#append(value, recordOptions);
-      if (taken === Refusal.BACK_PRESSURE) return false;
-      // Now: whoever writes before the caller's turn comes moves it on.
-      position = this.#appender.position - taken;
-      this.#sending.delete(turn);
-      return true;
-    };
-    this.#sending.add(turn);
-    try {
-      await pollUntil(sent, `Waiting for room in ${this.path}`, { signal, timeoutMs });
-    } finally {
-      this.#sending.delete(turn);
-    }
+  async send(value: In, options?: SendOptions): Promise<number> {
+    const { described, limits } = splitOptions(options);
+    const begun = performance.now();
+    const { taken, end } = await this.#sends.inTurn(() => {
+      const taken = this.#append(value, described);
+      // The end of now: whoever writes before the caller has its turn moves it on.
+      return { taken, end: this.#appender.position };
+    }, limits);
     if (taken < 0) throw this.#refused(taken, this.#lengthOf(value));
-    if (this.#flusher !== undefined && this.#channel.header.sync.kind === L.SYNC_COMMIT) {
-      const timeLeft = timeoutMs === undefined ? undefined : Math.max(0, until - performance.now());
-      const synced = this.#flusher.reached(position + taken);
+    const position = end - taken;
+    if (this.#flusher === undefined || this.#channel.header.sync.kind !== L.SYNC_COMMIT) return position;
+    try {
+      const { signal, timeoutMs } = limits;
+      const timeLeft =
+        timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - performance.now() + begun);
       const what = `Syncing the record at position ${position} of ${this.path}`;
-      await within(synced, what, { signal, timeoutMs: timeLeft }).catch((error) => {
-        // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
-        throw error instanceof MillraceError ? withFacts(error, { position }) : error;
-      });
+      await within(this.#flusher.reached(end), what, { signal, timeoutMs: timeLeft });
+    } catch (error) {
+      // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
+      throw error instanceof MillraceError ? withFacts(error, { position }) : error;
     }
     return position;
   }

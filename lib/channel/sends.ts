@@ -1,0 +1,64 @@
+import { invalidArgument } from '../errors.js';
+import { knownOptions, show } from '../options.js';
+import type { RecordOptions } from './data.js';
+import { Refusal } from './refusal.js';
+import { checkWait, pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
+
+/** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
+export interface Sent {
+  taken: number;
+  end: number;
+}
+
+export type SendOptions = RecordOptions & WaitOptions;
+
+const UNLIMITED = { described: undefined, limits: {} as WaitOptions };
+
+/** What of the options is about the record, and what about the waiting. */
+export function splitOptions(options: SendOptions | undefined) {
+  if (options === undefined) return UNLIMITED;
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
+  }
+  knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
+  const { signal, timeoutMs, ...described } = options;
+  const limits = { signal, timeoutMs };
+  checkWait(limits);
+  return { described, limits };
+}
+
+/** Those who wait until their record has room: what is sent goes in in the order of the calls. */
+export class Sends {
+  readonly #waiting = new Set<symbol>();
+  readonly #what: string;
+
+  constructor(path: string) {
+    this.#what = `Waiting for room in ${path}`;
+  }
+
+  /**
+   * Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
+   * order of the stream.
+   */
+  async inTurn(write: () => Sent, limits: WaitOptions): Promise<Sent> {
+    throwIfAborted(limits.signal, this.#what);
+    let sent: Sent = { taken: Refusal.BACK_PRESSURE, end: 0 };
+    if (this.#waiting.size === 0) sent = write();
+    if (sent.taken !== Refusal.BACK_PRESSURE) return sent;
+    const turn = Symbol('turn');
+    const isSent = () => {
+      if (this.#waiting.values().next().value !== turn) return false;
+      sent = write();
+      if (sent.taken === Refusal.BACK_PRESSURE) return false;
+      this.#waiting.delete(turn);
+      return true;
+    };
+    this.#waiting.add(turn);
+    try {
+      await pollUntil(isSent, this.#what, limits);
+      return sent;
+    } finally {
+      this.#waiting.delete(turn);
+    }
+  }
+}
