@@ -103,16 +103,22 @@ export class Flusher {
 
   /** One round over all that is committed, unless one runs: it is followed by another where somebody waits. */
   #pass(sync: boolean): void {
-    if (this.#running !== undefined || this.#failure !== undefined || this.#closed) return;
+    if (this.#isBusy()) return;
+    // This may call back here, and begin a round; only one may run.
+    this.#appender.publish();
+    if (this.#isBusy()) return;
     this.#running = this.#round(sync).then(
       () => this.#settle(),
       (error) => this.#fail(error),
     );
   }
 
+  #isBusy(): boolean {
+    return this.#running !== undefined || this.#failure !== undefined || this.#closed;
+  }
+
   async #round(sync: boolean): Promise<void> {
     const { file, header } = this.#channel;
-    this.#appender.publish();
     const target = this.#appender.position;
     const from = header.checksums ? this.#summed : target;
     const [start, end] = [offsetAt(this.#channel, from), offsetAt(this.#channel, target)];

@@ -214,6 +214,14 @@ describe('levels', () => {
     await vi.waitFor(() => expect(writer.position - writer.durablePosition).toBeLessThan(16_384));
   });
 
+  test('one round at a time, also where publishing the tail begins one', async () => {
+    using writer = await Writer.create(newPath(), { ...LINEAR, sync: { everyBytes: 4096 } });
+    const syncs = watchSyncs();
+    writer.write(Buffer.alloc(5000));
+    expect(await writer.flush()).toBe(writer.position);
+    expect(syncs).toHaveLength(1);
+  });
+
   test('none: checksums are filled in behind the writer all the same, and nothing is synced', async () => {
     using writer = await Writer.create(newPath(), { ...LINEAR, capacity: '4MiB', checksum: 'crc32c' });
     const syncs = watchSyncs();
