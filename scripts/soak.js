@@ -2,6 +2,7 @@
 //
 //   npm run soak -- --kills 500 --readers 100 --threads 100 --opens 10000 --mutations 100000 --seed 1
 //   npm run soak -- --fuzz 1000 --ordering 20000      (a part alone: --only fuzz)
+//   npm run soak -- --flips 0 --truncations 0         (0: all there are)
 //
 // A part is a module in test/soak/parts: `option` names its count on the command line, `run` does it. Prints what each
 // part did, and closes with one line of all counts. Exits with 1 if anything failed.

@@ -6,19 +6,41 @@ import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { payloadOf } from '../helpers/payload.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { runFlips } from '../soak/flips.js';
 import { runMutations } from '../soak/mutations.js';
+import { runTruncations } from '../soak/truncations.js';
 
 const SEED = 7;
-const COUNT = 5000;
+const MUTATIONS = 5000;
+const FLIPS = 3000;
+const TRUNCATIONS = 320;
 
-test(`${COUNT} mutations: no crash, no hang, nothing read out of bounds, no memory without bound`, async () => {
-  const summary = await runMutations({ count: COUNT, seed: SEED, directory: newDirectory() });
+test(`${MUTATIONS} mutations: no crash, no hang, no memory without bound; what checksums cover is true or an error`, async () => {
+  const summary = await runMutations({ count: MUTATIONS, seed: SEED, directory: newDirectory() });
   expect(summary.failures).toEqual([]);
-  expect(summary.cases).toBe(COUNT);
+  expect(summary.cases).toBe(MUTATIONS);
   // It did read, and it did notice.
-  expect(summary.outcomes.records).toBeGreaterThan(100 * COUNT);
-  expect(summary.outcomes.ERR_CORRUPT).toBeGreaterThan(COUNT / 4);
+  expect(summary.outcomes.records).toBeGreaterThan(100 * MUTATIONS);
+  expect(summary.outcomes.ERR_CORRUPT).toBeGreaterThan(MUTATIONS / 4);
+  expect(summary.outcomes['read to the end']).toBeGreaterThan(MUTATIONS / 4);
+  expect(summary.outcomes['records read back']).toBeGreaterThan(MUTATIONS / 20);
+  expect(summary.outcomes['healed of a torn end']).toBeGreaterThan(MUTATIONS / 50);
 }, 180_000);
+
+test(`${FLIPS} bits flipped in a closed channel with checksums: each record is as it was written, or an error`, async () => {
+  const summary = await runFlips({ count: FLIPS, seed: SEED, directory: newDirectory() });
+  expect(summary.failures).toEqual([]);
+  expect(summary.cases).toBe(FLIPS);
+  expect(summary.outcomes['records: ERR_CORRUPT']).toBeGreaterThan(FLIPS / 2);
+  expect(summary.outcomes).not.toHaveProperty('records: all of it read');
+}, 120_000);
+
+test(`a closed channel cut to ${TRUNCATIONS} lengths is not opened, and nobody dies of it`, async () => {
+  const summary = await runTruncations({ count: TRUNCATIONS, seed: SEED, directory: newDirectory() });
+  expect(summary.failures).toEqual([]);
+  expect(summary.cases).toBe(TRUNCATIONS);
+  expect(summary.outcomes).toEqual({ ERR_TRUNCATED: 5 * TRUNCATIONS });
+}, 120_000);
 
 interface Made {
   path: string;
