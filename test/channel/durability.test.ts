@@ -400,6 +400,12 @@ describe('after the machine died', () => {
     expect(reader.read()?.data.toString()).toBe('one');
     expect(thrown(() => reader.read())).toMatchObject({ code: 'ERR_CORRUPT', position: 32 });
     expect(await verify(copy)).toMatchObject({ sound: false, faults: [{ position: 32, next: 64 }] });
+    const torn = afterRestart(path, (bytes) => {
+      bytes[offsetOf(bytes, 32) + 17] ^= 1;
+      bytes.writeInt32LE(64 / 16, L.DURABLE_OFFSET + 4);
+      bytes[offsetOf(bytes, 64) + 17] ^= 1;
+    });
+    expect((await verify(torn)).faults).toHaveLength(1);
   });
 
   test('a CHECKPOINT proves a sync that the header does not know of', async () => {

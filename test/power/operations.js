@@ -105,7 +105,9 @@ function unlessFull(trial, work) {
 function committed(trial, before, records) {
   const { stream, writer } = trial;
   let at = before;
-  for (const record of records) at = stream.add(at, record);
+  for (const [i, record] of records.entries()) {
+    at = stream.add(at, { ...record, goesOn: i < records.length - 1 });
+  }
   trial.count('written', records.length);
   must(writer.position === at, () => `The writer is at ${writer.position} instead of ${at}`);
 }

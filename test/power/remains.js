@@ -101,6 +101,7 @@ export function compareWithPromises(trial, { count, reader, error }) {
     !promised.ended || whole,
     () => `Of an end that was acknowledged ${count} records are left, ${status}`,
   );
+  must(!open || stream.records[count - 1]?.goesOn !== true, () => `Half a batch is left, up to ${position}`);
   must(!open || (status === 'dead' && !ended), () => `A dead writer's channel is ${status}`);
   must(
     durablePosition <= position,

@@ -50,10 +50,10 @@ export class Stream {
     return (this.#header + length + 15) & -16;
   }
 
-  /** What of a record nobody said is as the channel makes it. */
-  add(position, { data, type = 0, tag = 0, time }) {
+  /** What of a record nobody said is as the channel makes it. `goesOn`: the next one is of the same batch. */
+  add(position, { data, type = 0, tag = 0, time, goesOn = false }) {
     const next = position + this.sizeOf(data.length);
-    this.records.push({ position, next, data, type, tag, time });
+    this.records.push({ position, next, data, type, tag, time, goesOn });
     return next;
   }
 

@@ -27,6 +27,8 @@ export class Trial {
   claim;
   /** A sync has failed: nothing more is written. */
   failed = false;
+  /** Its process is dead, and no other may go on. */
+  dead = false;
   /** Something did not fit any more. */
   full = false;
   /** No sync comes to its end before the power goes again. */
@@ -56,6 +58,8 @@ export class Trial {
   /** Up to where the writer last said that the disk has it. */
   #durable = 0;
   #boots = 0;
+  /** The writer's process died, and nobody may go on with what it left. */
+  #gone = false;
   #lookChance;
 
   constructor(library, seed, home, counts) {
@@ -124,7 +128,7 @@ export class Trial {
     this.#writerFiles = files;
     this.#durable = 0;
     this.claim = undefined;
-    this.failed = this.full = false;
+    this.failed = this.full = this.dead = false;
   }
 
   /** The power goes: what is left of everything lies in another directory. Nothing that comes after this counts. */
@@ -264,7 +268,7 @@ export class Trial {
 
   #end() {
     const { writer, dice, stream } = this;
-    if (writer.state !== 'open') return;
+    if (writer.state !== 'open' || this.dead) return;
     stream.ending = true;
     this.claim = undefined;
     const how = dice.pick('close', 'seal', 'dispose', 'dispose');
@@ -307,7 +311,7 @@ export class Trial {
     if (failed && this.left === undefined) {
       must(error?.code === 'ERR_SYNC_FAILED', 'A failed sync is forgotten with its process');
       this.begin(old, []);
-      this.failed = true;
+      this.failed = this.dead = true;
       return;
     }
     if (error !== undefined && this.left === undefined) throw error;
