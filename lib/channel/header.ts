@@ -221,7 +221,10 @@ function refuseImpossible(header: Header, path: string): void {
   if (!asPlanned || !framed || maxRecord < 0 || maxRecord > plan.largest) throw damagedHeader(path);
   const synced = sync.kind >= L.SYNC_NONE && sync.kind <= (mode === 'ring' ? L.SYNC_NONE : L.SYNC_COMMIT);
   if (!synced || sync.everyMs < 0 || sync.everyBytes < 0) throw damagedHeader(path);
-  if (header.basePosition % L.FRAME_ALIGN !== 0) throw damagedHeader(path);
+  const { basePosition, baseRecord } = header;
+  const countable =
+    Number.isSafeInteger(basePosition + capacity) && Number.isSafeInteger(baseRecord + capacity);
+  if (basePosition % L.FRAME_ALIGN !== 0 || !countable) throw damagedHeader(path);
 }
 
 function decodeMetadata(json: Buffer, path: string): Record<string, unknown> {

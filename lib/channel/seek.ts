@@ -47,7 +47,9 @@ export class Places {
     const limit = loadPosition(words, LIMIT);
     // What the machine's end left of tail and marks is sure as far as it was synced.
     const tail = loadPosition(words, isCutOff(this.#channel) ? DURABLE : TAIL);
-    if (limit > Number.MAX_SAFE_INTEGER || tail > Number.MAX_SAFE_INTEGER) {
+    // The tail is published before limit is raised.
+    const apart = header.mode === 'ring' && limit - tail > capacity;
+    if (limit > Number.MAX_SAFE_INTEGER || tail > Number.MAX_SAFE_INTEGER || apart) {
       throw new MillraceError(
         'ERR_CORRUPT',
         `The header of ${path} is damaged: there is no position ${tail}`,
