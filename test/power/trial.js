@@ -58,8 +58,6 @@ export class Trial {
   /** Up to where the writer last said that the disk has it. */
   #durable = 0;
   #boots = 0;
-  /** The writer's process died, and nobody may go on with what it left. */
-  #gone = false;
   #lookChance;
 
   constructor(library, seed, home, counts) {
