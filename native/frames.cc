@@ -58,8 +58,10 @@ size_t SumFrames(uint8_t* bytes, const Stretch& stretch) {
   size_t at = stretch.start;
   Frame frame;
   while (at < stretch.end && FrameAt(bytes, at, stretch.end, stamp, &frame)) {
-    uint32_t* const word = reinterpret_cast<uint32_t*>(bytes + at + MR_FRAME_CRC_OFFSET);
-    __atomic_store_n(word, ChecksumOf(frame, bytes + at, seed), __ATOMIC_RELAXED);
+    if (frame.head[MR_FRAME_CRC_OFFSET / 4] == 0) {
+      uint32_t* const word = reinterpret_cast<uint32_t*>(bytes + at + MR_FRAME_CRC_OFFSET);
+      __atomic_store_n(word, ChecksumOf(frame, bytes + at, seed), __ATOMIC_RELAXED);
+    }
     at += std::min(frame.length, stretch.end - at);
     stamp += static_cast<uint32_t>(frame.length / MR_FRAME_ALIGN);
   }

@@ -15,8 +15,10 @@ struct Stretch {
   uint32_t incarnation = 0;
 };
 
-// Fills in the checksum of each frame that lies whole in the stretch, rounded up to where the next one starts; returns where it stopped: at the end, or at
-// what is no frame of this place. Twice does no harm, also at the same time: the same bytes have the same checksum.
+// Fills in the checksum of each frame that lies whole in the stretch and has none yet; returns where it stopped: at the
+// end, rounded up to where the next frame starts, or at what is no frame of this place. A checksum that is there stays:
+// were it made anew, it would hold for whatever became of the frame since. Twice does no harm, also at the same time: the
+// same bytes have the same checksum.
 size_t SumFrames(uint8_t* bytes, const Stretch& stretch);
 
 // Returns where the frames end that are whole and right: at the end of the stretch, or at the first that isn't or that

@@ -47,7 +47,7 @@ export function* backwards<Out>(
         fault = error;
         stretch.length = 0;
         walking = error.next !== undefined && error.next < end;
-        if (walking) cursor.moveTo(error.next as number, cursor.record + 1);
+        if (walking) cursor.moveTo(error.next as number, error.record as number);
       }
     }
     for (let i = stretch.length - 1; i >= 0; i--) {

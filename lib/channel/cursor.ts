@@ -399,8 +399,8 @@ export class Cursor {
     return new MillraceError(
       'ERR_CORRUPT',
       `${path} is damaged at position ${position}` +
-        (next === undefined ? '' : `; what follows can be read from ${next} on: seek(error.next)`),
-      { path, position, next },
+        (next === undefined ? '' : `; what follows can be read from ${next.position} on: seek(error.next)`),
+      { path, position, next: next?.position, record: next?.record },
     );
   }
 }

@@ -1,10 +1,12 @@
 import { MillraceError } from '../errors.js';
+import type { Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
-import { loadPosition, stampOf } from './words.js';
+import { loadPosition, loadSplit, stampOf } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 
 export function damaged({ path }: Mapped, position: number, why = ''): MillraceError {
   return new MillraceError('ERR_CORRUPT', `${path} is damaged at position ${position}${why}`, {
@@ -24,28 +26,36 @@ export function truncated(path: string, position: number, final: number): Millra
 /**
  * Where a walk may go on behind a damaged frame: the first place from which the frames lead, one by one, exactly
  * to the next place known to be good (a mark, or the tail). A payload that looks like frames does not do that.
- * Works its way back from there, so that it looks at each place once, however the bytes are damaged.
+ * Works its way back from there, so that it looks at each place once, however the bytes are damaged. The record's
+ * number, too, is counted back from there: how many were damaged nobody can tell.
  */
-export function nextIntact(channel: Mapped, damaged: number): number | undefined {
-  const tail = loadPosition(channel.words, TAIL);
-  const goal = new Marks(channel.words, channel.header).oldestAtOrAbove(damaged + 16, tail)?.position ?? tail;
+export function nextIntact(channel: Mapped, damaged: number): Place | undefined {
+  const goal = nextKnown(channel, damaged);
   // The tail, too, may be damaged.
-  if (goal <= damaged || goal - damaged > channel.header.capacity) return undefined;
-  const places = (goal - damaged) / 16;
-  const leads = new Uint8Array(places + 1);
+  if (goal.position <= damaged || goal.position - damaged > channel.header.capacity) return undefined;
+  const places = (goal.position - damaged) / 16;
+  /** 0 where a place doesn't lead to the goal; else one more than the records from there to the goal. */
+  const leads = new Uint32Array(places + 1);
   leads[places] = 1;
   let first = places;
   for (let place = places - 1; place > 0; place--) {
-    const length = plausibleLength(channel, damaged + place * 16);
-    if (length === undefined || leads[place + ((length + 15) >> 4)] !== 1) continue;
-    leads[place] = 1;
+    const frame = plausibleFrame(channel, damaged + place * 16);
+    if (frame === undefined) continue;
+    const behind = leads[place + ((frame.length + 15) >> 4)];
+    if (behind === 0) continue;
+    leads[place] = behind + (frame.kind === L.KIND_DATA ? 1 : 0);
     first = place;
   }
-  return damaged + first * 16;
+  return { position: damaged + first * 16, record: goal.record - (leads[first] - 1) };
 }
 
-function plausibleLength(channel: Mapped, position: number): number | undefined {
-  const { words, header } = channel;
+function nextKnown({ words, header }: Mapped, damaged: number): Place {
+  const tail = loadPosition(words, TAIL);
+  const mark = new Marks(words, header).oldestAtOrAbove(damaged + 16, tail);
+  return mark ?? { position: tail, record: loadSplit(words, RECORD_COUNT) };
+}
+
+function plausibleFrame({ words, header }: Mapped, position: number) {
   const offset = (position - header.basePosition) % header.capacity;
   const word = (header.dataOffset + offset) >> 2;
   const length = words[word];
@@ -53,5 +63,5 @@ function plausibleLength(channel: Mapped, position: number): number | undefined 
   const least = kind === L.KIND_PAD ? L.FRAME_HEADER : header.frameHeader;
   const whole = length >= least && length <= header.capacity - offset;
   const known = kind >= L.KIND_DATA && kind <= L.KIND_CHECKPOINT;
-  return whole && known && words[word + 2] === stampOf(position) ? length : undefined;
+  return whole && known && words[word + 2] === stampOf(position) ? { length, kind } : undefined;
 }

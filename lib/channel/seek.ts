@@ -26,6 +26,12 @@ export interface Route {
   reached(cursor: Cursor): boolean;
   /** Called at the end of the walk: throws if it ended elsewhere than it should. */
   check(cursor: Cursor): void;
+  /** Whether the goal may be what is damaged right in front of this place. */
+  mayBeBefore(place: Place): boolean;
+}
+
+function placeOf({ position, record }: Cursor): Place {
+  return { position, record };
 }
 
 /** Finds places in a channel by its marks. */
@@ -101,7 +107,7 @@ export class Places {
 
   /**
    * Walks a route on a cursor of its own: nothing moves and nobody is held back before the place is known. What is
-   * damaged on the way is counted as one record and passed over.
+   * damaged on the way is passed over.
    */
   find(route: Route): Place {
     for (;;) {
@@ -110,9 +116,10 @@ export class Places {
       const scout = new Cursor(this.#channel, guard, undefined, this.#checker);
       scout.moveTo(from.position, from.record);
       try {
-        while (!this.#walk(scout, route));
+        const damaged = this.#walkOverDamage(scout, route);
+        if (damaged !== undefined) return damaged;
         route.check(scout);
-        return { position: scout.position, record: scout.record };
+        return placeOf(scout);
       } catch (error) {
         // Overtaken on the way: where the goal itself is gone, landing says so.
         if (!(error instanceof MillraceError) || error.code !== 'ERR_OVERTAKEN') throw error;
@@ -124,31 +131,50 @@ export class Places {
     return new OvertakenGuard(this.#channel, 'throw', () => this.oldest());
   }
 
-  /** False: damage was passed over, and the walk is not done. */
-  #walk(scout: Cursor, route: Route): boolean {
+  /** Returns the place of the damage, where that may have been the goal: who reads there hears of it. */
+  #walkOverDamage(scout: Cursor, route: Route): Place | undefined {
+    let damaged: Place | undefined;
+    let behind: Place | undefined;
+    for (let next = this.#walk(scout, route); next !== undefined; next = this.#walk(scout, route)) {
+      if (behind?.record !== scout.record) damaged = placeOf(scout);
+      behind = next;
+      scout.moveTo(next.position, next.record);
+    }
+    return behind?.record === scout.record && route.mayBeBefore(behind) ? damaged : undefined;
+  }
+
+  /** Undefined: it is done. Else it met damage, and goes on there. */
+  #walk(scout: Cursor, route: Route): Place | undefined {
     try {
       scout.pollUntil(
         () => route.reached(scout),
         () => {},
       );
-      return true;
+      return undefined;
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
+      const { next, record } = error;
+      if (next !== undefined && record !== undefined) return { position: next, record };
       // It is the goal itself: who reads there hears of it.
-      if (route.reached(scout)) return true;
-      if (error.next === undefined) throw error;
-      const known = this.before(error.next);
-      scout.moveTo(error.next, known.position === error.next ? known.record : scout.record + 1);
-      return false;
+      if (route.reached(scout)) return undefined;
+      throw error;
     }
   }
 
   routeTo(where: Where): Route {
-    if (where === 'oldest') return { landing: () => this.oldest(), reached: () => true, check: () => {} };
+    if (where === 'oldest') {
+      return {
+        landing: () => this.oldest(),
+        reached: () => true,
+        mayBeBefore: () => true,
+        check: () => {},
+      };
+    }
     if (where === 'latest') {
       return {
         landing: () => this.before(Number.MAX_SAFE_INTEGER),
         reached: () => false,
+        mayBeBefore: () => false,
         check: () => {},
       };
     }
@@ -175,6 +201,7 @@ export class Places {
         return place;
       },
       reached: (cursor) => cursor.position >= goal,
+      mayBeBefore: ({ position }) => goal < position,
       check: (cursor) => {
         if (cursor.position === goal || this.#isPassedOver(goal, cursor.position)) return;
         throw this.#outOfRange(
@@ -210,6 +237,7 @@ export class Places {
         return place;
       },
       reached: (cursor) => cursor.record >= goal,
+      mayBeBefore: ({ record }) => goal < record,
       check: (cursor) => {
         if (cursor.record === goal) return;
         throw this.#outOfRange(
@@ -228,6 +256,7 @@ export class Places {
     return {
       landing: () => this.#beforeTime(goal),
       reached: (cursor) => cursor.timeUs >= goal,
+      mayBeBefore: () => true,
       check: () => {},
     };
   }

@@ -190,8 +190,7 @@ class Verifier {
       this.#report.faults.push(fault);
       this.#counted = this.#timed = false;
       if (fault.next === undefined) return false;
-      const known = this.#places.before(fault.next);
-      cursor.moveTo(fault.next, known.position === fault.next ? known.record : cursor.record + 1);
+      cursor.moveTo(fault.next, (error as MillraceError).record as number);
       this.#behindLast = fault.next;
       return true;
     }

@@ -72,6 +72,12 @@ async function make(mode: 'ring' | 'linear', ending: 'closed' | 'dead', records:
   };
 }
 
+/** The byte of the file at which a record's frame begins. */
+const at = ({ dataOffset, positions, capacity }: Made, record: number) =>
+  dataOffset + (positions[record] % capacity);
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
 /** Reads to the end, passing over what is damaged as the error says. */
 function readPastDamage(reader: Reader) {
   const records: number[] = [];
@@ -134,6 +140,43 @@ describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
         expect(reader.read()?.record).toBe(other);
       }
     }
+  });
+
+  test('behind several damaged frames records have their own numbers, and who seeks one of those hears of it', async () => {
+    const made = await make(mode, 'closed', 340);
+    const spoiled = [200, 201, 202];
+    const position = made.positions[200];
+    const bytes = readFileSync(made.path);
+    for (const n of spoiled) bytes.fill(0xff, at(made, n), at(made, n) + 32);
+    writeFileSync(made.path, bytes);
+    using reader = await Reader.open(made.path);
+    reader.seek({ record: 190 });
+    const { records, damage } = readPastDamage(reader);
+    expect(records).toEqual(numbers(190, 340).filter((n) => !spoiled.includes(n)));
+    expect(damage).toMatchObject([{ code: 'ERR_CORRUPT', position, next: made.positions[203], record: 203 }]);
+    for (const n of spoiled) {
+      for (const where of [{ record: n }, { time: { us: 1_000_000 + n } }, made.positions[n]]) {
+        reader.seek(where);
+        expect(thrown(() => reader.read())).toMatchObject({ code: 'ERR_CORRUPT', position });
+      }
+    }
+    for (const where of [{ record: 204 }, { time: { us: 1_000_204 } }, made.positions[204]]) {
+      reader.seek(where);
+      expect(reader.read()?.record).toBe(204);
+    }
+    reader.seek('latest');
+    const back: number[] = [];
+    expect(
+      thrown(() => {
+        for (const { record } of reader.backwards()) back.push(record);
+      }),
+    ).toMatchObject({ code: 'ERR_CORRUPT' });
+    expect(back.slice(0, 100)).toEqual(numbers(240, 340).reverse());
+    // Of the last one's time none is left behind it.
+    for (const n of [338, 339]) bytes.fill(0xff, at(made, n), at(made, n) + 32);
+    writeFileSync(made.path, bytes);
+    using again = await Reader.open(made.path, { from: { time: { us: 1_000_339 } } });
+    expect(thrown(() => again.read())).toMatchObject({ code: 'ERR_CORRUPT', position: made.positions[338] });
   });
 
   test('a dead writer does not go on behind damage, and changes nothing', async () => {

@@ -214,6 +214,7 @@ test('the incarnation is part of every checksum', async () => {
   const { file, memory } = await area();
   const [at, end] = memory.lay(64, 5, [[DATA, 100]]);
   const sums = [0, 1, INCARNATION, 0xffffffff].map((incarnation) => {
+    memory.setChecksum(at, 0);
     expect(native.sumFrames(file, at, end, 5, incarnation)).toBe(end);
     expect(memory.checksum(at)).toBe(memory.rightChecksum(at, incarnation));
     expect(native.checkFrames(memory.bytes, at, end, 5, incarnation, end)).toBe(end);
@@ -222,9 +223,23 @@ test('the incarnation is part of every checksum', async () => {
   });
   expect(new Set(sums).size).toBe(4);
   // As a u32 or as the i32 that a typed array may have it as.
+  memory.setChecksum(at, 0);
   expect(native.sumFrames(file, at, end, 5, INCARNATION | 0)).toBe(end);
   expect(memory.checksum(at)).toBe(memory.rightChecksum(at));
   expect(native.checkFrames(memory.bytes, at, end, 5, INCARNATION | 0, end)).toBe(end);
+});
+
+test('a checksum that is there stays, right or wrong', async () => {
+  const { file, memory } = await area();
+  const [first, second, end] = memory.lay(0, 0, [
+    [DATA, 100],
+    [DATA, 100],
+  ]);
+  memory.setChecksum(first, 12345);
+  expect(native.sumFrames(file, 0, end, 0, INCARNATION)).toBe(end);
+  expect(memory.checksum(first)).toBe(12345);
+  expect(memory.checksum(second)).toBe(memory.rightChecksum(second));
+  expect(check(memory, 0, end, 0)).toBe(first);
 });
 
 test('a checksum that comes to 0 is stored as 1', async () => {

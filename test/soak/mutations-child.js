@@ -6,7 +6,7 @@ import { randomOf } from '../crash/fixtures/plan.js';
 import { attempt, codeOf, count, directory, note, runCases, seed, Wrong } from './cases.js';
 import { forge, mutate } from './mutate.js';
 import { Filler, framesOf, layoutOf, makeTemplate, optionsOf } from './templates.js';
-import { Account, NUMBERS_HOLD_BEHIND_DAMAGE, Truth } from './truth.js';
+import { Account, Truth } from './truth.js';
 import { hasEnded, WAYS } from './ways.js';
 
 const SHAPES = [];
@@ -114,9 +114,7 @@ function firstAt(where, { records, truth, shape }) {
   if (where === undefined || !truth?.isWhole || shape.mode === 'ring') return undefined;
   const first = numberAt(where, records);
   const goal = records[first]?.position ?? Number.POSITIVE_INFINITY;
-  // Whether a spoiled record is the first of its time nobody knows.
-  if (where.time !== undefined) return truth.spoiledFrom > goal ? first : undefined;
-  return NUMBERS_HOLD_BEHIND_DAMAGE || truth.spoiledFrom >= goal ? first : undefined;
+  return truth.spoiledFrom > goal || truth.spoiledFrom === truth.spoiledTo ? first : undefined;
 }
 
 function numberAt(where, records) {

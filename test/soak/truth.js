@@ -5,12 +5,6 @@ import { count, Wrong } from './cases.js';
 const THIS_BOOT = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
 
 /**
- * Readers count what they can't read as one record, whatever was there: behind it numbers may be others than those that
- * were written, and who seeks a record there may be given another one. True: that is a failure.
- */
-export const NUMBERS_HOLD_BEHIND_DAMAGE = false;
-
-/**
  * What a reader that verifies may say of a channel, whatever was done to its file.
  *
  * A frame is *sure* where a wrong one can be told: it has a checksum, or it lies where one without is damage (in a linear
@@ -25,6 +19,8 @@ export class Truth {
   isCutOff;
   /** Where the first frame begins that is not as it was. */
   spoiledFrom;
+  /** Up to here: where the last such frame begins. Between the two, how many records there are nobody can tell. */
+  spoiledTo;
   /** Whether that is one in front of the last one. */
   isSpoiled = false;
   /** Nothing says which records these are. */
@@ -56,17 +52,26 @@ export class Truth {
     this.hasNoGaps = isEnded || this.isCutOff;
     const isSpoiled = (from, to) => template.bytes.compare(bytes, from, to, from, to) !== 0;
     if (isLinear) {
-      const spoiled = frames.find(({ at, length }) => isSpoiled(at, at + length));
-      this.spoiledFrom = spoiled?.position ?? Number.POSITIVE_INFINITY;
+      const spoiled = frames.filter(({ at, length }) => isSpoiled(at, at + length));
+      this.spoiledFrom = spoiled[0]?.position ?? Number.POSITIVE_INFINITY;
+      // Where a walk finds its way again it counts back from a mark or the tail, which has no checksum.
+      const isTailSpoiled = isSpoiled(L.TAIL_OFFSET, L.RECORD_COUNT_OFFSET + 12);
+      this.spoiledTo = isTailSpoiled ? Number.POSITIVE_INFINITY : (spoiled.at(-1)?.position ?? 0);
       this.isSpoiled = this.spoiledFrom < frames.at(-1).position;
     } else {
       this.spoiledFrom = isSpoiled(layout.dataOffset, layout.bytes) ? 0 : Number.POSITIVE_INFINITY;
+      this.spoiledTo = Number.POSITIVE_INFINITY;
       // Where a ring stands nothing but its words says, and they have no checksum.
       if (isSpoiled(L.TAIL_OFFSET, L.HEARTBEAT_OFFSET)) this.isLost = true;
     }
     const unsummed = frames.find(({ at }) => bytes.readInt32LE(at + L.FRAME_CRC_OFFSET) === 0);
     const end = Math.min(this.spoiledFrom, (unsummed ?? frames.at(-1)).position);
     this.wholeUpTo = records[places.get(end)]?.batch ?? end;
+  }
+
+  /** Whether nobody can tell the number of the record there. */
+  isBetweenDamage(position) {
+    return position > this.spoiledFrom && position <= this.spoiledTo;
   }
 
   placeOf(position) {
@@ -132,9 +137,9 @@ export class Account {
     const place = this.#truth.placeOf(position);
     if (this.#truth.isSure(position)) {
       const written = this.#truth.records[place];
-      const isCounted = NUMBERS_HOLD_BEHIND_DAMAGE || position <= this.#truth.spoiledFrom;
+      const isCounted = !this.#truth.isBetweenDamage(position);
       compare(isCounted ? seen : { ...seen, record: written?.record }, written);
-      if (seen.record !== written.record) count('numbered otherwise, behind damage');
+      if (seen.record !== written.record) count('numbered otherwise, between damage');
     }
     if (!this.told && this.#next !== undefined && place !== this.#next && this.#truth.hasNoGaps) {
       throw new Wrong(`record ${place} where record ${this.#next} has to come, and no error`);
