@@ -26,8 +26,8 @@ export interface Route {
   reached(cursor: Cursor): boolean;
   /** Called at the end of the walk: throws if it ended elsewhere than it should. */
   check(cursor: Cursor): void;
-  /** Whether the goal may be what is damaged right in front of this place. */
-  mayBeBefore(place: Place): boolean;
+  /** How far the goal is from a place: negative before it, 0 there; NaN where only its record could tell. */
+  from(place: Place): number;
 }
 
 function placeOf({ position, record }: Cursor): Place {
@@ -131,16 +131,21 @@ export class Places {
     return new OvertakenGuard(this.#channel, 'throw', () => this.oldest());
   }
 
-  /** Returns the place of the damage, where that may have been the goal: who reads there hears of it. */
+  /** Returns the place where damage lies that is the goal, or may be: who reads there hears of it. */
   #walkOverDamage(scout: Cursor, route: Route): Place | undefined {
     let damaged: Place | undefined;
     let behind: Place | undefined;
     for (let next = this.#walk(scout, route); next !== undefined; next = this.#walk(scout, route)) {
-      if (behind?.record !== scout.record) damaged = placeOf(scout);
+      const here = placeOf(scout);
+      const goal = route.from(next);
+      if (goal < 0) return here;
+      if (goal === 0) return next;
+      if (behind?.record !== here.record) damaged = here;
       behind = next;
       scout.moveTo(next.position, next.record);
     }
-    return behind?.record === scout.record && route.mayBeBefore(behind) ? damaged : undefined;
+    if (behind === undefined || behind.record !== scout.record) return undefined;
+    return Number.isNaN(route.from(behind)) ? damaged : undefined;
   }
 
   /** Undefined: it is done. Else it met damage, and goes on there. */
@@ -166,7 +171,7 @@ export class Places {
       return {
         landing: () => this.oldest(),
         reached: () => true,
-        mayBeBefore: () => true,
+        from: () => -1,
         check: () => {},
       };
     }
@@ -174,7 +179,7 @@ export class Places {
       return {
         landing: () => this.before(Number.MAX_SAFE_INTEGER),
         reached: () => false,
-        mayBeBefore: () => false,
+        from: () => Number.POSITIVE_INFINITY,
         check: () => {},
       };
     }
@@ -201,7 +206,7 @@ export class Places {
         return place;
       },
       reached: (cursor) => cursor.position >= goal,
-      mayBeBefore: ({ position }) => goal < position,
+      from: ({ position }) => goal - position,
       check: (cursor) => {
         if (cursor.position === goal || this.#isPassedOver(goal, cursor.position)) return;
         throw this.#outOfRange(
@@ -237,7 +242,7 @@ export class Places {
         return place;
       },
       reached: (cursor) => cursor.record >= goal,
-      mayBeBefore: ({ record }) => goal < record,
+      from: ({ record }) => goal - record,
       check: (cursor) => {
         if (cursor.record === goal) return;
         throw this.#outOfRange(
@@ -256,7 +261,7 @@ export class Places {
     return {
       landing: () => this.#beforeTime(goal),
       reached: (cursor) => cursor.timeUs >= goal,
-      mayBeBefore: () => true,
+      from: () => Number.NaN,
       check: () => {},
     };
   }

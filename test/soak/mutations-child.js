@@ -114,7 +114,10 @@ function firstAt(where, { records, truth, shape }) {
   if (where === undefined || !truth?.isWhole || shape.mode === 'ring') return undefined;
   const first = numberAt(where, records);
   const goal = records[first]?.position ?? Number.POSITIVE_INFINITY;
-  return truth.spoiledFrom > goal || truth.spoiledFrom === truth.spoiledTo ? first : undefined;
+  // Of a spoiled record nobody knows the time: where those behind it are earlier, it is taken for earlier, too.
+  const isTaken = where.time !== undefined && records[first + 1]?.timestamp < where.time.us;
+  const isToldByOthers = truth.spoiledFrom === truth.spoiledTo && !isTaken;
+  return truth.spoiledFrom > goal || isToldByOthers ? first : undefined;
 }
 
 function numberAt(where, records) {
