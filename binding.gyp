@@ -5,6 +5,7 @@
       "sources": [
         "native/addon.cc",
         "native/arguments.cc",
+        "native/bell.cc",
         "native/crc32c.cc",
         "native/errors.cc",
         "native/file.cc",
@@ -13,7 +14,8 @@
         "native/jobs.cc",
         "native/locks.cc",
         "native/mapping.cc",
-        "native/reaper.cc"
+        "native/reaper.cc",
+        "native/wake.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # No C++ exceptions: a wrong call throws in JavaScript, which is a status to check here, and the unwinder that a

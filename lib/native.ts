@@ -81,6 +81,29 @@ export interface Binding {
   ): number;
   /** Stores 0 wherever something else stands from `start` on, off the event loop; the end of what it cleared. */
   clearRest(file: FileHandle, start: number): Promise<number>;
+  /**
+   * Joins this process to those whose threads `fenceOthers` makes execute a full fence, somewhere between its begin and
+   * its end. Both are false where the system has no such thing.
+   */
+  joinFences(): boolean;
+  fenceOthers(): boolean;
+  /**
+   * Blocks this thread until someone wakes those who sleep on the word at this offset of the file; not at all where it
+   * isn't `expected`, and not longer than this. May end for no reason.
+   */
+  sleepOn(file: FileHandle, offset: number, expected: number, ms: number): void;
+  /** Wakes those who block on the word at this offset and rings for those who listen to the file, as `kinds` says. */
+  wake(file: FileHandle, offset: number, kinds: number): void;
+  /**
+   * Listens to files for this thread's event loop, which it does not keep alive by itself. `onRing` is called with the
+   * watch that was rung for, or -1 for all of them. One a thread is enough, and is never closed.
+   */
+  openBell(onRing: (watch: number) => void): BellHandle;
+  /** Everything that is rung for from here on is told; a number from 1 on, the same for the same file. */
+  watchFile(bell: BellHandle, file: FileHandle): number;
+  unwatchFile(bell: BellHandle, watch: number): void;
+  /** Whether the bell keeps the event loop alive. */
+  holdLoop(bell: BellHandle, on: boolean): void;
   /** memmove of source[start, end) to target[targetStart…]. */
   copyBytes(target: Uint8Array, targetStart: number, source: Uint8Array, start: number, end: number): void;
 }
@@ -88,6 +111,10 @@ export interface Binding {
 /** An open file of the addon: descriptor, locks and mapping. Closed by itself when its thread or process ends. */
 export interface FileHandle {
   readonly __millraceFile: never;
+}
+
+export interface BellHandle {
+  readonly __millraceBell: never;
 }
 
 /** What the addon throws or rejects with. */

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "bell.h"
 #include "crc32c.h"
 #include "errors.h"
 #include "file.h"
@@ -16,6 +17,7 @@
 #include "layout.h"
 #include "locks.h"
 #include "mapping.h"
+#include "wake.h"
 
 namespace millrace {
 namespace {
@@ -24,6 +26,8 @@ using Info = const Napi::CallbackInfo&;
 
 constexpr int64_t kMostPermissions = 07777;
 constexpr int64_t kLastByte = INT32_MAX;
+constexpr int64_t kLongestSleepMs = 60 * 1000;
+constexpr int64_t kNanosecondsAMs = 1000 * 1000;
 
 // nullptr stands for "an exception is pending".
 Napi::Value Returned(Napi::Env env, napi_value value) {
@@ -201,6 +205,77 @@ Napi::Value ClearRest(Info info) {
   return Returned(info.Env(), ClearRestJob(info.Env(), *file, static_cast<size_t>(start)));
 }
 
+Napi::Value JoinTheFences(Info info) { return Napi::Boolean::New(info.Env(), JoinFences()); }
+
+Napi::Value FenceTheOthers(Info info) { return Napi::Boolean::New(info.Env(), FenceOthers()); }
+
+// Argument 1: the offset of a word of the file; nullptr with an exception pending.
+const uint32_t* WordOf(Arguments& in, Info info, const File& file) {
+  const Mapping* mapping = file.mapping().get();
+  const int64_t last = mapping == nullptr ? 0 : static_cast<int64_t>(mapping->bytes()) - 4;
+  const int64_t offset = in.Integer(1, 0, last);
+  if (!in.ok()) return nullptr;
+  if (mapping != nullptr && offset % 4 == 0) return reinterpret_cast<const uint32_t*>(mapping->data() + offset);
+  ThrowRangeError(info.Env(), "There is no such word in memory");
+  return nullptr;
+}
+
+Napi::Value Sleep(Info info) {
+  Arguments in(info, "sleepOn");
+  const File* file = in.OpenFile(0);
+  const int64_t expected = in.Integer(2, INT32_MIN, UINT32_MAX);
+  const int64_t ms = in.Integer(3, 0, kLongestSleepMs);
+  const uint32_t* word = in.ok() ? WordOf(in, info, *file) : nullptr;
+  if (word != nullptr) SleepOn(word, static_cast<uint32_t>(expected), ms * kNanosecondsAMs);
+  return info.Env().Undefined();
+}
+
+Napi::Value Wake(Info info) {
+  Arguments in(info, "wake");
+  const File* file = in.OpenFile(0);
+  const int64_t kinds = in.Integer(2, INT32_MIN, UINT32_MAX);
+  const uint32_t* word = in.ok() ? WordOf(in, info, *file) : nullptr;
+  if (word == nullptr) return info.Env().Undefined();
+  if ((kinds & MR_SLEEPER_BLOCKED) != 0) WakeAllOn(word);
+  if ((kinds & MR_SLEEPER_LISTENING) != 0) Ring(file->fd());
+  return info.Env().Undefined();
+}
+
+Napi::Value OpenBell(Info info) {
+  if (info.Length() < 1 || !info[0].IsFunction()) {
+    ThrowTypeError(info.Env(), "openBell: argument 1 must be a function");
+    return info.Env().Undefined();
+  }
+  return Returned(info.Env(), Bell::Open(info.Env(), info[0]));
+}
+
+Napi::Value WatchFile(Info info) {
+  Arguments in(info, "watchFile");
+  Bell* bell = in.OpenBell(0);
+  const File* file = in.OpenFile(1);
+  if (!in.ok()) return info.Env().Undefined();
+  Failure failure;
+  const int watch = bell->Watch(*file, &failure);
+  if (failure) return Done(info.Env(), failure);
+  return Napi::Number::New(info.Env(), watch);
+}
+
+Napi::Value UnwatchFile(Info info) {
+  Arguments in(info, "unwatchFile");
+  Bell* bell = in.OpenBell(0);
+  const int64_t watch = in.Integer(1, 0, INT32_MAX);
+  if (in.ok()) bell->Unwatch(static_cast<int>(watch));
+  return info.Env().Undefined();
+}
+
+Napi::Value HoldLoop(Info info) {
+  Arguments in(info, "holdLoop");
+  Bell* bell = in.OpenBell(0);
+  const bool on = in.Boolean(1);
+  if (in.ok()) bell->Hold(on);
+  return info.Env().Undefined();
+}
+
 Napi::Value CloseFile(Info info) {
   File* file = FileOf(info.Env(), info[0]);
   if (file == nullptr) {
@@ -298,6 +373,14 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("sumFrames", Napi::Function::New<SumNow>(env, "sumFrames"));
   exports.Set("flushFrames", Napi::Function::New<FlushFrames>(env, "flushFrames"));
   exports.Set("clearRest", Napi::Function::New<ClearRest>(env, "clearRest"));
+  exports.Set("joinFences", Napi::Function::New<JoinTheFences>(env, "joinFences"));
+  exports.Set("fenceOthers", Napi::Function::New<FenceTheOthers>(env, "fenceOthers"));
+  exports.Set("sleepOn", Napi::Function::New<Sleep>(env, "sleepOn"));
+  exports.Set("wake", Napi::Function::New<Wake>(env, "wake"));
+  exports.Set("openBell", Napi::Function::New<OpenBell>(env, "openBell"));
+  exports.Set("watchFile", Napi::Function::New<WatchFile>(env, "watchFile"));
+  exports.Set("unwatchFile", Napi::Function::New<UnwatchFile>(env, "unwatchFile"));
+  exports.Set("holdLoop", Napi::Function::New<HoldLoop>(env, "holdLoop"));
   exports.Set("closeFile", Napi::Function::New<CloseFile>(env, "closeFile"));
   return exports;
 }

@@ -25,6 +25,12 @@ File* Arguments::OpenFile(size_t index) {
   return file;
 }
 
+Bell* Arguments::OpenBell(size_t index) {
+  Bell* bell = Bell::Of(info_.Env(), info_[index]);
+  if (bell == nullptr) Refuse(index, "a bell of this addon");
+  return bell;
+}
+
 PathText Arguments::Path(size_t index) {
   PathText path;
   size_t bytes = 0;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "bell.h"
 #include "file.h"
 
 namespace millrace {
@@ -19,6 +20,7 @@ class Arguments {
 
   // Never nullptr where ok().
   File* OpenFile(size_t index);
+  Bell* OpenBell(size_t index);
   PathText Path(size_t index);
   int64_t Integer(size_t index, int64_t low, int64_t high);
   bool Boolean(size_t index);

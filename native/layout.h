@@ -78,6 +78,10 @@
 #define MR_RESUMES_OFFSET 1804
 #define MR_HEADER_BYTES 4096
 
+// What is set in the words for sleepers: whom to wake.
+#define MR_SLEEPER_BLOCKED 1    // on the sequence beside it
+#define MR_SLEEPER_LISTENING 2  // to the file, in an event loop
+
 #define MR_STATE_CREATING 0
 #define MR_STATE_OPEN 1
 #define MR_STATE_SEALED 2

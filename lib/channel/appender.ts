@@ -6,12 +6,15 @@ import { Limits } from './limits.js';
 import type { Mapped } from './mapped.js';
 import { Publisher, type Start } from './publisher.js';
 import { LastRefusal, Refusal } from './refusal.js';
+import { ARRIVAL, fencesItself, wakeSleepers } from './waking.js';
 import { join, storeRelease, writeFrozen } from './words.js';
 
 /** Nothing may be filled: every write has to come through `place`. */
 const NOTHING = 0;
 // V8 folds a module's own constants into its code; imported ones are loaded and checked each time.
 const { KIND_DATA, FLAG_BATCH_GOES_ON, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
+
+const WAITERS = L.WAITERS_OFFSET >> 2;
 
 /** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
 const LINK_BYTES = 24;
@@ -46,6 +49,7 @@ export class Appender {
   readonly #dataStart: number;
   readonly #dataEnd: number;
   readonly #maxRecord: number;
+  readonly #fencesItself = fencesItself();
 
   #at: number;
   #bias: number;
@@ -171,6 +175,7 @@ export class Appender {
     // step 2
     this.#at = next;
     this.#unpublished++;
+    if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
     if (at >= this.#due) this.publish();
   }
 
@@ -325,6 +330,7 @@ export class Appender {
     // step 8
     this.#at = at + bytes;
     this.#unpublished += records.length;
+    if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
     if (this.#at > this.#due) this.publish();
     return bytes;
   }

@@ -6,6 +6,7 @@ import { nextIntact } from './damage.js';
 import type { Guard } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
+import { fencesItself, ROOM, wakeSleepers } from './waking.js';
 import { highOf, join, loadAcquire, readFrozen, releaseSplit, stampOf } from './words.js';
 
 /**
@@ -19,6 +20,7 @@ export const NO_LIMIT = 0x7fffffff;
 /** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
 const HALT = Symbol('halt');
 const NOTHING: RecordHandler = () => {};
+const ROOM_WANTED = L.ROOM_WANTED_OFFSET >> 2;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 /** What a look for more records came to. */
 const NOTHING_YET = 0;
@@ -53,6 +55,7 @@ export class Cursor {
   readonly #backoff: Backoff | undefined;
   readonly #checker: Checker | undefined;
   readonly #chunk: number;
+  readonly #fencesItself = fencesItself();
 
   // The region. `at` + `shift` is the offset in the data.
   #words: Int32Array;
@@ -229,6 +232,7 @@ export class Cursor {
     if (this.#slotPosition === undefined) return;
     // step 23
     releaseSplit(this.#shared, this.#slotPosition, this.#high, this.#stamp);
+    if (this.#shared[ROOM_WANTED] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ROOM);
   }
 
   /** Anything but a whole data frame: passes over it and says true, or says false where the stream ends or waits. */

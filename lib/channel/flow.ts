@@ -1,6 +1,7 @@
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { changeSlot, freeDeadSlot, REGISTRATION, SLOT_POSITION, slotState, slotWord } from './table.js';
+import { ARRIVAL, wakeSleepers } from './waking.js';
 import { highOf, loadPosition, stampOf, storeSplit } from './words.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -147,6 +148,8 @@ export class Flow {
     // step 32
     Atomics.add(this.#words, REGISTRATION, 1);
     this.evictions++;
+    // It may sleep, and has to be told.
+    wakeSleepers(this.#channel, ARRIVAL);
     return true;
   }
 

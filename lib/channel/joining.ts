@@ -1,11 +1,12 @@
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
 import { type Codec, checkCodec } from './codecs.js';
+import { checkIdle, type Idle } from './idle.js';
 import * as L from './layout.js';
 import { type Mapped, openMapped } from './mapped.js';
 import type { Where } from './seek.js';
 import { claimSlot, noReaderSlot } from './table.js';
-import { pollUntil } from './waiting.js';
+import { waitUntil } from './waiting.js';
 
 export interface ReaderOptions<Out = Buffer> {
   /** Where to begin. Default: 'latest' on a ring, 'oldest' on a linear channel. */
@@ -23,8 +24,11 @@ export interface ReaderOptions<Out = Buffer> {
   deadAfterMs?: number;
   /** Shown by `writer.readers()` and the tools; at most 64 bytes of UTF-8. */
   name?: string;
-  /** How a busy reader polls: `adaptive` stays away a little while small batches keep coming, `spin` never. */
-  idle?: 'adaptive' | 'spin';
+  /**
+   * How to wait. `adaptive` (default): spins for a moment where there are cores enough, then yields, then sleeps. `park`
+   * sleeps at once, `yield` and `spin` never do. Or a strategy of your own.
+   */
+  idle?: Idle;
   /** Makes values of records: the one they were written with. */
   codec?: Codec<never, Out>;
   /**
@@ -74,7 +78,7 @@ export async function openForReading(path: string, options: ReaderOptions<unknow
     return channel !== undefined;
   };
   const { signal, timeoutMs } = options;
-  await pollUntil(appeared, `Waiting for ${path}`, { signal, timeoutMs });
+  await waitUntil(appeared, `Waiting for ${path}`, { signal, timeoutMs });
   return channel as Mapped;
 }
 
@@ -109,7 +113,7 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   checkCodec(options.codec, 'decode');
   oneOf('onLost', options.onLost ?? 'throw', ['throw', 'skip']);
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
-  oneOf('idle', options.idle ?? 'adaptive', ['adaptive', 'spin']);
+  checkIdle(options.idle);
   oneOf('wait', options.wait ?? false, [true, false]);
   oneOf('verify', options.verify ?? true, [true, false]);
   oneOf('register', options.register ?? true, [true, false]);

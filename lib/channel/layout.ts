@@ -65,7 +65,7 @@ export const WRITER_PID_OFFSET = 900;
 export const WRITER_START_OFFSET = 904; // two u32: low, high
 export const WRITER_BOOT_OFFSET = 912; // 16 bytes: boot id of the start of the machine it runs or ran on
 export const WAKE_SEQUENCE_OFFSET = 1024; // writer
-export const WAITERS_OFFSET = 1152; // readers
+export const WAITERS_OFFSET = 1152; // readers: who sleeps until something arrives
 export const ROOM_WANTED_OFFSET = 1280; // writer
 export const ROOM_SEQUENCE_OFFSET = 1408; // readers
 export const REGISTRATION_OFFSET = 1536; // readers
@@ -76,6 +76,10 @@ export const EVICTIONS_OFFSET = 1796;
 export const WAKES_OFFSET = 1800;
 export const RESUMES_OFFSET = 1804;
 export const HEADER_BYTES = 4096;
+
+// What is set in the words for sleepers: whom to wake.
+export const SLEEPER_BLOCKED = 1; // on the sequence beside it
+export const SLEEPER_LISTENING = 2; // to the file, in an event loop
 
 export const STATE_CREATING = 0;
 export const STATE_OPEN = 1;

@@ -2,23 +2,27 @@ import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
+import { Arrival, type Arrived } from './arrival.js';
 import { Backoff } from './backoff.js';
 import { backwards } from './backwards.js';
 import { Checker } from './checksums.js';
 import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
 import { isCutOff } from './cut-off.js';
-import { truncated } from './damage.js';
 import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
+import { strategyOf } from './idle.js';
+import { RecordIterator, turn } from './iteration.js';
 import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
-import { endedAs, type Status, WriterWatch } from './liveness.js';
+import { type Status, WriterWatch } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { type ReaderRecord, RecordMaker } from './record.js';
 import { gateFrom } from './registration.js';
 import { Places, type Where } from './seek.js';
+import { LOOK_FOR_RECORDS_MS, Sleeper, type WaitStats } from './sleeper.js';
 import { explain } from './system.js';
 import { evictAgain, isGating, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
-import { pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
+import { throwIfAborted, type WaitOptions, waitOptions } from './waiting.js';
+import { ARRIVAL } from './waking.js';
 import { loadPosition } from './words.js';
 
 export interface PollOptions {
@@ -33,14 +37,15 @@ export interface ReaderStats {
   lost: number;
   position: number;
   lagBytes: number;
+  /** How this reader waited for records. */
+  waits: WaitStats;
 }
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
-const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
-/** An iterating reader gives the event loop a turn after so many records. */
-const RECORDS_A_TURN = 1024;
+const DEAD_AFTER_MS = 1000;
+const RECORDS_A_BATCH = 1024;
 
 /** One of any number of readers of a channel, each at its own pace. */
 export class Reader<Out = Buffer> {
@@ -55,11 +60,12 @@ export class Reader<Out = Buffer> {
   readonly #maker: RecordMaker<Out>;
   readonly #options: ReaderOptions<Out>;
   readonly #checker: Checker | undefined;
+  readonly #sleeper: Sleeper;
+  readonly #arrival: Arrival;
   #lendsCopies = false;
   #busy = false;
   #closed = false;
   #closing = false;
-  #deadSince: number | undefined;
   /** What is still to be told: it ended a batch that had records already, or came up when nobody read. */
   #fault: unknown;
 
@@ -91,6 +97,15 @@ export class Reader<Out = Buffer> {
     if (slot !== undefined) this.#cursor.publishIn(slotWord(channel, slot) + SLOT_POSITION);
     this.#maker = new RecordMaker(this.#cursor, channel.header.frameHeader, options.codec);
     this.#watch = new WriterWatch(channel);
+    this.#sleeper = new Sleeper(channel, ARRIVAL, LOOK_FOR_RECORDS_MS);
+    this.#arrival = new Arrival(
+      channel,
+      this.#cursor,
+      this.#watch,
+      this.#sleeper,
+      strategyOf(options.idle),
+      options.onDeath === 'wait' ? undefined : (options.deadAfterMs ?? DEAD_AFTER_MS),
+    );
   }
 
   /** Opens a channel for reading, from any process or thread, while it is written or after. */
@@ -183,18 +198,17 @@ export class Reader<Out = Buffer> {
     return batch;
   }
 
-  /** Ends where the stream ends. Gives the event loop a turn now and then; waits by looking each millisecond. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<ReaderRecord<Out>, void, undefined> {
+  /** Ends where the stream ends. A flood gives the event loop a turn each 5 ms. */
+  [Symbol.asyncIterator](): RecordIterator<Out> {
     this.#assertOpen();
-    let sinceTurn = 0;
-    while (await this.#arrival()) {
-      if (this.#closed) return;
-      for (let record = this.read(); record !== undefined; record = this.read()) {
-        yield record;
-        if (++sinceTurn % RECORDS_A_TURN === 0) await turn();
-        if (this.#closed) return;
-      }
-    }
+    const reader = this;
+    return new RecordIterator({
+      get closed() {
+        return reader.#closed;
+      },
+      read: () => this.read(),
+      ready: () => this.#arrive(),
+    });
   }
 
   /** Like iteration, but batch by batch. */
@@ -202,9 +216,9 @@ export class Reader<Out = Buffer> {
     options: WaitOptions & { max?: number } = {},
   ): AsyncGenerator<ReaderRecord<Out>[], void, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
-    const max = wholeNumber('max', options.max ?? RECORDS_A_TURN, 1, Number.MAX_SAFE_INTEGER);
+    const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
     this.#assertOpen();
-    while (await this.#arrival(options)) {
+    while (await this.#arrive(options)) {
       if (this.#closed) return;
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
@@ -212,20 +226,35 @@ export class Reader<Out = Buffer> {
     }
   }
 
-  /** Waits until there is something to read: true; or until the stream has ended, or this reader: false. */
-  async #arrival(options?: WaitOptions): Promise<boolean> {
-    let more = true;
-    this.#deadSince = undefined;
-    const settled = () => {
-      if (this.#closed) more = false;
-      else if (this.#fault !== undefined || this.#cursor.hasNext()) return true;
-      else if (this.#hasEnded()) more = false;
-      else this.#throwIfDead();
-      return !more;
-    };
-    await pollUntil(settled, `Waiting for records of ${this.path}`, options);
-    return more;
+  /**
+   * Waits until there is something to read, or to be told by reading: true; or until the stream has ended, or this
+   * reader: false.
+   */
+  async ready(options: WaitOptions = {}): Promise<boolean> {
+    waitOptions('ready', options);
+    this.#assertFree();
+    return this.#arrive(options);
   }
+
+  #arrive(options?: WaitOptions): Promise<boolean> {
+    return this.#arrival.wait(this.#given, options);
+  }
+
+  /**
+   * Like `ready`, but blocks this thread: for workers. Nothing else runs on it meanwhile, neither timers nor signals'
+   * handlers.
+   */
+  waitSync(options: { timeoutMs?: number } = {}): boolean {
+    knownOptions('waitSync', options, ['timeoutMs']);
+    this.#assertFree();
+    return this.#arrival.waitSync(this.#given, options.timeoutMs);
+  }
+
+  /** What is known without a look at the channel. */
+  readonly #given = (): Arrived => {
+    if (this.#closed) return 'the end';
+    return this.#fault === undefined ? undefined : 'something';
+  };
 
   /** All is read, and nothing will be added. */
   get ended(): boolean {
@@ -239,35 +268,7 @@ export class Reader<Out = Buffer> {
       this.#fault = error;
       return false;
     }
-    return this.#hasEnded();
-  }
-
-  /** Nothing was there to read; now is that the end? */
-  #hasEnded(): boolean {
-    // An END or LINK tells by itself, before its writer has said so in the header.
-    if (endedAs(this.#channel) === undefined) return this.#cursor.ended !== undefined;
-    const final = loadPosition(this.#channel.words, FINAL_POSITION);
-    if (this.#cursor.position >= final) return true;
-    // Records may have come between the look at the data and the look at the state. If not, they are missing.
-    if (this.#cursor.hasNext()) return false;
-    if (this.#cursor.position >= final) return true;
-    throw truncated(this.path, this.#cursor.position, final);
-  }
-
-  #throwIfDead(): void {
-    if (this.#options.onDeath === 'wait') return;
-    if (this.status !== 'dead') {
-      this.#deadSince = undefined;
-      return;
-    }
-    const now = performance.now();
-    this.#deadSince ??= now;
-    if (now - this.#deadSince < (this.#options.deadAfterMs ?? 1000)) return;
-    throw new MillraceError(
-      'ERR_WRITER_DEAD',
-      `The writer of ${this.path} died without ending it; all it committed has been read`,
-      { path: this.path, position: this.#cursor.position },
-    );
+    return this.#arrival.hasEnded();
   }
 
   /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
@@ -379,7 +380,14 @@ export class Reader<Out = Buffer> {
   }
 
   stats(): ReaderStats {
-    return { records: this.#cursor.handed, lost: this.lost, position: this.position, lagBytes: this.lag };
+    const waits = { ...this.#sleeper.stats };
+    return {
+      records: this.#cursor.handed,
+      lost: this.lost,
+      position: this.position,
+      lagBytes: this.lag,
+      waits,
+    };
   }
 
   /** Lets go at once: of the slot, of the file, of all lent bytes. Inside a handler: when that returns. */
@@ -391,6 +399,7 @@ export class Reader<Out = Buffer> {
       return;
     }
     this.#closed = true;
+    this.#sleeper.close();
     if (this.#slot !== undefined) releaseSlot(this.#channel, this.#slot);
     binding().closeFile(this.#channel.file);
   }
@@ -419,8 +428,4 @@ export class Reader<Out = Buffer> {
 function checkLimit(limit: number): number {
   if (limit === Number.POSITIVE_INFINITY) return NO_LIMIT;
   return Math.min(NO_LIMIT, wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER));
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -6,6 +6,7 @@ import { endedAs } from './liveness.js';
 import { type Mapped, offsetAt, openMapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import type { Start } from './publisher.js';
+import { ARRIVAL, wakeEveryone } from './waking.js';
 import { loadPosition, loadSplit, readFrozen, stampOf, storePosition, storeSplit } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -13,7 +14,6 @@ const LIMIT = L.LIMIT_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
-const WAKE_SEQUENCE = L.WAKE_SEQUENCE_OFFSET >> 2;
 
 /** Where a dead writer's stream ends. */
 export interface Recovered extends Start {
@@ -122,7 +122,7 @@ export function publishRecovered(channel: Mapped, recovered: Recovered): void {
   // step 42
   storePosition(channel.words, TAIL, recovered.position);
   // step 43
-  Atomics.add(channel.words, WAKE_SEQUENCE, 1);
+  wakeEveryone(channel, ARRIVAL);
   // step 44
 }
 
@@ -132,7 +132,7 @@ export function storeEnd(channel: Mapped, state: number, position: number): void
   // step 11
   Atomics.store(channel.words, STATE, state);
   // step 12
-  Atomics.add(channel.words, WAKE_SEQUENCE, 1);
+  wakeEveryone(channel, ARRIVAL);
   // step 13
 }
 

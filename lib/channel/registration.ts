@@ -1,6 +1,7 @@
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { changeSlot, REGISTRATION, SLOT_POSITION, slotState, slotWord } from './table.js';
+import { ROOM, wakeSleepers } from './waking.js';
 import { loadPosition, storePosition } from './words.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -27,5 +28,7 @@ export function gateFrom(channel: Mapped, slot: number, position: number, later:
     storePosition(words, at + SLOT_POSITION, place);
   }
   // step 22
+  // Where it stood before, a writer may have waited for it.
+  wakeSleepers(channel, ROOM);
   return place;
 }

@@ -1,8 +1,10 @@
 import { invalidArgument } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 import type { RecordOptions } from './data.js';
+import type { IdleStrategy } from './idle.js';
 import { Refusal } from './refusal.js';
-import { checkWait, pollUntil, throwIfAborted, type WaitOptions } from './waiting.js';
+import type { Sleeper } from './sleeper.js';
+import { checkWait, throwIfAborted, type WaitOptions, waitUntil } from './waiting.js';
 
 /** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
 export interface Sent {
@@ -31,9 +33,13 @@ export function splitOptions(options: SendOptions | undefined) {
 export class Sends {
   readonly #waiting = new Set<symbol>();
   readonly #what: string;
+  readonly #sleeper: Sleeper;
+  readonly #strategy: IdleStrategy;
 
-  constructor(path: string) {
+  constructor(path: string, sleeper: Sleeper, strategy: IdleStrategy) {
     this.#what = `Waiting for room in ${path}`;
+    this.#sleeper = sleeper;
+    this.#strategy = strategy;
   }
 
   /**
@@ -55,10 +61,12 @@ export class Sends {
     };
     this.#waiting.add(turn);
     try {
-      await pollUntil(isSent, this.#what, limits);
+      await waitUntil(isSent, this.#what, limits, this.#strategy, this.#sleeper);
       return sent;
     } finally {
       this.#waiting.delete(turn);
+      // The next one's turn has come, and nobody else tells it.
+      this.#sleeper.rouse();
     }
   }
 }

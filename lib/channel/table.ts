@@ -3,6 +3,7 @@ import { binding } from '../native.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
+import { ROOM, wakeSleepers } from './waking.js';
 import { loadPosition, readFrozen, storePosition, writeFrozen } from './words.js';
 
 /** What others see of a reader. */
@@ -95,7 +96,10 @@ function takeSlot(channel: Mapped, at: number, name: string, evictAfterMs: numbe
   while (!changeSlot(words, at, state, L.SLOT_CLAIMING)) state = Atomics.load(words, at);
   // step 25
   // A dead reader's hold on the writer ended with that: tell it.
-  if (slotState(state) === L.SLOT_GATING) Atomics.add(words, REGISTRATION, 1);
+  if (slotState(state) === L.SLOT_GATING) {
+    Atomics.add(words, REGISTRATION, 1);
+    wakeSleepers(channel, ROOM);
+  }
   words[at + (L.SLOT_PID_OFFSET >> 2)] = environment.pid;
   writeFrozen(words, at + (L.SLOT_START_OFFSET >> 2), environment.startTicks());
   words[at + (L.SLOT_OVERTAKEN_OFFSET >> 2)] = 0;
@@ -115,6 +119,7 @@ export function releaseSlot(channel: Mapped, slot: number): void {
   while (!changeSlot(channel.words, at, state, L.SLOT_FREE)) state = Atomics.load(channel.words, at);
   // step 27
   Atomics.add(channel.words, REGISTRATION, 1);
+  wakeSleepers(channel, ROOM);
   // step 28
   binding().unlockByte(channel.file, lockByteOf(slot));
 }
@@ -149,6 +154,7 @@ export function evictAgain(channel: Mapped, slot: number): void {
     state = Atomics.load(channel.words, at);
   }
   Atomics.add(channel.words, REGISTRATION, 1);
+  wakeSleepers(channel, ROOM);
 }
 
 /** Starts to observe: seen by others, holds nobody back. */

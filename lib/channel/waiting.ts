@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
+import { checkIdling, type IdleStrategy, type Idling, Polling } from './idle.js';
+import type { Sleeper } from './sleeper.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
@@ -9,31 +11,204 @@ export interface WaitOptions {
   timeoutMs?: number;
 }
 
-const POLL_MS = 1;
 /** Node takes what is more for 1. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Looking at once holds the event loop: not for longer than this. */
+const LONGEST_TURN_MS = 5;
+/** Where nobody can be heard, sleeping is looking now and then: rarer the longer nothing came. */
+const DEAF = new Polling(10);
+const NEVER_CHANGES = new Int32Array(new SharedArrayBuffer(4));
 
-/** Looks again each millisecond until `ready` says so, the signal aborts or the time is up. */
-export async function pollUntil(
+/**
+ * Waits until `ready` says so, the signal aborts or the time is up; how is up to the strategy. `ready` is called on the
+ * event loop again and again; what it throws ends the wait.
+ */
+export async function waitUntil(
   ready: () => boolean,
   what: string,
   options: WaitOptions = {},
+  strategy: IdleStrategy = DEAF,
+  sleeper?: Sleeper,
 ): Promise<void> {
-  const { signal, timeoutMs } = options;
   checkWait(options);
-  const until = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-  for (;;) {
-    throwIfAborted(signal, what);
-    if (ready()) return;
-    if (performance.now() >= until) {
-      throw timedOut(what, timeoutMs as number);
-    }
-    try {
-      await delay(POLL_MS, undefined, { signal });
-    } catch (cause) {
-      throw aborted(what, cause);
+  throwIfAborted(options.signal, what);
+  if (ready()) return;
+  await new Promise<void>((resolve, reject) => {
+    new Wait(ready, what, options, strategy, sleeper, resolve, reject).begin();
+  });
+}
+
+class Wait {
+  readonly #ready: () => boolean;
+  readonly #what: string;
+  readonly #options: WaitOptions;
+  readonly #strategy: IdleStrategy;
+  readonly #sleeper: Sleeper | undefined;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #since = performance.now();
+  readonly #until: number;
+  #looks = 1;
+  #over = false;
+  #asleep = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    ready: () => boolean,
+    what: string,
+    options: WaitOptions,
+    strategy: IdleStrategy,
+    sleeper: Sleeper | undefined,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#ready = ready;
+    this.#what = what;
+    this.#options = options;
+    this.#strategy = strategy;
+    this.#sleeper = sleeper;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#until = this.#since + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  begin(): void {
+    this.#options.signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#try(() => {
+      if (this.#idle(performance.now()) === 'look') this.#look();
+    });
+  }
+
+  readonly #step = (): void => {
+    if (!this.#over) this.#try(() => this.#look());
+  };
+
+  #look(): void {
+    const begun = performance.now();
+    for (let now = begun; ; now = performance.now()) {
+      if (this.#ready()) {
+        this.#found();
+        return;
+      }
+      if (now >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
+      this.#looks++;
+      if (this.#idle(now) !== 'look') return;
+      if (now - begun < LONGEST_TURN_MS) continue;
+      setImmediate(this.#step);
+      return;
     }
   }
+
+  /** Sees to it that there is another look; where that is to be at once, the caller does. */
+  #idle(now: number): Idling {
+    const idling = checkIdling(this.#strategy.idle(this.#looks, now - this.#since));
+    if (idling === 'yield') setImmediate(this.#step);
+    else if (idling === 'park') this.#park();
+    else if (typeof idling === 'number') this.#later(idling);
+    return idling;
+  }
+
+  #later(ms: number): void {
+    const left = Math.max(0, this.#until - performance.now());
+    this.#timer = setTimeout(this.#step, Math.min(ms, left, LONGEST_TIMER_MS));
+  }
+
+  #park(): void {
+    const sleeper = this.#sleeper;
+    if (sleeper?.listen() !== true) {
+      this.#later(DEAF.idle(this.#looks));
+      return;
+    }
+    // Now that it is known that somebody sleeps.
+    if (this.#ready()) {
+      this.#found();
+      return;
+    }
+    this.#asleep = true;
+    sleeper.sleep(this.#rung);
+    this.#timer = setTimeout(this.#lookAgain, Math.min(sleeper.lookAgainMs, this.#left()));
+  }
+
+  #left(): number {
+    return Math.max(0, Math.ceil(this.#until - performance.now()));
+  }
+
+  readonly #rung = (): void => this.#try(() => this.#lookAsleep(true));
+
+  readonly #lookAgain = (): void => {
+    this.#try(() => {
+      this.#lookAsleep(false);
+      if (this.#over) return;
+      if (performance.now() >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
+      const ms = Math.min((this.#sleeper as Sleeper).lookAgainMs, this.#left());
+      this.#timer = setTimeout(this.#lookAgain, ms);
+    });
+  };
+
+  #lookAsleep(rung: boolean): void {
+    const sleeper = this.#sleeper as Sleeper;
+    // Rung for somebody else, or for what others took: it is made known anew that somebody sleeps.
+    if (!this.#ready() && !(sleeper.listen() && this.#ready())) return;
+    if (rung) sleeper.stats.woken++;
+    else sleeper.stats.late++;
+    this.#found();
+  }
+
+  #found(): void {
+    this.#strategy.found?.(this.#looks, performance.now() - this.#since);
+    this.#end();
+    this.#resolve();
+  }
+
+  readonly #abort = (): void => {
+    if (this.#over) return;
+    this.#end();
+    this.#reject(aborted(this.#what, this.#options.signal?.reason));
+  };
+
+  #try(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#end();
+      this.#reject(error);
+    }
+  }
+
+  #end(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    if (this.#asleep) this.#sleeper?.rise(this.#rung);
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+  }
+}
+
+/** The same, but blocks this thread. To yield is to look again: who blocks has a core of its own, or should park. */
+export function waitBlocked(
+  ready: () => boolean,
+  what: string,
+  timeoutMs: number | undefined,
+  strategy: IdleStrategy,
+  sleeper: Sleeper,
+): void {
+  checkWait({ timeoutMs });
+  const since = performance.now();
+  const until = since + (timeoutMs ?? Number.POSITIVE_INFINITY);
+  let looks = 1;
+  let now = since;
+  for (; !ready(); looks++) {
+    now = performance.now();
+    if (now >= until) throw timedOut(what, timeoutMs as number);
+    const left = Math.ceil(Math.min(until - now, LONGEST_TIMER_MS));
+    const idling = checkIdling(strategy.idle(looks, now - since));
+    if (typeof idling === 'number') pause(Math.min(idling, left));
+    else if (idling === 'park' && !sleeper.block(ready, left)) pause(Math.min(DEAF.idle(looks), left));
+  }
+  strategy.found?.(looks, now - since);
+}
+
+function pause(ms: number): void {
+  Atomics.wait(NEVER_CHANGES, 0, 0, ms);
 }
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {

@@ -11,6 +11,7 @@ import { type BatchOf, checkType, Describer } from './describe.js';
 import { ringsDoNotLast } from './durability.js';
 import { environment } from './environment.js';
 import { Flusher } from './flusher.js';
+import { checkIdle, type Idle, type IdleStrategy, strategyOf } from './idle.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart } from './liveness.js';
 import type { Mapped } from './mapped.js';
@@ -19,12 +20,19 @@ import { storeEnd } from './recovery.js';
 import { Refusal } from './refusal.js';
 import { type Recovery, resumeChannel } from './resume.js';
 import { type SendOptions, Sends, splitOptions } from './sends.js';
+import { LOOK_FOR_ROOM_MS, Sleeper, type WaitStats } from './sleeper.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { pollUntil, type WaitOptions, waitOptions, within } from './waiting.js';
+import { type WaitOptions, waitOptions, waitUntil, within } from './waiting.js';
+import { ROOM } from './waking.js';
 
-export interface WriterOptions<In = Data> extends ChannelOptions {
+/** What a writer takes that is not about its channel. */
+export interface WritingOptions<In = Data> {
   codec?: Codec<In, unknown>;
+  /** How `ready` and `send` wait for room; as `idle` of a reader. */
+  idle?: Idle;
 }
+
+export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
 
 export interface WriterStats {
   /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
@@ -32,10 +40,14 @@ export interface WriterStats {
   bytes: number;
   refusals: number;
   evictions: number;
+  /** How this writer waited for room. */
+  waits: WaitStats;
 }
 
+const WRITING_OPTIONS = ['codec', 'idle'] as const satisfies readonly (keyof WritingOptions)[];
+
 /** The constructor of `Writer`, for this module alone: who makes writers elsewhere goes by `create` and `resume`. */
-let startWriter: <In>(channel: Mapped, start: Start, codec: Codec<In, unknown> | undefined) => Writer<In>;
+let startWriter: <In>(channel: Mapped, start: Start, options: WritingOptions<In>) => Writer<In>;
 
 /** The one writer of a channel. */
 export class Writer<In = Data> {
@@ -52,13 +64,15 @@ export class Writer<In = Data> {
   /** Only a linear channel is brought to its disk. */
   readonly #flusher: Flusher | undefined;
   readonly #sends: Sends;
+  readonly #strategy: IdleStrategy;
+  readonly #roomSleeper: Sleeper;
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
   private constructor(
     channel: Mapped,
     start: Start,
-    codec: Codec<In, unknown> | undefined,
+    { codec, idle }: WritingOptions<In>,
     recovery?: Recovery,
   ) {
     this.path = channel.path;
@@ -66,7 +80,9 @@ export class Writer<In = Data> {
     this.#channel = channel;
     this.#appender = new Appender(channel, start);
     this.#codec = codec;
-    this.#sends = new Sends(channel.path);
+    this.#strategy = strategyOf(idle);
+    this.#roomSleeper = new Sleeper(channel, ROOM, LOOK_FOR_ROOM_MS);
+    this.#sends = new Sends(channel.path, this.#roomSleeper, this.#strategy);
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
@@ -77,7 +93,7 @@ export class Writer<In = Data> {
   }
 
   static {
-    startWriter = (channel, start, codec) => new Writer(channel, start, codec);
+    startWriter = (channel, start, options) => new Writer(channel, start, options);
   }
 
   /** Makes a new channel and its file. Everything that may take long happens off the event loop. */
@@ -86,14 +102,11 @@ export class Writer<In = Data> {
   }
 
   /** Goes on where a dead writer of this channel stopped; nothing it committed is lost. */
-  static async resume<In = Data>(
-    path: string,
-    options: { codec?: Codec<In, unknown> } = {},
-  ): Promise<Writer<In>> {
-    knownOptions('Writer.resume', options, ['codec']);
-    checkCodec(options.codec, 'encode');
+  static async resume<In = Data>(path: string, options: WritingOptions<In> = {}): Promise<Writer<In>> {
+    knownOptions('Writer.resume', options, WRITING_OPTIONS);
+    checkWritingOptions(options);
     const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)));
-    return new Writer<In>(channel, recovered, options.codec, recovery);
+    return new Writer<In>(channel, recovered, options, recovery);
   }
 
   /**
@@ -189,7 +202,7 @@ export class Writer<In = Data> {
       else refusal = this.#appender.tryReserve(bytes);
       return refusal !== Refusal.BACK_PRESSURE;
     };
-    await pollUntil(fits, `Waiting for room in ${this.path}`, options);
+    await waitUntil(fits, `Waiting for room in ${this.path}`, options, this.#strategy, this.#roomSleeper);
     if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.lastRefusal.forget());
   }
 
@@ -295,6 +308,7 @@ export class Writer<In = Data> {
       bytes: position - basePosition,
       refusals: flow.refusals,
       evictions: flow.evictions,
+      waits: { ...this.#roomSleeper.stats },
     };
   }
 
@@ -355,6 +369,7 @@ export class Writer<In = Data> {
     storeEnd(this.#channel, as === 'sealed' ? L.STATE_SEALED : L.STATE_CLOSED, this.#final);
     this.#state = as;
     appender.stop(() => closedHandle('writer', this.path));
+    this.#roomSleeper.close();
     return true;
   }
 
@@ -384,13 +399,15 @@ export async function createWriter<In = Data>(
   options: WriterOptions<In>,
   base?: Base,
 ): Promise<Writer<In>> {
-  knownOptions('Writer.create', options, [...CHANNEL_OPTIONS, 'codec']);
-  checkCodec(options.codec, 'encode');
+  knownOptions('Writer.create', options, [...CHANNEL_OPTIONS, ...WRITING_OPTIONS]);
+  checkWritingOptions(options);
   const channel = await createChannel(path, options, base);
   const { basePosition, baseRecord } = channel.header;
-  return startWriter<In>(
-    channel,
-    { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
-    options.codec,
-  );
+  const start = { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 };
+  return startWriter<In>(channel, start, options);
+}
+
+function checkWritingOptions<In>({ codec, idle }: WritingOptions<In>): void {
+  checkCodec(codec, 'encode');
+  checkIdle(idle);
 }

@@ -150,7 +150,7 @@ describe('a writer that readers hold back', () => {
     ]);
     expect([readers[1].lag, readers[1].stats()]).toEqual([
       11200,
-      { records: 0, lost: 0, position: 0, lagBytes: 11200 },
+      { records: 0, lost: 0, position: 0, lagBytes: 11200, waits: { parked: 0, woken: 0, late: 0 } },
     ]);
     readers[1].close();
     expect(writer.readers().map(({ slot }) => slot)).toEqual([0, 2, 3]);

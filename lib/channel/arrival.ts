@@ -1,0 +1,119 @@
+import { MillraceError } from '../errors.js';
+import type { Cursor } from './cursor.js';
+import { truncated } from './damage.js';
+import type { IdleStrategy } from './idle.js';
+import * as L from './layout.js';
+import { endedAs, type WriterWatch } from './liveness.js';
+import type { Mapped } from './mapped.js';
+import type { Sleeper } from './sleeper.js';
+import { type WaitOptions, waitBlocked, waitUntil } from './waiting.js';
+import { loadPosition } from './words.js';
+
+const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
+/** Whether the writer's process is there costs a system call: not oftener than this. */
+const ASK_FOR_WRITER_MS = 100;
+
+/** What ends a wait for records. */
+export type Arrived = 'something' | 'the end' | undefined;
+
+/** Waits for what a reader can do something with: records, or the end of the stream. */
+export class Arrival {
+  readonly #channel: Mapped;
+  readonly #cursor: Cursor;
+  readonly #watch: WriterWatch;
+  readonly #sleeper: Sleeper;
+  readonly #strategy: IdleStrategy;
+  /** Undefined: who waits goes on waiting for a dead writer's successor. */
+  readonly #deadAfterMs: number | undefined;
+  readonly #what: string;
+  #asked = Number.NEGATIVE_INFINITY;
+  #deadSince: number | undefined;
+
+  constructor(
+    channel: Mapped,
+    cursor: Cursor,
+    watch: WriterWatch,
+    sleeper: Sleeper,
+    strategy: IdleStrategy,
+    deadAfterMs: number | undefined,
+  ) {
+    this.#channel = channel;
+    this.#cursor = cursor;
+    this.#watch = watch;
+    this.#sleeper = sleeper;
+    this.#strategy = strategy;
+    this.#deadAfterMs = deadAfterMs;
+    this.#what = `Waiting for records of ${channel.path}`;
+  }
+
+  /** True: there is something to read, or to be told by reading; false: that is the end, or `given` says so. */
+  async wait(given: () => Arrived, options?: WaitOptions): Promise<boolean> {
+    let arrived: Arrived;
+    this.#deadSince = undefined;
+    await waitUntil(
+      () => {
+        arrived = given() ?? this.#look();
+        return arrived !== undefined;
+      },
+      this.#what,
+      options,
+      this.#strategy,
+      this.#sleeper,
+    );
+    return arrived === 'something';
+  }
+
+  waitSync(given: () => Arrived, timeoutMs: number | undefined): boolean {
+    let arrived: Arrived;
+    this.#deadSince = undefined;
+    waitBlocked(
+      () => {
+        arrived = given() ?? this.#look();
+        return arrived !== undefined;
+      },
+      this.#what,
+      timeoutMs,
+      this.#strategy,
+      this.#sleeper,
+    );
+    return arrived === 'something';
+  }
+
+  #look(): Arrived {
+    if (this.#cursor.hasNext()) return 'something';
+    if (this.hasEnded()) return 'the end';
+    this.#throwIfDead();
+    return undefined;
+  }
+
+  /** Nothing was there to read; now is that the end? */
+  hasEnded(): boolean {
+    // An END or LINK tells by itself, before its writer has said so in the header.
+    if (endedAs(this.#channel) === undefined) return this.#cursor.ended !== undefined;
+    const final = loadPosition(this.#channel.words, FINAL_POSITION);
+    if (this.#cursor.position >= final) return true;
+    // Records may have come between the look at the data and the look at the state. If not, they are missing.
+    if (this.#cursor.hasNext()) return false;
+    if (this.#cursor.position >= final) return true;
+    throw truncated(this.#channel.path, this.#cursor.position, final);
+  }
+
+  #throwIfDead(): void {
+    if (this.#deadAfterMs === undefined) return;
+    const now = performance.now();
+    if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return;
+    this.#asked = now;
+    if (this.#watch.status() !== 'dead') {
+      this.#deadSince = undefined;
+      return;
+    }
+    this.#deadSince ??= now;
+    if (now - this.#deadSince < this.#deadAfterMs) return;
+    const { path } = this.#channel;
+    throw new MillraceError(
+      'ERR_WRITER_DEAD',
+      `The writer of ${path} died without ending it; all it committed has been read`,
+      { path, position: this.#cursor.position },
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import { type BellHandle, binding } from '../native.js';
+import type { Mapped } from './mapped.js';
+
+/** Those who sleep until one file is rung for; called in the order in which they lay down. */
+type Sleepers = Set<() => void>;
+
+interface Watched {
+  sleepers: Sleepers;
+  /** Channels of this thread that have it open. */
+  listeners: number;
+}
+
+/** The one bell of this thread: it hears of every file that somebody here listens to. */
+class Bell {
+  readonly #handle: BellHandle;
+  readonly #watched = new Map<number, Watched>();
+
+  constructor() {
+    this.#handle = binding().openBell((watch) => this.#rung(watch));
+  }
+
+  listen(channel: Mapped): number {
+    const watch = binding().watchFile(this.#handle, channel.file);
+    const watched = this.#watched.get(watch);
+    if (watched === undefined) this.#watched.set(watch, { sleepers: new Set(), listeners: 1 });
+    else watched.listeners++;
+    return watch;
+  }
+
+  leave(watch: number): void {
+    const watched = this.#watched.get(watch);
+    if (watched === undefined || --watched.listeners > 0) return;
+    this.#watched.delete(watch);
+    binding().unwatchFile(this.#handle, watch);
+  }
+
+  sleepersOf(watch: number): Sleepers {
+    return (this.#watched.get(watch) as Watched).sleepers;
+  }
+
+  #rung(watch: number): void {
+    if (watch !== -1) {
+      lookAll(this.#watched.get(watch));
+      return;
+    }
+    for (const watched of [...this.#watched.values()]) lookAll(watched);
+  }
+}
+
+/** Who is still asleep after this goes on sleeping in its place. */
+function lookAll(watched: Watched | undefined): void {
+  if (watched === undefined) return;
+  for (const look of [...watched.sleepers]) if (watched.sleepers.has(look)) look();
+}
+
+let bell: Bell | undefined;
+
+/** Hears of it when somebody rings for a channel. */
+export class Listener {
+  readonly #watch: number;
+  readonly #sleepers: Sleepers;
+  #closed = false;
+
+  private constructor(watch: number) {
+    this.#watch = watch;
+    this.#sleepers = (bell as Bell).sleepersOf(watch);
+  }
+
+  /** Undefined where the system has no bell left to give, or none at all. */
+  static of(channel: Mapped): Listener | undefined {
+    try {
+      bell ??= new Bell();
+      return new Listener(bell.listen(channel));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** From here on `look` is called each time the file is rung for. */
+  sleep(look: () => void): void {
+    this.#sleepers.add(look);
+  }
+
+  rise(look: () => void): void {
+    this.#sleepers.delete(look);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    bell?.leave(this.#watch);
+  }
+}
