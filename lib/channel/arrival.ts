@@ -6,7 +6,7 @@ import * as L from './layout.js';
 import { endedAs, type WriterWatch } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import type { Sleeper } from './sleeper.js';
-import { type WaitOptions, waitBlocked, waitUntil } from './waiting.js';
+import { type Limits, waitBlocked, waitUntil } from './waiting.js';
 import { loadPosition } from './words.js';
 
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
@@ -47,9 +47,8 @@ export class Arrival {
   }
 
   /** True: there is something to read, or to be told by reading; false: that is the end, or `given` says so. */
-  async wait(given: () => Arrived, options?: WaitOptions): Promise<boolean> {
+  async wait(given: () => Arrived, options?: Limits): Promise<boolean> {
     let arrived: Arrived;
-    this.#deadSince = undefined;
     await waitUntil(
       () => {
         arrived = given() ?? this.#look();
@@ -65,7 +64,6 @@ export class Arrival {
 
   waitSync(given: () => Arrived, timeoutMs: number | undefined): boolean {
     let arrived: Arrived;
-    this.#deadSince = undefined;
     waitBlocked(
       () => {
         arrived = given() ?? this.#look();

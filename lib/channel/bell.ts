@@ -55,6 +55,9 @@ function lookAll(watched: Watched | undefined): void {
 
 let bell: Bell | undefined;
 
+/** Whoever drops a channel without closing it listens no longer. */
+const dropped = new FinalizationRegistry((watch: number) => bell?.leave(watch));
+
 /** Hears of it when somebody rings for a channel. */
 export class Listener {
   readonly #watch: number;
@@ -64,6 +67,7 @@ export class Listener {
   private constructor(watch: number) {
     this.#watch = watch;
     this.#sleepers = (bell as Bell).sleepersOf(watch);
+    dropped.register(this, watch, this);
   }
 
   /** Undefined where the system has no bell left to give, or none at all. */
@@ -88,6 +92,7 @@ export class Listener {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    dropped.unregister(this);
     bell?.leave(this.#watch);
   }
 }

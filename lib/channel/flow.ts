@@ -26,6 +26,8 @@ export class Flow {
   /** Of the channel's whole life. */
   refusals: number;
   evictions: number;
+  /** Called with the slot of a reader that was evicted. */
+  onEvict: (slot: number) => void = () => {};
   readonly #channel: Mapped;
   readonly #words: Int32Array;
   readonly #capacity: number;
@@ -124,7 +126,7 @@ export class Flow {
         continue;
       }
       const slot = (at * 4 - this.#channel.header.readersOffset) / L.SLOT_BYTES;
-      if (freeDeadSlot(this.#channel, slot, state) || this.#evict(at, state, place, sinceLastLook)) {
+      if (freeDeadSlot(this.#channel, slot, state) || this.#evict(slot, state, place, sinceLastLook)) {
         this.#standing.delete(at);
         relieved = true;
       }
@@ -132,7 +134,8 @@ export class Flow {
     return relieved;
   }
 
-  #evict(at: number, state: number, stamp: number, sinceLastLook: number): boolean {
+  #evict(slot: number, state: number, stamp: number, sinceLastLook: number): boolean {
+    const at = slotWord(this.#channel, slot);
     const patience = Atomics.load(this.#words, at + EVICT_AFTER);
     if (patience === 0) return false;
     const standing = this.#standing.get(at);
@@ -150,6 +153,7 @@ export class Flow {
     this.evictions++;
     // It may sleep, and has to be told.
     wakeSleepers(this.#channel, ARRIVAL);
+    this.onEvict(slot);
     return true;
   }
 

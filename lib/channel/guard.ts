@@ -3,6 +3,7 @@ import type { Cursor } from './cursor.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { isEvicted, noteLoss } from './table.js';
+import type { Teller } from './teller.js';
 import { loadPosition } from './words.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -41,10 +42,13 @@ export class OvertakenGuard implements Guard {
   /** The slot this reader is seen in, if any. */
   slot: number | undefined;
 
-  constructor(channel: Mapped, onLost: 'throw' | 'skip', oldest: () => Place) {
+  readonly #teller: Teller | undefined;
+
+  constructor(channel: Mapped, onLost: 'throw' | 'skip', oldest: () => Place, teller?: Teller) {
     this.#channel = channel;
     this.#onLost = onLost;
     this.#oldest = oldest;
+    this.#teller = teller;
   }
 
   lost(cursor: Cursor): boolean {
@@ -59,12 +63,11 @@ export class OvertakenGuard implements Guard {
     const lost = Math.max(0, to.record - fromRecord);
     this.lostRecords += lost;
     if (this.slot !== undefined) noteLoss(this.#channel, this.slot, to.position - from);
+    const facts = { path, lost, from, to: to.position };
+    const message = `The writer of ${path} overtook this reader: ${lost} records are lost; it goes on at the oldest there is`;
+    this.#teller?.tell('overtaken', message, facts);
     if (this.#onLost === 'skip') return true;
-    throw new MillraceError(
-      'ERR_OVERTAKEN',
-      `The writer of ${path} overtook this reader: ${lost} records are lost; it goes on at the oldest there is`,
-      { path, lost, from, to: to.position },
-    );
+    throw new MillraceError('ERR_OVERTAKEN', message, facts);
   }
 }
 
@@ -73,11 +76,15 @@ export class EvictedGuard implements Guard {
   readonly #channel: Mapped;
   readonly #slot: number;
   readonly #oldest: () => Place;
+  readonly #teller: Teller;
+  /** Each read throws until it joins again, but it is told of once. */
+  #toldAt: number | undefined;
 
-  constructor(channel: Mapped, slot: number, oldest: () => Place) {
+  constructor(channel: Mapped, slot: number, oldest: () => Place, teller: Teller) {
     this.#channel = channel;
     this.#slot = slot;
     this.#oldest = oldest;
+    this.#teller = teller;
   }
 
   lost(cursor: Cursor): boolean {
@@ -85,11 +92,12 @@ export class EvictedGuard implements Guard {
     if (!isEvicted(this.#channel, this.#slot)) return false;
     const { path } = this.#channel;
     const from = cursor.position;
-    throw new MillraceError(
-      'ERR_EVICTED',
+    const facts = { path, from, to: this.#oldest().position };
+    const message =
       `This reader of ${path} stood still for too long while it held the writer back, and was evicted. ` +
-        "Go on with seek('oldest'), or read sooner, or open with gate: true",
-      { path, from, to: this.#oldest().position },
-    );
+      "Go on with seek('oldest'), or read sooner, or open with gate: true";
+    if (this.#toldAt !== from) this.#teller.tell('evicted', message, facts);
+    this.#toldAt = from;
+    throw new MillraceError('ERR_EVICTED', message, facts);
   }
 }

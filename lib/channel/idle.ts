@@ -12,7 +12,7 @@ export type Idling = 'look' | 'yield' | 'park' | number;
 export interface IdleStrategy {
   /** After so many looks in a row that found nothing (1 at first), over so many milliseconds. */
   idle(looks: number, waitedMs: number): Idling;
-  /** What was waited for is there. */
+  /** What was waited for is there, after so many looks that found nothing. */
   found?(looks: number, waitedMs: number): void;
 }
 
@@ -62,7 +62,7 @@ export function checkIdle(idle: unknown): void {
     if (typeof method === 'function' && (found === undefined || typeof found === 'function')) return;
     throw invalidArgument(`An idle strategy needs a method idle(looks, waitedMs), not ${show(idle)}`);
   }
-  oneOf('idle', (idle ?? 'adaptive') as (typeof NAMES)[number], NAMES);
+  oneOf('idle', idle === undefined ? 'adaptive' : idle, NAMES);
 }
 
 export function strategyOf(idle: Idle = 'adaptive'): IdleStrategy {

@@ -4,11 +4,12 @@ import { aPath } from '../options.js';
 import { type Sync, showSync } from './durability.js';
 import { environment } from './environment.js';
 import type { Place } from './guard.js';
+import { readersWithLag } from './lag.js';
 import * as L from './layout.js';
 import { endedAs, isOfThisBoot, isWriterAlive } from './liveness.js';
 import { type Mapped, openMapped } from './mapped.js';
 import { recoverable } from './recovery.js';
-import { listReaders, type ReaderInfo } from './table.js';
+import type { ReaderInfo } from './table.js';
 import { loadPosition, loadSplit } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -74,7 +75,7 @@ export function inspect(path: string): ChannelInfo {
       maxRecord: header.maxRecord,
       timestamps: header.frameHeader === L.FRAME_HEADER_EXTENDED,
       readerSlots: header.readerSlots,
-      readers: listReaders(channel),
+      readers: readersWithLag(channel),
       basePosition: header.basePosition,
       tail: end.position,
       records: end.record - header.baseRecord,

@@ -8,6 +8,7 @@ const RECORDS_A_LOOK_AT_THE_CLOCK = 64;
 /** What an iteration needs of its reader. */
 export interface Source<Out> {
   readonly closed: boolean;
+  assertOpen(): void;
   read(): ReaderRecord<Out> | undefined;
   ready(): Promise<boolean>;
 }
@@ -15,6 +16,7 @@ export interface Source<Out> {
 /** `for await` over a reader: a promise a record, and a turn of the event loop each 5 ms. */
 export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<Out>, undefined, undefined> {
   readonly #source: Source<Out>;
+  #begun = false;
   #done = false;
   #sinceLook = 0;
   #turnBegan = performance.now();
@@ -26,12 +28,19 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   next(): Promise<IteratorResult<ReaderRecord<Out>, undefined>> {
     if (++this.#sinceLook >= RECORDS_A_LOOK_AT_THE_CLOCK && this.#isTurnOver()) return this.#later(true);
     try {
+      if (!this.#begun) this.#begin();
       const record = this.#take();
       if (record !== undefined) return Promise.resolve({ done: false, value: record });
     } catch (error) {
       return Promise.reject(error);
     }
     return this.#later(false);
+  }
+
+  /** Who closes the reader later ends this; before, that is a mistake. */
+  #begin(): void {
+    this.#source.assertOpen();
+    this.#begun = true;
   }
 
   #take(): ReaderRecord<Out> | undefined {

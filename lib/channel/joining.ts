@@ -6,6 +6,7 @@ import * as L from './layout.js';
 import { type Mapped, openMapped } from './mapped.js';
 import type { Where } from './seek.js';
 import { claimSlot, noReaderSlot } from './table.js';
+import { checkLogger, type Logger } from './teller.js';
 import { waitUntil } from './waiting.js';
 
 export interface ReaderOptions<Out = Buffer> {
@@ -40,6 +41,13 @@ export interface ReaderOptions<Out = Buffer> {
   register?: boolean;
   /** Wait for the channel to appear. On a ring say `from: 'oldest'` too, to miss nothing that is written meanwhile. */
   wait?: boolean;
+  /**
+   * Whether to go over to the channel that takes this one's place under the same path, once all of this one is read.
+   * Waiting does that: iteration, `batches`, `ready`.
+   */
+  follow?: boolean;
+  /** Hears of what happens to this reader. */
+  logger?: Logger;
   /** Ends the opening, and the waiting for a channel, by ERR_ABORTED. */
   signal?: AbortSignal;
   /** For how long to wait for the channel; then ERR_TIMEOUT. */
@@ -58,6 +66,8 @@ const READER_OPTIONS = [
   'verify',
   'register',
   'wait',
+  'follow',
+  'logger',
   'signal',
   'timeoutMs',
 ] as const satisfies readonly (keyof ReaderOptions)[];
@@ -115,6 +125,8 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
   checkIdle(options.idle);
   oneOf('wait', options.wait ?? false, [true, false]);
+  oneOf('follow', options.follow ?? false, [true, false]);
+  checkLogger(options.logger);
   oneOf('verify', options.verify ?? true, [true, false]);
   oneOf('register', options.register ?? true, [true, false]);
   wholeNumber('deadAfterMs', options.deadAfterMs ?? 0, 0, 2 ** 31 - 1);

@@ -66,6 +66,31 @@ export class WriterWatch {
   }
 }
 
+/** Tells of each change of a writer's status, for as long as somebody holds it. */
+export class StatusWatch implements Beating {
+  readonly #watch: WriterWatch;
+  readonly #onChange: (status: Status, before: Status) => void;
+  readonly #beating: WeakRef<Beating>;
+  #last: Status;
+
+  constructor(watch: WriterWatch, everyMs: number, onChange: (status: Status, before: Status) => void) {
+    this.#watch = watch;
+    this.#onChange = onChange;
+    this.#last = watch.status();
+    this.#beating = heart.start(this, everyMs);
+  }
+
+  heartbeat(): void {
+    const before = this.#last;
+    this.#last = this.#watch.status();
+    if (this.#last !== before) this.#onChange(this.#last, before);
+  }
+
+  close(): void {
+    heart.stop(this.#beating);
+  }
+}
+
 export function beat(channel: Mapped): void {
   Atomics.store(channel.words, HEARTBEAT, environment.bootMs() | 0);
 }
@@ -90,8 +115,8 @@ export interface Beating {
 }
 
 /**
- * One timer a thread beats for all its writers; it keeps neither the process nor a writer alive. One that was dropped
- * without a close is collected, its lock goes with it, and it is dead.
+ * One timer a thread beats for all its writers, and looks after those of its readers who want to know; it keeps neither
+ * the process nor a writer alive. One that was dropped without a close is collected, its lock goes with it, and it is dead.
  */
 class Heart {
   readonly #beating = new Map<WeakRef<Beating>, number>();
@@ -123,9 +148,9 @@ class Heart {
 
   #beatAll(): void {
     for (const beating of this.#beating.keys()) {
-      const writer = beating.deref();
-      if (writer === undefined) this.stop(beating);
-      else writer.heartbeat();
+      const alive = beating.deref();
+      if (alive === undefined) this.stop(beating);
+      else alive.heartbeat();
     }
   }
 }

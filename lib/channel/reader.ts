@@ -1,28 +1,20 @@
+import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
-import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
-import { Arrival, type Arrived } from './arrival.js';
-import { Backoff } from './backoff.js';
+import type { Arrived } from './arrival.js';
 import { backwards } from './backwards.js';
-import { Checker } from './checksums.js';
-import { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
-import { isCutOff } from './cut-off.js';
-import { EvictedGuard, type Guard, OvertakenGuard, type Place } from './guard.js';
-import { strategyOf } from './idle.js';
+import { type Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
 import { RecordIterator, turn } from './iteration.js';
-import { checkReaderOptions, joinReaders, NEVER, openForReading, type ReaderOptions } from './joining.js';
+import { checkReaderOptions, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
-import { type Status, WriterWatch } from './liveness.js';
-import type { Mapped } from './mapped.js';
-import { type ReaderRecord, RecordMaker } from './record.js';
-import { gateFrom } from './registration.js';
-import { Places, type Where } from './seek.js';
-import { LOOK_FOR_RECORDS_MS, Sleeper, type WaitStats } from './sleeper.js';
-import { explain } from './system.js';
-import { evictAgain, isGating, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
-import { throwIfAborted, type WaitOptions, waitOptions } from './waiting.js';
-import { ARRIVAL } from './waking.js';
+import { type Status, StatusWatch } from './liveness.js';
+import type { ReaderRecord } from './record.js';
+import type { Where } from './seek.js';
+import { Session } from './session.js';
+import type { WaitStats } from './sleeper.js';
+import { Teller } from './teller.js';
+import { type Limits, limitsFromNow, type WaitOptions, waitOptions, waitUntil } from './waiting.js';
 import { loadPosition } from './words.js';
 
 export interface PollOptions {
@@ -41,27 +33,33 @@ export interface ReaderStats {
   waits: WaitStats;
 }
 
+export interface ReaderEvents {
+  /** The writer's status changed. */
+  status: [status: Status, before: Status];
+  /** With `follow`: it went over to the channel that took the place of one that it read to its end. */
+  follow: [followed: { endedAt: number; records: number }];
+}
+
 const DURABLE = L.DURABLE_OFFSET >> 2;
-const LIMIT = L.LIMIT_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
-const DEAD_AFTER_MS = 1000;
+/** How to open what is followed: all of it, and it is there. */
+const FROM_ITS_BEGINNING = { from: 'oldest', wait: false, signal: undefined, timeoutMs: undefined } as const;
+/** How often a writer's status is looked at for who listens. */
+const LOOK_AT_STATUS_MS = 250;
 const RECORDS_A_BATCH = 1024;
 
 /** One of any number of readers of a channel, each at its own pace. */
-export class Reader<Out = Buffer> {
+export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   readonly path: string;
-  readonly #channel: Mapped;
-  readonly #cursor: Cursor;
-  readonly #places: Places;
-  readonly #slot: number | undefined;
-  readonly #gating: boolean;
-  readonly #overtaken: OvertakenGuard | undefined;
-  readonly #watch: WriterWatch;
-  readonly #maker: RecordMaker<Out>;
   readonly #options: ReaderOptions<Out>;
-  readonly #checker: Checker | undefined;
-  readonly #sleeper: Sleeper;
-  readonly #arrival: Arrival;
+  readonly #teller: Teller;
+  #session: Session<Out>;
+  #cursor: Cursor;
+  /** Of channels that were followed to their end. */
+  #recordsBefore = 0;
+  #lostBefore = 0;
+  #following: Promise<void> | undefined;
+  #statusWatch: StatusWatch | undefined;
   #lendsCopies = false;
   #busy = false;
   #closed = false;
@@ -69,66 +67,26 @@ export class Reader<Out = Buffer> {
   /** What is still to be told: it ended a batch that had records already, or came up when nobody read. */
   #fault: unknown;
 
-  private constructor(channel: Mapped, options: ReaderOptions<Out>, checker: Checker | undefined) {
-    this.path = channel.path;
-    this.#channel = channel;
+  private constructor(session: Session<Out>, options: ReaderOptions<Out>, teller: Teller) {
+    super();
+    this.path = session.channel.path;
     this.#options = options;
-    this.#checker = checker;
-    this.#places = new Places(channel, this.#checker);
-    const { slot, gating, evictAfterMs } = joinReaders(channel, options);
-    this.#slot = slot;
-    this.#gating = gating;
-    let guard: Guard | undefined;
-    if (channel.header.mode === 'ring' && !gating) {
-      this.#overtaken = new OvertakenGuard(channel, options.onLost ?? 'throw', () =>
-        this.#land(() => this.#places.oldest()),
-      );
-      this.#overtaken.slot = slot;
-      guard = this.#overtaken;
-    } else if (gating && evictAfterMs !== NEVER) {
-      guard = new EvictedGuard(channel, slot as number, () => this.#places.oldest());
-    }
-    this.#cursor = new Cursor(
-      channel,
-      guard,
-      options.idle === 'spin' ? undefined : new Backoff(),
-      this.#checker,
-    );
-    if (slot !== undefined) this.#cursor.publishIn(slotWord(channel, slot) + SLOT_POSITION);
-    this.#maker = new RecordMaker(this.#cursor, channel.header.frameHeader, options.codec);
-    this.#watch = new WriterWatch(channel);
-    this.#sleeper = new Sleeper(channel, ARRIVAL, LOOK_FOR_RECORDS_MS);
-    this.#arrival = new Arrival(
-      channel,
-      this.#cursor,
-      this.#watch,
-      this.#sleeper,
-      strategyOf(options.idle),
-      options.onDeath === 'wait' ? undefined : (options.deadAfterMs ?? DEAD_AFTER_MS),
-    );
+    this.#teller = teller;
+    this.#session = session;
+    this.#cursor = session.cursor;
+    teller.tell('open', `Reading ${this.path}`, { position: this.position });
+    if (teller.isHeard('stalled', 'dead', 'alive', 'ended')) this.#watchStatus();
+    (this as EventEmitter).on('newListener', (event) => {
+      if (event === 'status' && this.#statusWatch === undefined && !this.#closed) this.#watchStatus();
+    });
   }
 
   /** Opens a channel for reading, from any process or thread, while it is written or after. */
   static async open<Out = Buffer>(path: string, options: ReaderOptions<Out> = {}): Promise<Reader<Out>> {
     checkReaderOptions(options);
-    const channel = await openForReading(resolve(aPath(path)), options);
-    let reader: Reader<Out> | undefined;
-    try {
-      if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
-      // In RAM that costs little and spares the first records a page fault each; a disk is left to read ahead.
-      if (channel.inRam) await binding().populateFile(channel.file, 0);
-      // In RAM nothing decays; what was cut off is checked wherever it lies.
-      const verify = options.verify ?? (!channel.inRam || isCutOff(channel));
-      const checker = verify && channel.header.checksums ? await Checker.of(channel) : undefined;
-      throwIfAborted(options.signal, `Opening ${channel.path}`);
-      reader = new Reader<Out>(channel, options, checker);
-      reader.seek(options.from ?? (channel.header.mode === 'ring' ? 'latest' : 'oldest'));
-      return reader;
-    } catch (error) {
-      if (reader === undefined) binding().closeFile(channel.file);
-      else reader.close();
-      throw explain(error, channel.path, 'open');
-    }
+    const absolute = resolve(aPath(path));
+    const teller = new Teller({ role: 'reader', path: absolute, name: options.name ?? '' }, options.logger);
+    return new Reader<Out>(await Session.open(absolute, options, teller), options, teller);
   }
 
   /**
@@ -190,7 +148,10 @@ export class Reader<Out = Buffer> {
     wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
     const batch: ReaderRecord<Out>[] = [];
     try {
-      this.poll((bytes, start, end, type) => batch.push(this.#maker.make(bytes, start, end, type)), max);
+      this.poll(
+        (bytes, start, end, type) => batch.push(this.#session.maker.make(bytes, start, end, type)),
+        max,
+      );
     } catch (error) {
       if (batch.length === 0) throw error;
       this.#fault = error;
@@ -206,6 +167,7 @@ export class Reader<Out = Buffer> {
       get closed() {
         return reader.#closed;
       },
+      assertOpen: () => this.#assertOpen(),
       read: () => this.read(),
       ready: () => this.#arrive(),
     });
@@ -236,8 +198,81 @@ export class Reader<Out = Buffer> {
     return this.#arrive(options);
   }
 
-  #arrive(options?: WaitOptions): Promise<boolean> {
-    return this.#arrival.wait(this.#given, options);
+  async #arrive(options?: WaitOptions): Promise<boolean> {
+    if (this.#options.follow !== true) return this.#session.arrival.wait(this.#given, options);
+    const limits = limitsFromNow(options);
+    while (!(await this.#arriveOrEnd(limits))) {
+      if (this.#closed) return false;
+      await this.#follow(limits);
+    }
+    return true;
+  }
+
+  /** Where its writer is dead, a channel that is replaced has ended as well. */
+  async #arriveOrEnd(options: Limits): Promise<boolean> {
+    const session = this.#session;
+    try {
+      return await session.arrival.wait(this.#given, options);
+    } catch (error) {
+      const isDead = error instanceof MillraceError && error.code === 'ERR_WRITER_DEAD';
+      if (isDead && session.isReplaced()) return false;
+      throw error;
+    }
+  }
+
+  /** Goes over to what takes the place of the channel that was read to its end, once there is such a thing. */
+  async #follow(options: Limits): Promise<void> {
+    const session = this.#session;
+    const hasMoved = () => this.#closed || this.#session !== session;
+    await waitUntil(
+      () => hasMoved() || session.isReplaced(),
+      `Waiting for what takes the place of ${this.path}`,
+      options,
+    );
+    if (hasMoved()) return;
+    this.#following ??= this.#goOver().finally(() => {
+      this.#following = undefined;
+    });
+    await this.#following;
+  }
+
+  async #goOver(): Promise<void> {
+    const before = this.#session;
+    let next: Session<Out>;
+    try {
+      next = await Session.open(this.path, { ...this.#options, ...FROM_ITS_BEGINNING }, this.#teller);
+    } catch (error) {
+      // It was replaced again, or taken away: then the next look says so.
+      if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return;
+      throw error;
+    }
+    if (this.#closed) {
+      next.close();
+      return;
+    }
+    this.#recordsBefore += before.cursor.handed;
+    this.#lostBefore += before.lostRecords;
+    this.#session = next;
+    this.#cursor = next.cursor;
+    this.#cursor.copy(this.#lendsCopies);
+    before.close();
+    if (this.#statusWatch !== undefined) this.#watchStatus();
+    const followed = { endedAt: before.cursor.position, records: this.#recordsBefore };
+    this.#teller.tell('followed', `Reading what took the place of ${this.path}`, followed);
+    this.emit('follow', followed);
+  }
+
+  #watchStatus(): void {
+    const { watch, channel } = this.#session;
+    this.#statusWatch?.close();
+    const everyMs = Math.min(channel.header.heartbeatMs, LOOK_AT_STATUS_MS);
+    this.#statusWatch = new StatusWatch(watch, everyMs, (status, before) => {
+      const isOver = status !== 'alive' && status !== 'stalled' && status !== 'dead';
+      const happening = isOver ? 'ended' : status;
+      this.#teller.tell(happening, `The writer of ${this.path} is ${status}`, { status, before });
+      // A listener that throws must not keep the thread's other writers from beating.
+      process.nextTick(() => this.emit('status', status, before));
+    });
   }
 
   /**
@@ -247,7 +282,7 @@ export class Reader<Out = Buffer> {
   waitSync(options: { timeoutMs?: number } = {}): boolean {
     knownOptions('waitSync', options, ['timeoutMs']);
     this.#assertFree();
-    return this.#arrival.waitSync(this.#given, options.timeoutMs);
+    return this.#session.arrival.waitSync(this.#given, options.timeoutMs);
   }
 
   /** What is known without a look at the channel. */
@@ -268,52 +303,18 @@ export class Reader<Out = Buffer> {
       this.#fault = error;
       return false;
     }
-    return this.#arrival.hasEnded();
+    return this.#session.arrival.hasEnded();
   }
 
   /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
   seek(where: Where): void {
     this.#enter();
     try {
-      if (where !== this.#cursor.position || !this.#isHeld()) {
-        const route = this.#places.routeTo(where);
-        const landed = this.#land(() => this.#places.find(route));
-        this.#cursor.moveTo(landed.position, landed.record);
-      }
+      this.#session.seek(where);
       this.#fault = undefined;
     } finally {
       this.#leave();
     }
-  }
-
-  /** Whether the writer waits for this reader: then what it stands at is there, also where no mark says so. */
-  #isHeld(): boolean {
-    return this.#gating && this.#slot !== undefined && isGating(this.#channel, this.#slot);
-  }
-
-  /** Makes the writer know of a new place, before anything is read there. */
-  #land(landing: () => Place): Place {
-    let place = landing();
-    if (this.#slot === undefined) return place;
-    if (this.#gating) {
-      try {
-        gateFrom(this.#channel, this.#slot, place.position, () => {
-          place = landing();
-          return place.position;
-        });
-      } catch (error) {
-        // The goal was overwritten meanwhile. Whoever was evicted, before this seek or in it, may stand at overwritten
-        // bytes, too: limit says so, now that the slot is registered. Others held what they stand at all along.
-        const limit = loadPosition(this.#channel.words, LIMIT);
-        if (limit - this.#cursor.position > this.#channel.header.capacity)
-          evictAgain(this.#channel, this.#slot);
-        else this.#cursor.publishAgain();
-        throw error;
-      }
-    } else {
-      observeFrom(this.#channel, this.#slot, place.position);
-    }
-    return place;
   }
 
   /**
@@ -322,9 +323,12 @@ export class Reader<Out = Buffer> {
    */
   backwards(): Generator<ReaderRecord<Out>, void, undefined> {
     this.#assertOpen();
-    return backwards(this.#channel, this.#cursor.position, this.#checker, this.#options.codec, () =>
-      this.#assertOpen(),
-    );
+    const { channel, checker } = this.#session;
+    return backwards(channel, this.#cursor.position, checker, this.#options.codec, () => {
+      this.#assertOpen();
+      // It was followed by another meanwhile.
+      if (channel !== this.#session.channel) throw closedHandle('reader', this.path);
+    });
   }
 
   /** Inside a handler: where its record is. Else: where the next one is or will be. */
@@ -355,34 +359,35 @@ export class Reader<Out = Buffer> {
 
   /** Records this reader lost by being overtaken. */
   get lost(): number {
-    return this.#overtaken?.lostRecords ?? 0;
+    return this.#lostBefore + this.#session.lostRecords;
   }
 
   /** Bytes of the stream between this reader and the published tail. */
   get lag(): number {
     this.#assertOpen();
-    return Math.max(0, loadPosition(this.#channel.words, TAIL) - this.#cursor.position);
+    return Math.max(0, loadPosition(this.#session.channel.words, TAIL) - this.#cursor.position);
   }
 
   /** All below it is on the writer's disk; where the channel begins, until something was synced. */
   get durablePosition(): number {
     this.#assertOpen();
-    return Math.max(this.#channel.header.basePosition, loadPosition(this.#channel.words, DURABLE));
+    const { words, header } = this.#session.channel;
+    return Math.max(header.basePosition, loadPosition(words, DURABLE));
   }
 
   get status(): Status {
     this.#assertOpen();
-    return this.#watch.status();
+    return this.#session.watch.status();
   }
 
   get metadata(): Record<string, unknown> {
-    return this.#channel.header.metadata;
+    return this.#session.channel.header.metadata;
   }
 
   stats(): ReaderStats {
-    const waits = { ...this.#sleeper.stats };
+    const waits = { ...this.#session.sleeper.stats };
     return {
-      records: this.#cursor.handed,
+      records: this.#recordsBefore + this.#cursor.handed,
       lost: this.lost,
       position: this.position,
       lagBytes: this.lag,
@@ -399,9 +404,9 @@ export class Reader<Out = Buffer> {
       return;
     }
     this.#closed = true;
-    this.#sleeper.close();
-    if (this.#slot !== undefined) releaseSlot(this.#channel, this.#slot);
-    binding().closeFile(this.#channel.file);
+    this.#statusWatch?.close();
+    this.#session.close();
+    this.#teller.tell('close', `No longer reading ${this.path}`, { position: this.position });
   }
 
   [Symbol.dispose](): void {

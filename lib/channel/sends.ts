@@ -4,7 +4,7 @@ import type { RecordOptions } from './data.js';
 import type { IdleStrategy } from './idle.js';
 import { Refusal } from './refusal.js';
 import type { Sleeper } from './sleeper.js';
-import { checkWait, throwIfAborted, type WaitOptions, waitUntil } from './waiting.js';
+import { checkWait, type Limits, throwIfAborted, type WaitOptions, waitUntil, within } from './waiting.js';
 
 /** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
 export interface Sent {
@@ -31,10 +31,12 @@ export function splitOptions(options: SendOptions | undefined) {
 
 /** Those who wait until their record has room: what is sent goes in in the order of the calls. */
 export class Sends {
-  readonly #waiting = new Set<symbol>();
   readonly #what: string;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
+  #waiting = 0;
+  /** Resolves once all who came so far are done. */
+  #last = Promise.resolve();
 
   constructor(path: string, sleeper: Sleeper, strategy: IdleStrategy) {
     this.#what = `Waiting for room in ${path}`;
@@ -46,27 +48,28 @@ export class Sends {
    * Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
    * order of the stream.
    */
-  async inTurn(write: () => Sent, limits: WaitOptions): Promise<Sent> {
+  async inTurn(write: () => Sent, limits: Limits): Promise<Sent> {
     throwIfAborted(limits.signal, this.#what);
     let sent: Sent = { taken: Refusal.BACK_PRESSURE, end: 0 };
-    if (this.#waiting.size === 0) sent = write();
-    if (sent.taken !== Refusal.BACK_PRESSURE) return sent;
-    const turn = Symbol('turn');
     const isSent = () => {
-      if (this.#waiting.values().next().value !== turn) return false;
       sent = write();
-      if (sent.taken === Refusal.BACK_PRESSURE) return false;
-      this.#waiting.delete(turn);
-      return true;
+      return sent.taken !== Refusal.BACK_PRESSURE;
     };
-    this.#waiting.add(turn);
+    if (this.#waiting === 0 && isSent()) return sent;
+    const before = this.#last;
+    let done: () => void = () => {};
+    this.#last = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.#waiting++;
     try {
+      await within(before, this.#what, limits);
       await waitUntil(isSent, this.#what, limits, this.#strategy, this.#sleeper);
       return sent;
     } finally {
-      this.#waiting.delete(turn);
-      // The next one's turn has come, and nobody else tells it.
-      this.#sleeper.rouse();
+      this.#waiting--;
+      // Who gives up out of turn lets nobody pass those before it.
+      void before.then(done);
     }
   }
 }

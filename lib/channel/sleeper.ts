@@ -25,7 +25,8 @@ export class Sleeper {
   readonly stats: WaitStats = { parked: 0, woken: 0, late: 0 };
   readonly #channel: Mapped;
   readonly #alarm: Alarm;
-  readonly #asleep = new Set<() => void>();
+  /** Called when this is closed: they find that there is nothing more to wait for. */
+  readonly #waiting = new Set<() => void>();
   #listener: Listener | undefined;
   /** What the sequence was when the bits were set that still stand, with a fence behind it. */
   #armedAt: number | undefined;
@@ -51,21 +52,27 @@ export class Sleeper {
 
   sleep(look: () => void): void {
     this.stats.parked++;
-    this.#asleep.add(look);
     this.#listener?.sleep(look);
   }
 
   rise(look: () => void): void {
-    this.#asleep.delete(look);
     this.#listener?.rise(look);
   }
 
-  /** The one that lay down first looks: what it waits for is there because of what happened in this thread. */
-  rouse(): void {
-    for (const look of this.#asleep) {
-      look();
-      return;
-    }
+  /** A sleep is over. Where nobody rang, somebody may have: who is held up looks at the clock before it hears the bell. */
+  ended(rung: boolean): void {
+    const stands = Atomics.load(this.#channel.words, this.#alarm.sequence) === this.#armedAt;
+    if (rung || !stands) this.stats.woken++;
+    else this.stats.late++;
+  }
+
+  /** Awake or asleep: `look` is called when this is closed. */
+  attend(look: () => void): void {
+    this.#waiting.add(look);
+  }
+
+  leave(look: () => void): void {
+    this.#waiting.delete(look);
   }
 
   /**
@@ -83,8 +90,8 @@ export class Sleeper {
     if (look()) return true;
     this.stats.parked++;
     binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.lookAgainMs));
-    if (Atomics.load(words, sequence) === before) this.stats.late++;
-    else this.stats.woken++;
+    if (Atomics.load(words, sequence) !== before) this.stats.woken++;
+    else if (look()) this.stats.late++;
     return true;
   }
 
@@ -92,8 +99,10 @@ export class Sleeper {
     const { words } = this.#channel;
     const { sleepers, sequence } = this.#alarm;
     const now = Atomics.load(words, sequence);
-    // Whoever takes bits away raises the sequence: as long as it stands, what was set is set, and was before a fence.
-    if (now === this.#armedAt && (this.#armedKind & kind) !== 0) return true;
+    // Whoever takes bits away raises the sequence: as long as it stands, what was set is set, and was before a fence. But
+    // whoever took them may have died before it did that.
+    const stands = now === this.#armedAt && (this.#armedKind & kind) !== 0;
+    if (stands && (Atomics.load(words, sleepers) & kind) !== 0) return true;
     Atomics.or(words, sleepers, kind);
     // step 93
     if (!binding().fenceOthers()) return false;
@@ -103,10 +112,9 @@ export class Sleeper {
     return true;
   }
 
-  /** Whoever still sleeps here looks, and finds that there is nothing more to wait for. */
   close(): void {
     this.#closed = true;
-    for (const look of [...this.#asleep]) look();
+    for (const look of [...this.#waiting]) look();
     this.#listener?.close();
   }
 }

@@ -15,6 +15,8 @@ export interface ReaderInfo {
   position: number;
   /** Bytes of the stream between this reader and the tail. */
   lagBytes: number;
+  /** Records between them. Not in errors, and not where it was overtaken. */
+  lagRecords?: number;
   /** How often it was overtaken, and how many bytes of the stream it lost by that. */
   overtaken: number;
   lostBytes: number;

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
+import { forget, onAbort } from './aborting.js';
 import { checkIdling, type IdleStrategy, type Idling, Polling } from './idle.js';
 import type { Sleeper } from './sleeper.js';
 
@@ -9,6 +8,11 @@ import type { Sleeper } from './sleeper.js';
 export interface WaitOptions {
   signal?: AbortSignal;
   timeoutMs?: number;
+}
+
+/** Where this is the rest of a longer wait, `until` is when that ends. */
+export interface Limits extends WaitOptions {
+  until?: number;
 }
 
 /** Node takes what is more for 1. */
@@ -26,7 +30,7 @@ const NEVER_CHANGES = new Int32Array(new SharedArrayBuffer(4));
 export async function waitUntil(
   ready: () => boolean,
   what: string,
-  options: WaitOptions = {},
+  options: Limits = {},
   strategy: IdleStrategy = DEAF,
   sleeper?: Sleeper,
 ): Promise<void> {
@@ -41,7 +45,7 @@ export async function waitUntil(
 class Wait {
   readonly #ready: () => boolean;
   readonly #what: string;
-  readonly #options: WaitOptions;
+  readonly #options: Limits;
   readonly #strategy: IdleStrategy;
   readonly #sleeper: Sleeper | undefined;
   readonly #resolve: () => void;
@@ -56,7 +60,7 @@ class Wait {
   constructor(
     ready: () => boolean,
     what: string,
-    options: WaitOptions,
+    options: Limits,
     strategy: IdleStrategy,
     sleeper: Sleeper | undefined,
     resolve: () => void,
@@ -69,11 +73,12 @@ class Wait {
     this.#sleeper = sleeper;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#until = this.#since + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
+    this.#until = endOf(options);
   }
 
   begin(): void {
-    this.#options.signal?.addEventListener('abort', this.#abort, { once: true });
+    if (this.#options.signal !== undefined) onAbort(this.#options.signal, this.#abort);
+    this.#sleeper?.attend(this.#step);
     this.#try(() => {
       if (this.#idle(performance.now()) === 'look') this.#look();
     });
@@ -149,8 +154,7 @@ class Wait {
     const sleeper = this.#sleeper as Sleeper;
     // Rung for somebody else, or for what others took: it is made known anew that somebody sleeps.
     if (!this.#ready() && !(sleeper.listen() && this.#ready())) return;
-    if (rung) sleeper.stats.woken++;
-    else sleeper.stats.late++;
+    sleeper.ended(rung);
     this.#found();
   }
 
@@ -178,8 +182,9 @@ class Wait {
   #end(): void {
     this.#over = true;
     clearTimeout(this.#timer);
+    this.#sleeper?.leave(this.#step);
     if (this.#asleep) this.#sleeper?.rise(this.#rung);
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    if (this.#options.signal !== undefined) forget(this.#options.signal, this.#abort);
   }
 }
 
@@ -194,21 +199,30 @@ export function waitBlocked(
   checkWait({ timeoutMs });
   const since = performance.now();
   const until = since + (timeoutMs ?? Number.POSITIVE_INFINITY);
-  let looks = 1;
-  let now = since;
-  for (; !ready(); looks++) {
-    now = performance.now();
+  let looks = 0;
+  while (!ready()) {
+    const now = performance.now();
+    looks++;
     if (now >= until) throw timedOut(what, timeoutMs as number);
     const left = Math.ceil(Math.min(until - now, LONGEST_TIMER_MS));
     const idling = checkIdling(strategy.idle(looks, now - since));
     if (typeof idling === 'number') pause(Math.min(idling, left));
     else if (idling === 'park' && !sleeper.block(ready, left)) pause(Math.min(DEAF.idle(looks), left));
   }
-  strategy.found?.(looks, now - since);
+  if (looks > 0) strategy.found?.(looks, performance.now() - since);
 }
 
 function pause(ms: number): void {
   Atomics.wait(NEVER_CHANGES, 0, 0, ms);
+}
+
+/** For a wait in parts: all of them end where one of this length would. */
+export function limitsFromNow({ signal, timeoutMs }: WaitOptions = {}): Limits {
+  return { signal, timeoutMs, until: endOf({ timeoutMs }) };
+}
+
+function endOf({ timeoutMs, until }: Limits): number {
+  return until ?? performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
 }
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
@@ -241,34 +255,29 @@ function aborted(what: string, cause: unknown): MillraceError {
 }
 
 /** Waits for work that can't be stopped, as long as the options say. Whoever waits no longer leaves it to its end. */
-export async function within<T>(work: Promise<T>, what: string, options: WaitOptions): Promise<T> {
+export async function within<T>(work: Promise<T>, what: string, options: Limits): Promise<T> {
   const { signal, timeoutMs } = options;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
   checkWait(options);
   throwIfAborted(signal, what);
-  const limited = timeoutMs !== undefined && timeoutMs <= LONGEST_TIMER_MS;
+  const left = Math.max(0, endOf(options) - performance.now());
+  const limited = left <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;
-  const done = new AbortController();
-  const waits: Promise<never>[] = [];
-  if (limited) {
-    waits.push(
-      delay(timeoutMs, undefined, { signal: done.signal }).then(() => {
-        throw timedOut(what, timeoutMs);
-      }),
+  return new Promise<T>((resolve, reject) => {
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      if (signal !== undefined) forget(signal, abort);
+      settle();
+    };
+    const abort = () => end(() => reject(aborted(what, signal?.reason)));
+    const timer = limited
+      ? setTimeout(() => end(() => reject(timedOut(what, timeoutMs as number))), left)
+      : undefined;
+    if (signal !== undefined) onAbort(signal, abort);
+    work.then(
+      (value) => end(() => resolve(value)),
+      (error) => end(() => reject(error)),
     );
-  }
-  if (signal !== undefined) {
-    waits.push(
-      once(signal, 'abort', { signal: done.signal }).then(() => {
-        throw aborted(what, signal.reason);
-      }),
-    );
-  }
-  for (const wait of waits) wait.catch(() => {});
-  try {
-    return await Promise.race([work, ...waits]);
-  } finally {
-    done.abort();
-  }
+  });
 }

@@ -59,11 +59,11 @@ export function wakeEveryone(channel: Mapped, alarm: Alarm): void {
 }
 
 function wake({ words, file }: Mapped, { sleepers, sequence }: Alarm, atLeast: number): void {
-  const kinds = Atomics.exchange(words, sleepers, 0) | atLeast;
+  const kinds = Atomics.exchange(words, sleepers, 0);
   // step 90
   Atomics.add(words, sequence, 1);
   // step 91
-  binding().wake(file, sequence << 2, kinds);
+  binding().wake(file, sequence << 2, kinds | atLeast);
   // step 92
-  if (sequence === ARRIVAL.sequence) words[WAKES]++;
+  if (kinds !== 0 && sequence === ARRIVAL.sequence) words[WAKES]++;
 }

@@ -12,6 +12,7 @@ import { ringsDoNotLast } from './durability.js';
 import { environment } from './environment.js';
 import { Flusher } from './flusher.js';
 import { checkIdle, type Idle, type IdleStrategy, strategyOf } from './idle.js';
+import { readersWithLag } from './lag.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart } from './liveness.js';
 import type { Mapped } from './mapped.js';
@@ -22,7 +23,8 @@ import { type Recovery, resumeChannel } from './resume.js';
 import { type SendOptions, Sends, splitOptions } from './sends.js';
 import { LOOK_FOR_ROOM_MS, Sleeper, type WaitStats } from './sleeper.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { type WaitOptions, waitOptions, waitUntil, within } from './waiting.js';
+import { checkLogger, type Logger, Teller } from './teller.js';
+import { limitsFromNow, type WaitOptions, waitOptions, waitUntil, within } from './waiting.js';
 import { ROOM } from './waking.js';
 
 /** What a writer takes that is not about its channel. */
@@ -30,6 +32,8 @@ export interface WritingOptions<In = Data> {
   codec?: Codec<In, unknown>;
   /** How `ready` and `send` wait for room; as `idle` of a reader. */
   idle?: Idle;
+  /** Hears of what happens to this writer. */
+  logger?: Logger;
 }
 
 export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
@@ -44,7 +48,7 @@ export interface WriterStats {
   waits: WaitStats;
 }
 
-const WRITING_OPTIONS = ['codec', 'idle'] as const satisfies readonly (keyof WritingOptions)[];
+const WRITING_OPTIONS = ['codec', 'idle', 'logger'] as const satisfies readonly (keyof WritingOptions)[];
 
 /** The constructor of `Writer`, for this module alone: who makes writers elsewhere goes by `create` and `resume`. */
 let startWriter: <In>(channel: Mapped, start: Start, options: WritingOptions<In>) => Writer<In>;
@@ -66,13 +70,14 @@ export class Writer<In = Data> {
   readonly #sends: Sends;
   readonly #strategy: IdleStrategy;
   readonly #roomSleeper: Sleeper;
+  readonly #teller: Teller;
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
   private constructor(
     channel: Mapped,
     start: Start,
-    { codec, idle }: WritingOptions<In>,
+    { codec, idle, logger }: WritingOptions<In>,
     recovery?: Recovery,
   ) {
     this.path = channel.path;
@@ -90,6 +95,10 @@ export class Writer<In = Data> {
     const isNamed = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
     if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, isNamed);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
+    this.#teller = new Teller({ role: 'writer', path: channel.path }, logger);
+    if (recovery === undefined) this.#teller.tell('open', `Writing ${channel.path}`);
+    else this.#teller.tell('resumed', `Writing ${channel.path} on, where its dead writer stopped`, recovery);
+    this.#appender.flow.onEvict = (slot) => this.#tellOfEvicted(slot);
   }
 
   static {
@@ -158,21 +167,18 @@ export class Writer<In = Data> {
    */
   async send(value: In, options?: SendOptions): Promise<number> {
     const { described, limits } = splitOptions(options);
-    const begun = performance.now();
+    const both = limitsFromNow(limits);
     const { taken, end } = await this.#sends.inTurn(() => {
       const taken = this.#append(value, described);
       // The end of now: whoever writes before the caller has its turn moves it on.
       return { taken, end: this.#appender.position };
-    }, limits);
+    }, both);
     if (taken < 0) throw this.#refused(taken, this.#lengthOf(value));
     const position = end - taken;
     if (this.#flusher === undefined || this.#channel.header.sync.kind !== L.SYNC_COMMIT) return position;
     try {
-      const { signal, timeoutMs } = limits;
-      const timeLeft =
-        timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - performance.now() + begun);
       const what = `Syncing the record at position ${position} of ${this.path}`;
-      await within(this.#flusher.reached(end), what, { signal, timeoutMs: timeLeft });
+      await within(this.#flusher.reached(end), what, both);
     } catch (error) {
       // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
       throw error instanceof MillraceError ? withFacts(error, { position }) : error;
@@ -252,7 +258,7 @@ export class Writer<In = Data> {
       case Refusal.BACK_PRESSURE: {
         const { lastRefusal, position: end } = this.#appender;
         const inTheWay = lastRefusal.inTheWayBelow(end, this.capacity);
-        const readers = this.readers().filter(
+        const readers = listReaders(this.#channel).filter(
           ({ state, position }) => state === 'gating' && position < inTheWay,
         );
         const who = readers.map(({ name, pid }) => `${name || 'unnamed'} (pid ${pid})`).join(', ');
@@ -296,7 +302,14 @@ export class Writer<In = Data> {
 
   readers(): ReaderInfo[] {
     this.#assertOpen();
-    return listReaders(this.#channel);
+    return readersWithLag(this.#channel);
+  }
+
+  #tellOfEvicted(slot: number): void {
+    if (!this.#teller.isHeard('evicted')) return;
+    const reader = listReaders(this.#channel).find((one) => one.slot === slot);
+    const message = `A reader of ${this.path} stood in the way for too long and was evicted`;
+    this.#teller.tell('evicted', message, { reader });
   }
 
   stats(): WriterStats {
@@ -370,6 +383,7 @@ export class Writer<In = Data> {
     this.#state = as;
     appender.stop(() => closedHandle('writer', this.path));
     this.#roomSleeper.close();
+    this.#teller.tell('close', `${this.path} is ${as}`, { state: as, position: this.#final });
     return true;
   }
 
@@ -407,7 +421,8 @@ export async function createWriter<In = Data>(
   return startWriter<In>(channel, start, options);
 }
 
-function checkWritingOptions<In>({ codec, idle }: WritingOptions<In>): void {
+function checkWritingOptions<In>({ codec, idle, logger }: WritingOptions<In>): void {
+  checkLogger(logger);
   checkCodec(codec, 'encode');
   checkIdle(idle);
 }

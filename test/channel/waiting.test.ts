@@ -134,6 +134,7 @@ describe('a writer that readers hold back', () => {
         state: 'gating',
         position: 560,
         lagBytes: 100 * 112 - 560,
+        lagRecords: 95,
         evictAfterMs: 1234,
       },
       {
@@ -143,10 +144,11 @@ describe('a writer that readers hold back', () => {
         state: 'gating',
         position: 0,
         lagBytes: 11200,
+        lagRecords: 100,
         evictAfterMs: undefined,
       },
       expect.objectContaining({ slot: 2, name: 'Größe √', state: 'observing' }),
-      { ...shared, slot: 3, name: '', state: 'gating', position: 0, lagBytes: 11200, evictAfterMs: 10_000 },
+      expect.objectContaining({ slot: 3, name: '', state: 'gating', lagRecords: 100, evictAfterMs: 10_000 }),
     ]);
     expect([readers[1].lag, readers[1].stats()]).toEqual([
       11200,

@@ -1,0 +1,65 @@
+import { channel } from 'node:diagnostics_channel';
+import { invalidArgument } from '../errors.js';
+import { show } from '../options.js';
+
+/** What is told besides being returned or thrown; `console` is one. */
+export interface Logger {
+  debug(message: string, facts: object): void;
+  info(message: string, facts: object): void;
+  warn(message: string, facts: object): void;
+  error(message: string, facts: object): void;
+}
+
+/** What may happen to a writer or reader, with the level at which a logger hears of it. */
+const LEVELS = {
+  open: 'debug',
+  close: 'debug',
+  resumed: 'info',
+  followed: 'info',
+  alive: 'info',
+  ended: 'info',
+  overtaken: 'warn',
+  evicted: 'warn',
+  stalled: 'warn',
+  dead: 'warn',
+} as const;
+
+export type Happening = keyof typeof LEVELS;
+
+const HAPPENINGS = Object.keys(LEVELS) as Happening[];
+const CHANNELS = Object.fromEntries(
+  HAPPENINGS.map((happening) => [happening, channel(`millrace:${happening}`)]),
+) as Record<Happening, ReturnType<typeof channel>>;
+
+/** Tells of what happens to one writer or reader: on diagnostics channels and to its logger, if there is one. */
+export class Teller {
+  readonly #who: { role: 'writer' | 'reader'; path: string; name?: string };
+  readonly #logger: Logger | undefined;
+
+  constructor(who: { role: 'writer' | 'reader'; path: string; name?: string }, logger: Logger | undefined) {
+    this.#who = who;
+    this.#logger = logger;
+  }
+
+  /** Whether anybody would hear of one of these now. */
+  isHeard(...happenings: Happening[]): boolean {
+    return this.#logger !== undefined || happenings.some((happening) => CHANNELS[happening].hasSubscribers);
+  }
+
+  tell(happening: Happening, message: string, facts: object = {}): void {
+    const published = CHANNELS[happening];
+    if (this.#logger === undefined && !published.hasSubscribers) return;
+    const told = { ...this.#who, ...facts };
+    if (published.hasSubscribers) published.publish(told);
+    this.#logger?.[LEVELS[happening]](message, told);
+  }
+}
+
+export function checkLogger(logger: unknown): void {
+  if (logger === undefined) return;
+  const isOne = (['debug', 'info', 'warn', 'error'] as const).every(
+    (level) => typeof (logger as Partial<Logger> | null)?.[level] === 'function',
+  );
+  if (!isOne)
+    throw invalidArgument(`A logger needs the methods debug, info, warn and error, not ${show(logger)}`);
+}
