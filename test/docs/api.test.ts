@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { Reader, Refusal, Writer } from '../../lib/index.js';
+import { ManyReader, Reader, Refusal, Writer } from '../../lib/index.js';
 import { blocksOf, buildPackage, tryBlock } from '../helpers/blocks.js';
 
-// docs/api.md has everything that lib/index.ts exports, and its tables have nothing else.
+// docs/api.md has everything that lib/index.ts and lib/stream/index.ts export, and its tables have nothing else.
 
 const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const blocks = blocksOf(page);
@@ -58,6 +58,7 @@ const namesOf = (target: object) =>
 test.each([
   ['Writer', Writer, 10],
   ['Reader', Reader, 10],
+  ['ManyReader', ManyReader, 10],
 ] as const)('every method and accessor of %s is in its section', (name, type, least) => {
   const names = [...namesOf(type), ...namesOf(type.prototype)];
   expect(names.length).toBeGreaterThan(least);
@@ -71,8 +72,10 @@ test('every Refusal has its row', () => {
 });
 
 describe('types', () => {
-  const index = fileURLToPath(new URL('../../lib/index.ts', import.meta.url));
-  const program = ts.createProgram([index], {
+  const faces = ['index.ts', 'stream/index.ts'].map((path) =>
+    fileURLToPath(new URL(`../../lib/${path}`, import.meta.url)),
+  );
+  const program = ts.createProgram(faces, {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
     lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
@@ -80,9 +83,9 @@ describe('types', () => {
     types: ['node'],
   });
   const checker = program.getTypeChecker();
-  const source = program.getSourceFile(index) as ts.SourceFile;
-  const exported = checker
-    .getExportsOfModule(checker.getSymbolAtLocation(source) as ts.Symbol)
+  const exported = faces
+    .map((face) => checker.getSymbolAtLocation(program.getSourceFile(face) as ts.SourceFile) as ts.Symbol)
+    .flatMap((module) => checker.getExportsOfModule(module))
     .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
 
   /** What users see of a type that Millrace declares: not what it inherits, nor what is its own business. */

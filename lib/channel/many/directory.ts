@@ -1,0 +1,175 @@
+import { closeSync, type FSWatcher, openSync, readSync, statSync, watch } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { invalidArgument, type MillraceError } from '../../errors.js';
+import { explain } from '../system.js';
+
+/** Where the system's notices fail: too many watches, a name that now leads elsewhere. */
+const RESCAN_MS = 2000;
+/** What every channel begins with. */
+const MAGIC = 'MILLRACE';
+
+export interface DirectoryUser {
+  /** Called for each channel that is there, once. Throws where it can't be read. */
+  join(path: string): Promise<void>;
+  /** Called when a channel could not join, or the directory could not be looked through; once until that works again. */
+  fail(error: unknown): void;
+}
+
+/** The channels of a directory: those that are there, and those that appear while it is watched. */
+export class Directory {
+  readonly path: string;
+  readonly #matches: (name: string) => boolean;
+  readonly #user: DirectoryUser;
+  /** Files that joined, by what tells a file from another that takes its name. */
+  #joined = new Set<string>();
+  /** Files that are no channels, with the state they were found in: they may be still on their way. */
+  #passedOver = new Map<string, string>();
+  /** What failed last time and was told, by name; '' is the directory itself. */
+  #told = new Map<string, unknown>();
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #scanning: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(path: string, match: RegExp | ((name: string) => boolean) | undefined, user: DirectoryUser) {
+    this.path = path;
+    this.#matches = matcher(match);
+    this.#user = user;
+  }
+
+  /** Has each channel join that is there and has not joined yet. One look at a time: who calls meanwhile gets another. */
+  scan(): Promise<void> {
+    this.#again = true;
+    this.#scanning ??= this.#scanAll().finally(() => {
+      this.#scanning = undefined;
+    });
+    return this.#scanning;
+  }
+
+  /** From now on channels that appear join by themselves. Keeps no process alive. */
+  watch(): void {
+    const look = () => void this.scan();
+    this.#timer = setInterval(look, RESCAN_MS).unref();
+    try {
+      this.#watcher = watch(this.path, { persistent: false }, (event) => {
+        if (event === 'rename') look();
+      });
+      this.#watcher.on('error', () => this.#watcher?.close());
+    } catch {
+      // Then it is looked through now and then; what is wrong with it, that tells.
+    }
+  }
+
+  get watched(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** Whether somebody waits for what may appear: that keeps a process alive. */
+  keepAlive(on: boolean): void {
+    if (on) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#watcher?.close();
+  }
+
+  async #scanAll(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      try {
+        await this.#scanOnce();
+        this.#told.delete('');
+      } catch (error) {
+        this.#tell('', explain(error, this.path, 'look through'));
+      }
+    }
+  }
+
+  async #scanOnce(): Promise<void> {
+    const entries = await readdir(this.path, { withFileTypes: true });
+    const present = new Map<string, string>();
+    const found: { name: string; identity: string }[] = [];
+    for (const entry of entries) {
+      const { name } = entry;
+      if (!(entry.isFile() || entry.isSymbolicLink()) || name.startsWith('.') || !this.#matches(name))
+        continue;
+      const stat = statSync(join(this.path, name), { throwIfNoEntry: false });
+      if (stat === undefined || !stat.isFile()) continue;
+      const identity = `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`;
+      // Two names of one file are one channel.
+      if (present.has(identity)) continue;
+      present.set(identity, name);
+      const state = `${identity}:${stat.size}:${stat.mtimeMs}`;
+      if (this.#joined.has(identity) || this.#passedOver.get(name) === state) continue;
+      if (this.#isChannel(name)) found.push({ name, identity });
+      else this.#passedOver.set(name, state);
+    }
+    this.#forget(present);
+    await Promise.all(found.map(({ name, identity }) => this.#join(name, identity)));
+  }
+
+  async #join(name: string, identity: string): Promise<void> {
+    const path = join(this.path, name);
+    this.#joined.add(identity);
+    try {
+      await this.#user.join(path);
+      this.#told.delete(name);
+    } catch (error) {
+      this.#joined.delete(identity);
+      if ((error as MillraceError).code !== 'ERR_NOT_FOUND') this.#tell(name, error);
+    }
+  }
+
+  /** Of files that are gone nothing is kept: another may get what told them apart. */
+  #forget(present: Map<string, string>): void {
+    for (const identity of this.#joined) if (!present.has(identity)) this.#joined.delete(identity);
+    const names = new Set(present.values());
+    for (const name of this.#passedOver.keys()) if (!names.has(name)) this.#passedOver.delete(name);
+    for (const name of this.#told.keys()) if (name !== '' && !names.has(name)) this.#told.delete(name);
+  }
+
+  #isChannel(name: string): boolean {
+    const start = Buffer.alloc(MAGIC.length);
+    let file: number;
+    try {
+      file = openSync(join(this.path, name), 'r');
+    } catch {
+      // Opening it as a channel says what is wrong.
+      return true;
+    }
+    try {
+      return readSync(file, start) === start.length && start.toString('latin1') === MAGIC;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #tell(name: string, error: unknown): void {
+    const { code } = error as MillraceError;
+    if (this.#told.get(name) === code) return;
+    this.#told.set(name, code);
+    this.#user.fail(error);
+  }
+}
+
+function matcher(match: RegExp | ((name: string) => boolean) | undefined): (name: string) => boolean {
+  if (match === undefined) return () => true;
+  if (typeof match === 'function') return match;
+  // One with the flag g or y would go on where it last stopped.
+  return (name) => name.search(match) >= 0;
+}
+
+/** Throws unless there is a directory under that path. */
+export function checkDirectory(path: string): void {
+  try {
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    throw explain(error, path, 'read the directory');
+  }
+  throw invalidArgument(`${path} is no directory: name channels in a list`, { path });
+}

@@ -1,0 +1,395 @@
+import { setMaxListeners } from 'node:events';
+import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
+import { knownOptions, show, wholeNumber } from '../../options.js';
+import { turn } from '../iteration.js';
+import type { Reader } from '../reader.js';
+import type { ReaderRecord } from '../record.js';
+import { type WaitOptions, waitOptions, within } from '../waiting.js';
+import type { Directory } from './directory.js';
+import type { ManyOptions } from './options.js';
+import { type Eyes, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';
+import { type ManySource, Source } from './source.js';
+
+/** A record, and the path of the channel it is of. */
+export interface ManyRecord<Out = Buffer> extends ReaderRecord<Out> {
+  source: string;
+}
+
+/** Like a reader's handler; within the call `reader`, that of the record's channel, tells its path, number and time. */
+export type ManyHandler<Out = Buffer> = (
+  bytes: Buffer,
+  start: number,
+  end: number,
+  type: number,
+  reader: Reader<Out>,
+) => void;
+
+const RECORDS_A_CALL = 1024;
+/** How long waits outlast the last one who waited: mostly somebody waits again at once, and arming all anew costs. */
+const LINGER_MS = 100;
+
+interface Waiter {
+  over: boolean;
+  wake(): void;
+}
+
+/** What `openAll` alone does with the reader that it makes. */
+export interface Making<Out> {
+  many: ManyReader<Out>;
+  add(reader: Reader<Out>): void;
+  /** Something that whoever reads next is to hear of. */
+  tell(fault: unknown): void;
+  /** Its channels are those of this directory. */
+  follow(directory: Directory): void;
+}
+
+let create: <Out>(what: string, options: ManyOptions<Out>) => Making<Out>;
+
+/** Many channels, read as one stream. */
+export class ManyReader<Out = Buffer> {
+  readonly #what: string;
+  readonly #onDeath: ManyOptions['onDeath'];
+  readonly #order: Order<Out>;
+  #directory: Directory | undefined;
+  #sources: Source<Out>[] = [];
+  /** How those stood that are no longer read, by path. */
+  readonly #gone = new Map<string, ManySource>();
+  readonly #eyes: Eyes<Out> = {
+    look: (source) => this.#look(source),
+    isOver: (source) => this.#isOver(source),
+  };
+  /** What is still to be told. */
+  readonly #faults: unknown[] = [];
+  readonly #waiters = new Set<Waiter>();
+  #waits = new AbortController();
+  #linger: NodeJS.Timeout | undefined;
+  #busy = false;
+  #handling = false;
+  #closed = false;
+  #closing = false;
+
+  private constructor(what: string, options: ManyOptions<Out>) {
+    this.#what = what;
+    this.#onDeath = options.onDeath;
+    this.#order = options.order === 'timestamp' ? new TimeOrder(options.holdMs ?? 0) : new FairOrder();
+  }
+
+  static {
+    create = <T>(what: string, options: ManyOptions<T>): Making<T> => {
+      const many = new ManyReader<T>(what, options);
+      return {
+        many,
+        add: (reader) => many.#add(reader),
+        tell: (fault) => many.#tell(fault),
+        follow: (directory) => {
+          many.#directory = directory;
+        },
+      };
+    };
+  }
+
+  #add(reader: Reader<Out>): void {
+    this.#sources.push(new Source(reader));
+    this.#gone.delete(reader.path);
+    this.#wakeAll();
+  }
+
+  #tell(fault: unknown): void {
+    this.#faults.push(fault);
+    this.#wakeAll();
+  }
+
+  /** Hands out up to `limit` records that are there; returns how many. The bytes are lent as by `Reader.poll`. */
+  poll(handler: ManyHandler<Out>, limit: number = RECORDS_A_CALL): number {
+    if (typeof handler !== 'function')
+      throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
+    wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
+    return this.#handOut(limit, ({ reader }, most) =>
+      reader.poll((bytes, start, end, type) => {
+        this.#handling = true;
+        handler(bytes, start, end, type, reader);
+        this.#handling = false;
+      }, most),
+    );
+  }
+
+  /** The next record, copied out, or undefined if there is none now. */
+  read(): ManyRecord<Out> | undefined {
+    return this.readBatch(1)[0];
+  }
+
+  /** Up to `max` records that are there now, copied out. */
+  readBatch(max: number): ManyRecord<Out>[] {
+    wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const records: ManyRecord<Out>[] = [];
+    this.#handOut(max, ({ reader }, most) => {
+      const batch = reader.readBatch(most);
+      for (const record of batch) records.push(Object.assign(record, { source: reader.path }));
+      return batch.length;
+    });
+    return records;
+  }
+
+  #handOut(wanted: number, take: (source: Source<Out>, most: number) => number): number {
+    this.#assertFree();
+    if (this.#faults.length > 0) throw this.#faults.shift();
+    this.#busy = true;
+    let count: number;
+    try {
+      count = this.#order.handOut(
+        this.#sources,
+        wanted,
+        (source, most) => this.#take(source, most, take),
+        this.#eyes,
+      );
+    } finally {
+      this.#busy = this.#handling = false;
+      this.#dropThoseOver();
+      if (this.#closing) this.close();
+    }
+    if (count === 0 && this.#faults.length > 0) throw this.#faults.shift();
+    return count;
+  }
+
+  #take(source: Source<Out>, most: number, take: (source: Source<Out>, most: number) => number): number {
+    if (this.#closing || this.#faults.length > 0) return FAILED;
+    source.forgetHead();
+    try {
+      const taken = take(source, most);
+      if (taken > 0) source.error = undefined;
+      return taken;
+    } catch (error) {
+      if (this.#handling) throw error;
+      this.#fail(source, error);
+      return this.#faults.length > 0 ? FAILED : 0;
+    }
+  }
+
+  /** Whether a source has a record; what is wrong with it is told later. */
+  #look(source: Source<Out>): boolean {
+    return this.#ask(source, () => source.peek());
+  }
+
+  /** Whether nothing will come of a source any more. Costs more than a look. */
+  #isOver(source: Source<Out>): boolean {
+    if (this.#ask(source, () => source.reader.ended)) source.over = true;
+    return source.over;
+  }
+
+  #ask(source: Source<Out>, question: () => boolean): boolean {
+    if (source.over) return false;
+    try {
+      return question();
+    } catch (error) {
+      this.#fail(source, error);
+      return false;
+    }
+  }
+
+  #dropThoseThatEnded(): void {
+    for (const source of this.#sources) this.#isOver(source);
+    this.#dropThoseOver();
+  }
+
+  /** Notes what is to be told of a source, and goes on behind it where that is possible. */
+  #fail(source: Source<Out>, error: unknown): void {
+    source.error = error;
+    if (!(error instanceof MillraceError)) {
+      this.#tell(error);
+    } else if (error.path === undefined) {
+      // From a codec, which does not know of which channel its bytes are.
+      this.#tell(withFacts(error, { path: source.reader.path }));
+    } else {
+      source.over = !source.goOnBehind(error);
+      // Whoever closed a reader wants no more of it.
+      const known = error.code === 'ERR_CLOSED_HANDLE';
+      const unwanted = error.code === 'ERR_WRITER_DEAD' && this.#onDeath === 'skip';
+      if (known || unwanted) this.#wakeAll();
+      else this.#tell(error);
+    }
+  }
+
+  #dropThoseOver(): void {
+    if (!this.#sources.some(({ over }) => over)) return;
+    for (const source of this.#sources) if (source.over) this.#drop(source);
+    this.#sources = this.#sources.filter(({ over }) => !over);
+  }
+
+  #drop(source: Source<Out>): void {
+    const { reader } = source;
+    try {
+      this.#gone.set(reader.path, source.describe());
+    } catch {
+      // It was closed by somebody else: nothing is known of it any more.
+    }
+    reader.close();
+  }
+
+  /** Ends when no channel is left to read; of a directory that is watched, when it is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ManyRecord<Out>, void, undefined> {
+    this.#assertOpen();
+    let sinceTurn = 0;
+    while (await this.#arrive()) {
+      for (let record = this.read(); record !== undefined; record = this.read()) {
+        yield record;
+        if (++sinceTurn % RECORDS_A_CALL === 0) await turn();
+        if (this.#closed) return;
+      }
+    }
+  }
+
+  /** Like iteration, but batch by batch. */
+  async *batches(
+    options: WaitOptions & { max?: number } = {},
+  ): AsyncGenerator<ManyRecord<Out>[], void, undefined> {
+    knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
+    const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);
+    const { signal, timeoutMs } = options;
+    this.#assertOpen();
+    while (await this.#arrive({ signal, timeoutMs })) {
+      const batch = this.readBatch(max);
+      if (batch.length > 0) yield batch;
+      if (this.#closed) return;
+      await turn();
+    }
+  }
+
+  /** Waits until there is something to read, or to be told by reading: true; or until the stream has ended: false. */
+  async ready(options: WaitOptions = {}): Promise<boolean> {
+    waitOptions('ready', options);
+    this.#assertFree();
+    return this.#arrive(options);
+  }
+
+  async #arrive(options: WaitOptions = {}): Promise<boolean> {
+    const waiter: Waiter = { over: false, wake: () => {} };
+    this.#waiters.add(waiter);
+    this.#directory?.keepAlive(true);
+    try {
+      return await within(this.#arrival(waiter), `Waiting for records of ${this.#what}`, options);
+    } finally {
+      waiter.over = true;
+      waiter.wake();
+      this.#waiters.delete(waiter);
+      if (this.#waiters.size === 0) this.#restSoon();
+    }
+  }
+
+  async #arrival(waiter: Waiter): Promise<boolean> {
+    while (!waiter.over && !this.#closed) {
+      const dueIn = this.#order.dueIn(this.#sources, this.#eyes);
+      this.#dropThoseOver();
+      if (this.#faults.length > 0 || dueIn === 0) return true;
+      if (this.#hasEnded()) return false;
+      await this.#change(waiter, dueIn);
+    }
+    return false;
+  }
+
+  /** Waits until anything happened that may be a reason to look again. */
+  async #change(waiter: Waiter, dueIn: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const woken = new Promise<void>((resolve) => {
+      waiter.wake = resolve;
+      if (dueIn < Number.POSITIVE_INFINITY) timer = setTimeout(resolve, dueIn);
+    });
+    if (this.#waits.signal.aborted) this.#waits = new AbortController();
+    // One listener for each channel is no leak.
+    setMaxListeners(0, this.#waits.signal);
+    for (const source of this.#sources) {
+      // One that is held back has something already.
+      if (source.headUs !== undefined) continue;
+      source.watch(
+        this.#waits.signal,
+        (more) => {
+          if (!more) this.#isOver(source);
+          this.#wakeAll();
+        },
+        (error) => this.#fail(source, error),
+      );
+    }
+    await woken;
+    clearTimeout(timer);
+  }
+
+  #wakeAll(): void {
+    for (const waiter of this.#waiters) waiter.wake();
+  }
+
+  /** Nobody waits any more: a little later nothing does in the background either, and nothing keeps the process alive. */
+  #restSoon(): void {
+    this.#directory?.keepAlive(false);
+    if (this.#closed) return;
+    this.#linger ??= setTimeout(() => {
+      if (this.#waiters.size === 0) this.#waits.abort();
+    }, LINGER_MS).unref();
+    this.#linger.refresh();
+  }
+
+  #hasEnded(): boolean {
+    return this.#sources.length === 0 && this.#directory?.watched !== true;
+  }
+
+  /** All is read and told, and no channel is left; never of a directory that is watched. */
+  get ended(): boolean {
+    this.#assertOpen();
+    if (this.#busy) return false;
+    this.#dropThoseThatEnded();
+    return this.#faults.length === 0 && this.#hasEnded();
+  }
+
+  /** Where each channel stands, those too that are no longer read. */
+  sources(): ManySource[] {
+    this.#assertOpen();
+    if (!this.#busy) this.#dropThoseThatEnded();
+    return [...this.#gone.values(), ...this.#sources.map((source) => source.describe())];
+  }
+
+  /** The reader of the channel under that path, while it is read. Seeking it is well; closing it drops the channel. */
+  reader(path: string): Reader<Out> | undefined {
+    return this.#sources.findLast(({ reader }) => reader.path === path)?.reader;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Closes all readers. Inside a handler: when that returns. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#busy) {
+      this.#closing = true;
+      for (const { reader } of this.#sources) reader.close();
+      return;
+    }
+    this.#closed = true;
+    clearTimeout(this.#linger);
+    this.#waits.abort();
+    this.#directory?.close();
+    for (const { reader } of this.#sources) reader.close();
+    this.#wakeAll();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return;
+    throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.#what} is closed`);
+  }
+
+  #assertFree(): void {
+    this.#assertOpen();
+    if (!this.#busy) return;
+    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.#what} is running`);
+  }
+}
+
+export function createMany<Out>(what: string, options: ManyOptions<Out>): Making<Out> {
+  return create(what, options);
+}

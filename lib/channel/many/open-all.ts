@@ -1,0 +1,120 @@
+import { setMaxListeners } from 'node:events';
+import { resolve } from 'node:path';
+import { invalidArgument, type MillraceError } from '../../errors.js';
+import { aPath, show } from '../../options.js';
+import { inspect } from '../inspect.js';
+import { Reader } from '../reader.js';
+import { checkDirectory, Directory } from './directory.js';
+import { createMany, type ManyReader } from './many-reader.js';
+import { checkManyOptions, type ManyOptions, passedOn, startIn } from './options.js';
+
+/**
+ * Opens many channels to read them as one stream: those of a list, or all that lie in a directory, and those that
+ * will.
+ */
+export async function openAll<Out = Buffer>(
+  channels: string | readonly string[],
+  options: ManyOptions<Out> = {},
+): Promise<ManyReader<Out>> {
+  const isDirectory = typeof channels === 'string';
+  checkManyOptions(options, isDirectory);
+  if (!isDirectory) return openList(checkedPaths(channels), options);
+  return openDirectory(resolve(aPath(channels)), options);
+}
+
+function checkedPaths(channels: readonly string[]): string[] {
+  if (!Array.isArray(channels)) {
+    throw invalidArgument(`Name a directory, or a list of channels, not ${show(channels)}`);
+  }
+  const paths = channels.map((path) => resolve(aPath(path)));
+  const twice = paths.find((path, at) => paths.indexOf(path) !== at);
+  if (twice !== undefined) throw invalidArgument(`${twice} is named twice`, { path: twice });
+  return paths;
+}
+
+async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promise<ManyReader<Out>> {
+  const { many, add } = createMany(`${paths.length} channels`, options);
+  using failing = new Failing(options.signal);
+  const openings = paths.map(async (path) => {
+    try {
+      return await openOne(path, { ...options, signal: failing.signal }, false);
+    } catch (error) {
+      failing.fail(error);
+    }
+  });
+  for (const reader of await Promise.all(openings)) if (reader !== undefined) add(reader);
+  return failing.orElse(many);
+}
+
+async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Promise<ManyReader<Out>> {
+  checkDirectory(path);
+  const { many, add, tell, follow } = createMany(path, options);
+  using failing = new Failing(options.signal);
+  let opened = false;
+  const directory = new Directory(path, options.match, {
+    async join(path) {
+      const signal = opened ? undefined : failing.signal;
+      const reader = await openOne(path, { ...options, signal }, opened);
+      if (many.closed) reader.close();
+      else add(reader);
+    },
+    fail(error) {
+      if (opened) tell(error);
+      else failing.fail(error);
+    },
+  });
+  follow(directory);
+  // Before the first look, or what appears just then is found by the next slow look only.
+  if (options.watch !== false) directory.watch();
+  await directory.scan();
+  opened = true;
+  return failing.orElse(many);
+}
+
+async function openOne<Out>(path: string, options: ManyOptions<Out>, late: boolean): Promise<Reader<Out>> {
+  const from = startIn(path, options.from, late);
+  const reader = await Reader.open<Out>(path, { ...passedOn(options), from });
+  if (options.order !== 'timestamp' || inspect(path).timestamps) return reader;
+  reader.close();
+  throw invalidArgument(
+    `${path} was made without timestamps: its records can't be merged by order: 'timestamp'`,
+    {
+      path,
+    },
+  );
+}
+
+/** The first failure of many that are under way at once, which ends the others. */
+class Failing {
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = () => this.#stop.abort(this.#signal?.reason);
+  #failure: { error: unknown } | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    // A listener for each channel, of which the user's signal need not know.
+    setMaxListeners(0, this.#stop.signal);
+    if (signal?.aborted === true) this.#abort();
+    else signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#stop.abort();
+  }
+
+  orElse<Out>(many: ManyReader<Out>): ManyReader<Out> {
+    if (this.#failure === undefined) return many;
+    many.close();
+    throw this.#failure.error as MillraceError;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener('abort', this.#abort);
+  }
+}

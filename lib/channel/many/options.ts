@@ -1,0 +1,104 @@
+import { invalidArgument } from '../../errors.js';
+import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { checkReaderOptions, type ReaderOptions } from '../joining.js';
+import type { Where } from '../seek.js';
+import type { When } from '../time.js';
+import { checkWait } from '../waiting.js';
+
+type PassedOn<Out> = Pick<
+  ReaderOptions<Out>,
+  | 'gate'
+  | 'idle'
+  | 'onLost'
+  | 'deadAfterMs'
+  | 'name'
+  | 'codec'
+  | 'verify'
+  | 'register'
+  | 'wait'
+  | 'signal'
+  | 'timeoutMs'
+>;
+
+export interface ManyOptions<Out = Buffer> extends PassedOn<Out> {
+  /** Where to begin, in each channel. Channels that join later begin at their oldest record unless it says otherwise. */
+  from?: 'oldest' | 'latest' | { time: When } | ((path: string) => Where | undefined);
+  /** What becomes of a channel whose writer is dead: told once (default) or not, then dropped; or kept for a successor. */
+  onDeath?: 'throw' | 'skip' | 'wait';
+  /** By turns (default), or merged by the records' timestamps. */
+  order?: 'fair' | 'timestamp';
+  /** With `order: 'timestamp'`: how long a record may wait for older ones of channels that have nothing to read (0). */
+  holdMs?: number;
+  /** Which files of a directory to look at. */
+  match?: RegExp | ((name: string) => boolean);
+  /** Whether channels that appear in the directory later join (true). */
+  watch?: boolean;
+}
+
+const PASSED_ON = [
+  'gate',
+  'idle',
+  'onLost',
+  'deadAfterMs',
+  'name',
+  'codec',
+  'verify',
+  'register',
+  'wait',
+  'signal',
+  'timeoutMs',
+] as const satisfies readonly (keyof PassedOn<Buffer>)[];
+
+const OF_DIRECTORIES = ['match', 'watch'] as const;
+
+export function checkManyOptions(options: ManyOptions<unknown>, isDirectory: boolean): void {
+  const known = [...PASSED_ON, ...OF_DIRECTORIES, 'from', 'onDeath', 'order', 'holdMs'];
+  knownOptions('openAll', options, known);
+  checkReaderOptions(passedOn(options));
+  checkWait(options);
+  oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'skip', 'wait']);
+  const order = oneOf('order', options.order ?? 'fair', ['fair', 'timestamp']);
+  wholeNumber('holdMs', options.holdMs ?? 0, 0, 2 ** 31 - 1);
+  if (options.holdMs !== undefined && order !== 'timestamp') {
+    throw invalidArgument("Nothing is held back but with order: 'timestamp': leave out holdMs", {
+      option: 'holdMs',
+    });
+  }
+  checkFrom(options.from);
+  for (const option of OF_DIRECTORIES) {
+    if (options[option] === undefined || isDirectory) continue;
+    throw invalidArgument(`${option} is for directories, and this is a list of channels`, { option });
+  }
+  if (options.wait === true && isDirectory) {
+    throw invalidArgument('wait is for lists: what appears in a directory joins by watch', {
+      option: 'wait',
+    });
+  }
+  oneOf('watch', options.watch ?? true, [true, false]);
+  const { match } = options;
+  if (match !== undefined && typeof match !== 'function' && !(match instanceof RegExp)) {
+    throw invalidArgument(`match must be a RegExp or a function, not ${show(match)}`);
+  }
+}
+
+function checkFrom(from: unknown): void {
+  const places: unknown[] = [undefined, 'oldest', 'latest'];
+  const isTime = typeof from === 'object' && from !== null && 'time' in from;
+  if (places.includes(from) || typeof from === 'function' || isTime) return;
+  throw invalidArgument(
+    `from must be 'oldest', 'latest', { time } or a function that says where for each path, not ${show(from)}`,
+  );
+}
+
+/** What each channel's reader is opened with. */
+export function passedOn<Out>(options: ManyOptions<Out>): ReaderOptions<Out> {
+  const given: Record<string, unknown> = { onDeath: options.onDeath === 'wait' ? 'wait' : 'throw' };
+  for (const option of PASSED_ON) given[option] = options[option];
+  return given;
+}
+
+/** Where to begin in a channel that was there from the start, or came later. */
+export function startIn(path: string, from: ManyOptions['from'], late: boolean): Where | undefined {
+  const said = typeof from === 'function' ? from(path) : from;
+  return said ?? (late ? 'oldest' : undefined);
+}

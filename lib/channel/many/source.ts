@@ -1,0 +1,101 @@
+import type { MillraceError } from '../../errors.js';
+import type { RecordHandler } from '../cursor.js';
+import type { Status } from '../liveness.js';
+import type { Reader } from '../reader.js';
+
+/** Where a channel of many stands. */
+export interface ManySource {
+  path: string;
+  status: Status;
+  position: number;
+  lag: number;
+  lost: number;
+  /** It is no longer read: it has ended, its writer died, or it can't be read any further. */
+  ended: boolean;
+  /** What reading it threw last, if nothing was read of it since. */
+  error: unknown;
+}
+
+/** Thrown by a handler that only looks: a record whose handler throws is not consumed. */
+const LOOKED = Symbol('looked');
+
+/** One of the channels that are read as one. */
+export class Source<Out> {
+  readonly reader: Reader<Out>;
+  /** Nothing will come of it any more. */
+  over = false;
+  /** What reading it threw last, if nothing was read of it since. */
+  error: unknown;
+  /** The time of its next record in microseconds, if it is known to have one; and when that was seen. */
+  headUs: number | undefined;
+  headSeenMs = 0;
+  #headPosition = 0;
+  #waiting = false;
+
+  constructor(reader: Reader<Out>) {
+    this.reader = reader;
+  }
+
+  /** Whether it has a next record. */
+  peek(): boolean {
+    const { reader } = this;
+    if (this.headUs !== undefined && this.#headPosition === reader.position) return true;
+    this.headUs = undefined;
+    try {
+      reader.poll(this.#look, 1);
+    } catch (error) {
+      if (error !== LOOKED) throw error;
+    }
+    return this.headUs !== undefined;
+  }
+
+  readonly #look: RecordHandler = () => {
+    this.headUs = this.reader.recordTimestamp;
+    this.headSeenMs = performance.now();
+    this.#headPosition = this.reader.position;
+    throw LOOKED;
+  };
+
+  /** Its next record is about to be taken. */
+  forgetHead(): void {
+    this.headUs = undefined;
+  }
+
+  /**
+   * Waits in the background until it is worth while to look at it again, once for any number of calls; tells whether more
+   * is to come of it.
+   */
+  watch(signal: AbortSignal, wake: (more: boolean) => void, fail: (error: unknown) => void): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const over = (settle: () => void) => {
+      this.#waiting = false;
+      settle();
+    };
+    this.reader.ready({ signal }).then(
+      (more) => over(() => wake(more)),
+      (error: MillraceError) => over(() => (error.code === 'ERR_ABORTED' ? undefined : fail(error))),
+    );
+  }
+
+  /** Goes on behind what was lost or is damaged, now that it will be told; false where that can't be. */
+  goOnBehind({ code, next }: MillraceError): boolean {
+    switch (code) {
+      case 'ERR_OVERTAKEN':
+        return true;
+      case 'ERR_EVICTED':
+        this.reader.seek('oldest');
+        return true;
+      case 'ERR_CORRUPT':
+        if (next !== undefined) this.reader.seek(next);
+        return next !== undefined;
+      default:
+        return false;
+    }
+  }
+
+  describe(): ManySource {
+    const { path, status, position, lag, lost } = this.reader;
+    return { path, status, position, lag, lost, ended: this.over, error: this.error };
+  }
+}

@@ -1,0 +1,39 @@
+import { checkWait, type WaitOptions } from '../channel/waiting.js';
+import { MillraceError } from '../errors.js';
+import { knownOptions, oneOf, wholeNumber } from '../options.js';
+
+/** What streams of both directions take. */
+export interface StreamOptions extends WaitOptions {
+  /** Chunks are values, not bytes (false). */
+  objectMode?: boolean;
+  /** How much the stream holds: bytes, or records in object mode. Default: as Node.js has it. */
+  highWaterMark?: number;
+  /** Whether the channel's handle is closed with the stream (true). */
+  close?: boolean;
+}
+
+export function checkStreamOptions(what: string, options: StreamOptions, others: string[] = []): void {
+  knownOptions(what, options, ['objectMode', 'highWaterMark', 'close', 'signal', 'timeoutMs', ...others]);
+  oneOf('objectMode', options.objectMode ?? false, [true, false]);
+  oneOf('close', options.close ?? true, [true, false]);
+  if (options.highWaterMark !== undefined) {
+    wholeNumber('highWaterMark', options.highWaterMark, 0, Number.MAX_SAFE_INTEGER);
+  }
+  checkWait(options);
+}
+
+/** Destroys a stream when the user's signal says so. Listens no longer than until `over`. */
+export function destroyOn(
+  signal: AbortSignal | undefined,
+  over: AbortSignal,
+  stream: { destroy(error: Error): unknown },
+): void {
+  if (signal === undefined) return;
+  const abort = () => {
+    stream.destroy(
+      new MillraceError('ERR_ABORTED', 'Streaming a channel: aborted', { cause: signal.reason }),
+    );
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true, signal: over });
+}

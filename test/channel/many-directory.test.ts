@@ -1,0 +1,197 @@
+import { copyFileSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
+import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+
+/** Makes channels of a directory; each is closed at the end. */
+class Place {
+  readonly path = newDirectory();
+  readonly #closing: { close(): void }[] = [];
+
+  async write(name: string, text: string, options = {}): Promise<Writer> {
+    const writer = await Writer.create(join(this.path, name), { capacity: '64KiB', ...options });
+    this.#closing.push(writer);
+    writer.write(text);
+    return writer;
+  }
+
+  async open(options: ManyOptions = {}) {
+    const many = await openAll(this.path, options);
+    this.#closing.push(many);
+    return many;
+  }
+
+  [Symbol.dispose](): void {
+    for (const closing of this.#closing.reverse()) closing.close();
+  }
+}
+
+const said = (records: { data: Buffer }[]) => records.map(({ data }) => data.toString()).sort();
+
+test('those that are there are read, what is no channel is passed over', async () => {
+  using place = new Place();
+  await place.write('a', 'one');
+  await place.write('b', 'two');
+  await place.write('.hidden', 'three');
+  writeFileSync(join(place.path, 'text'), 'no channel');
+  writeFileSync(join(place.path, 'empty'), '');
+  mkdirSync(join(place.path, 'directory'));
+  symlinkSync('nowhere', join(place.path, 'dangling'));
+  linkSync(join(place.path, 'a'), join(place.path, 'a-again'));
+  symlinkSync(join(place.path, 'b'), join(place.path, 'b-again'));
+  const many = await place.open({ from: 'oldest' });
+  expect(said(many.readBatch(10))).toEqual(['one', 'two']);
+  expect(many.sources()).toHaveLength(2);
+});
+
+test.each([/^a/, /^a/g, (name: string) => name.startsWith('a')])(
+  'only names that match %o',
+  async (match) => {
+    using place = new Place();
+    for (const name of ['a', 'a2', 'b']) await place.write(name, name);
+    const many = await place.open({ from: 'oldest', match });
+    expect(said(many.readBatch(10))).toEqual(['a', 'a2']);
+  },
+);
+
+describe('while it is watched', () => {
+  test('channels that appear join by themselves, from their first record on', async () => {
+    using place = new Place();
+    await place.write('a', 'before');
+    const many = await place.open();
+    expect(many.read()).toBeUndefined();
+    for (const name of ['b', 'c', 'd']) {
+      const ready = many.ready();
+      await place.write(name, name);
+      expect(await ready).toBe(true);
+      expect(many.read()).toMatchObject({ source: join(place.path, name), record: 0 });
+    }
+  });
+
+  test('it goes on when all have ended, until it is closed', async () => {
+    using place = new Place();
+    const many = await place.open();
+    const iterator = many[Symbol.asyncIterator]();
+    const first = iterator.next();
+    (await place.write('a', 'one')).close();
+    expect(`${(await first).value?.data}`).toBe('one');
+    const second = iterator.next();
+    await expect.poll(() => many.sources()).toMatchObject([{ ended: true, status: 'closed' }]);
+    expect(many.ended).toBe(false);
+    (await place.write('b', 'two')).close();
+    expect(`${(await second).value?.data}`).toBe('two');
+    const end = iterator.next();
+    many.close();
+    expect((await end).done).toBe(true);
+  });
+
+  test('one that has ended does not join again, one that takes its name does', async () => {
+    using place = new Place();
+    const many = await place.open();
+    (await place.write('a', 'first')).close();
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['first']);
+    expect(many.readBatch(10)).toEqual([]);
+    const ready = many.ready();
+    await place.write('a', 'second', { replace: true });
+    expect(await ready).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['second']);
+    // By now the first one would be back, too.
+    await place.write('b', 'third');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['third']);
+  });
+
+  test('a file that becomes a channel only later is found by the slow look', async () => {
+    using place = new Place();
+    using other = new Place();
+    (await other.write('a', 'copied', { mode: 'linear' })).close();
+    const copy = join(place.path, 'copy');
+    writeFileSync(copy, '');
+    const many = await place.open();
+    copyFileSync(join(other.path, 'a'), copy);
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['copied']);
+  });
+
+  test('what cannot be read is told once, with its path, and the others are read', async () => {
+    using place = new Place();
+    const many = await place.open();
+    const broken = join(place.path, 'broken');
+    writeFileSync(broken, 'MILLRACE but nothing more');
+    expect(await many.ready()).toBe(true);
+    expect(await failure(() => many.read())).toMatchObject({ path: broken });
+    await place.write('a', 'one');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    await place.write('b', 'two');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['two']);
+  });
+
+  test("a channel without timestamps is told with order: 'timestamp'", async () => {
+    using place = new Place();
+    const many = await place.open({ order: 'timestamp' });
+    const writer = await place.write('a', 'one');
+    expect(await many.ready()).toBe(true);
+    expect(await failure(() => many.read())).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      path: writer.path,
+    });
+    expect(writer.readers()).toEqual([]);
+  });
+
+  test('that it was removed is told', async () => {
+    using place = new Place();
+    const many = await place.open();
+    rmSync(place.path, { recursive: true });
+    expect(await many.ready()).toBe(true);
+    expect(await failure(() => many.read())).toMatchObject({ code: 'ERR_NOT_FOUND', path: place.path });
+    mkdirSync(place.path);
+    await place.write('a', 'one');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['one']);
+  });
+
+  test('after close nothing joins any more', async () => {
+    using place = new Place();
+    const many = await place.open();
+    many.close();
+    const writer = await place.write('a', 'one');
+    using other = await place.open({ from: 'oldest' });
+    expect(said(other.readBatch(10))).toEqual(['one']);
+    expect(writer.readers()).toHaveLength(1);
+  });
+});
+
+test('with watch: false it ends when those have ended that were there', async () => {
+  using place = new Place();
+  const writer = await place.write('a', 'one');
+  const many = await place.open({ from: 'oldest', watch: false });
+  await place.write('late', 'two');
+  writer.close();
+  const seen: string[] = [];
+  for await (const { data } of many) seen.push(`${data}`);
+  expect(seen).toEqual(['one']);
+});
+
+test('what is no directory, or holds a channel that cannot be opened, is an error', async () => {
+  using place = new Place();
+  const writer = await place.write('a', 'one', { readers: 1 });
+  expect(await failure(() => openAll(writer.path))).toMatchObject({
+    code: 'ERR_INVALID_ARGUMENT',
+    path: writer.path,
+  });
+  const missing = join(place.path, 'missing');
+  expect(await failure(() => openAll(missing))).toMatchObject({ code: 'ERR_NOT_FOUND', path: missing });
+  expect((await failure(() => openAll(place.path, { wait: true }))).code).toBe('ERR_INVALID_ARGUMENT');
+  using _only = await Reader.open(writer.path);
+  const other = await place.write('b', 'two');
+  expect(await failure(() => openAll(place.path))).toMatchObject({
+    code: 'ERR_NO_READER_SLOT',
+    path: writer.path,
+  });
+  expect(other.readers()).toEqual([]);
+});
