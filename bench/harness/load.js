@@ -40,6 +40,41 @@ export function stolenMs() {
   return Number(/^cpu +(?:\d+ +){7}(\d+)/.exec(readFileSync('/proc/stat', 'latin1'))[1]) * TICK_MS;
 }
 
+/** Notes what others did to the machine meanwhile. */
+export class Surroundings {
+  #before = describeLoad();
+  #stolen = stolenMs();
+
+  get before() {
+    return showLoad(this.#before);
+  }
+
+  end() {
+    return { before: this.#before, after: describeLoad(), stolenMs: stolenMs() - this.#stolen };
+  }
+}
+
+export function showSurroundings({ after, stolenMs: stolen }) {
+  return `${showLoad(after)}; the host took ${stolen} ms of cpu meanwhile`;
+}
+
+/** What a process used between two moments: its cpu, and how long its main thread stood ready and got none. */
+export class Usage {
+  static #wait = new CpuWait();
+  #cpu = process.cpuUsage();
+  #waited = Usage.#wait.ms;
+  #start = performance.now();
+
+  end() {
+    const { user, system } = process.cpuUsage(this.#cpu);
+    return {
+      ms: performance.now() - this.#start,
+      cpuMs: (user + system) / 1000,
+      waitedMs: Usage.#wait.ms - this.#waited,
+    };
+  }
+}
+
 function attempt(read) {
   try {
     return read();

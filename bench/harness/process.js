@@ -13,10 +13,12 @@ export class PinnedProcess {
   #ending = false;
   #complaints = '';
 
-  constructor(cpu, command, args) {
+  /** `serialization`, for a process of Node: a channel for messages, too, of that kind. */
+  constructor(cpu, command, args, { serialization } = {}) {
     this.title = [command, ...args].map((part) => part.split('/').at(-1)).join(' ');
     this.#child = spawn('taskset', ['-c', String(cpu), command, ...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(serialization ? ['ipc'] : [])],
+      ...(serialization && { serialization }),
     });
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     this.#child.stderr.on('data', (text) => {
@@ -31,6 +33,11 @@ export class PinnedProcess {
       this.#gone = error;
       this.#waiting?.reject(error);
     });
+  }
+
+  /** What `send` and the event 'message' are called on. */
+  get messages() {
+    return this.#child;
   }
 
   say(line) {

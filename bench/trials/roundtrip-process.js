@@ -1,0 +1,177 @@
+// One end of a crossing: roundtrip-process.js front|back CONFIG (JSON). The front is told by the harness
+//   trips MS PAUSE-MS     round trips, each after such a pause, or back to back
+//   latency MS PAUSE-MS   how long each took
+//   idle SECONDS          both ends listen, and nobody says anything
+// and starts the back, which is told `turn`, and answers until END comes.
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { answerTurns } from '../harness/listener.js';
+import { Usage } from '../harness/load.js';
+import { END, nextNumber, say } from '../harness/participant.js';
+import { PinnedProcess } from '../harness/process.js';
+import { crossings } from '../peers/crossings.js';
+
+const TRIPS_BETWEEN_CLOCKS = 16;
+
+const [role, text] = process.argv.slice(2);
+const config = JSON.parse(text);
+const crossing = crossings[config.crossing];
+
+const roles = {
+  async back() {
+    const end = await crossing.back(config.address, config);
+    answerTurns({
+      async turn() {
+        const usage = new Usage();
+        let answered = 0;
+        const answer = (number) => {
+          if (number === END) return false;
+          end.send(number);
+          answered++;
+          return true;
+        };
+        say({ running: true });
+        if (config.blocks) end.exchange(answer);
+        else await end.listen(answer);
+        return { answered, ...usage.end() };
+      },
+    });
+  },
+
+  async front() {
+    const script = fileURLToPath(import.meta.url);
+    const start = async (options) => {
+      const args = [...config.node, script, 'back', text];
+      const back = new PinnedProcess(config.cpus[1], process.execPath, args, options);
+      await back.hear();
+      return back;
+    };
+    const { process: back, end } = await crossing.front(start, config.address, config);
+    const pair = new Pair(back, end);
+    answerTurns({
+      trips: (ms, pauseMs) => pair.trips(ms, pauseMs),
+      latency: (ms, pauseMs) => pair.trips(ms, pauseMs, true),
+      idle: (seconds) => pair.idle(seconds),
+    });
+  },
+};
+
+class Pair {
+  #back;
+  #end;
+  #number = 0;
+
+  constructor(back, end) {
+    this.#back = back;
+    this.#end = end;
+  }
+
+  async trips(ms, pauseMs, keep = pauseMs > 0) {
+    await this.#begin();
+    const took = [];
+    const usage = new Usage();
+    const start = performance.now();
+    const deadline = start + ms;
+    const clockEach = keep ? 1 : TRIPS_BETWEEN_CLOCKS;
+    let trips = 0;
+    let before = start;
+    let now = start;
+
+    const next = () => {
+      if (pauseMs > 0) before = performance.now();
+      this.#end.send(this.#number);
+    };
+    /** Whether there shall be another trip. */
+    const arrived = (number) => {
+      if (number !== this.#number) throw new Error(`${number} came instead of ${this.#number}`);
+      this.#number = nextNumber(number);
+      if (++trips % clockEach === 0) {
+        now = performance.now();
+        if (keep) took.push((now - before) * 1000);
+        before = now;
+        if (now >= deadline) return false;
+      }
+      return true;
+    };
+
+    if (config.blocks) this.#exchange(next, arrived, pauseMs);
+    else await this.#converse(next, arrived, pauseMs);
+    const own = usage.end();
+    const back = await this.#finish();
+    if (back.answered !== trips) throw new Error(`${back.answered} answers to ${trips} messages`);
+    const { heapUsed, rss } = process.memoryUsage();
+    return {
+      trips,
+      ms: now - start,
+      us: keep ? distribution(took) : { mean: ((now - start) * 1000) / trips },
+      front: own,
+      back,
+      heapBytes: heapUsed,
+      rssKiB: Math.round(rss / 1024),
+    };
+  }
+
+  async #converse(next, arrived, pauseMs) {
+    const done = this.#end.listen((number) => {
+      if (!arrived(number)) return false;
+      if (pauseMs > 0) globalThis.setTimeout(next, pauseMs);
+      else next();
+      return true;
+    });
+    next();
+    await done;
+  }
+
+  #exchange(next, arrived, pauseMs) {
+    let more = true;
+    while (more) {
+      if (pauseMs > 0) sleepSync(pauseMs);
+      next();
+      this.#end.exchange((number) => {
+        more = arrived(number);
+        return false;
+      });
+    }
+  }
+
+  async idle(seconds) {
+    await this.#begin();
+    const usage = new Usage();
+    let own;
+    if (config.blocks) {
+      sleepSync(seconds * 1000);
+      own = usage.end();
+    } else {
+      const done = this.#end.listen(() => false);
+      await setTimeout(seconds * 1000);
+      own = usage.end();
+      this.#end.send(this.#number); // so that this end stops listening, too
+      await done;
+    }
+    return { front: own, back: await this.#finish() };
+  }
+
+  async #begin() {
+    this.#back.say('turn');
+    await this.#back.hear();
+  }
+
+  #finish() {
+    this.#end.send(END);
+    return this.#back.hear();
+  }
+}
+
+function distribution(took) {
+  const sorted = Float64Array.from(took).sort();
+  const at = (q) => sorted[Math.floor((sorted.length - 1) * q)];
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+}
+
+const nothing = new Int32Array(new SharedArrayBuffer(4));
+
+function sleepSync(ms) {
+  Atomics.wait(nothing, 0, 0, ms);
+}
+
+await roles[role]();
