@@ -13,8 +13,8 @@ const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 /** Whether the writer's process is there costs a system call: not oftener than this. */
 const ASK_FOR_WRITER_MS = 100;
 
-/** What ends a wait for records. */
-export type Arrived = 'something' | 'the end' | undefined;
+/** Whether there is something to read, or to be told by reading; false at the end, undefined if nothing is there yet. */
+export type Arrived = boolean | undefined;
 
 /** Waits for what a reader can do something with: records, or the end of the stream. */
 export class Arrival {
@@ -46,41 +46,21 @@ export class Arrival {
     this.#what = `Waiting for records of ${channel.path}`;
   }
 
-  /** True: there is something to read, or to be told by reading; false: that is the end, or `given` says so. */
-  async wait(given: () => Arrived, options?: Limits): Promise<boolean> {
-    let arrived: Arrived;
-    await waitUntil(
-      () => {
-        arrived = given() ?? this.#look();
-        return arrived !== undefined;
-      },
-      this.#what,
-      options,
-      this.#strategy,
-      this.#sleeper,
-    );
-    return arrived === 'something';
+  /** `given` is what is known without a look at the channel. */
+  wait(given: () => Arrived, options?: Limits): Promise<boolean> {
+    const look = (now: number) => given() ?? this.#look(now);
+    return waitUntil(look, this.#what, options, this.#strategy, this.#sleeper);
   }
 
   waitSync(given: () => Arrived, timeoutMs: number | undefined): boolean {
-    let arrived: Arrived;
-    waitBlocked(
-      () => {
-        arrived = given() ?? this.#look();
-        return arrived !== undefined;
-      },
-      this.#what,
-      timeoutMs,
-      this.#strategy,
-      this.#sleeper,
-    );
-    return arrived === 'something';
+    const look = (now: number) => given() ?? this.#look(now);
+    return waitBlocked(look, this.#what, timeoutMs, this.#strategy, this.#sleeper);
   }
 
-  #look(): Arrived {
-    if (this.#cursor.hasNext()) return 'something';
-    if (this.hasEnded()) return 'the end';
-    this.#throwIfDead();
+  #look(now: number): Arrived {
+    if (this.#cursor.hasNext()) return true;
+    if (this.hasEnded()) return false;
+    this.#throwIfDead(now);
     return undefined;
   }
 
@@ -96,9 +76,8 @@ export class Arrival {
     throw truncated(this.#channel.path, this.#cursor.position, final);
   }
 
-  #throwIfDead(): void {
+  #throwIfDead(now: number): void {
     if (this.#deadAfterMs === undefined) return;
-    const now = performance.now();
     if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return;
     this.#asked = now;
     if (this.#watch.status() !== 'dead') {

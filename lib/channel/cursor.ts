@@ -19,7 +19,6 @@ export type RecordHandler = (bytes: Buffer, start: number, end: number, type: nu
 export const NO_LIMIT = 0x7fffffff;
 /** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
 const HALT = Symbol('halt');
-const NOTHING: RecordHandler = () => {};
 const ROOM_WANTED = L.ROOM_WANTED_OFFSET >> 2;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 /** What a look for more records came to. */
@@ -166,12 +165,7 @@ export class Cursor {
         const length = this.#words[word];
         const kind = this.#words[word + 1];
         const need = (length + 15) & -16;
-        if (
-          (kind & 0xff) !== L.KIND_DATA ||
-          length < this.#frameHeader ||
-          length > this.#end - at ||
-          this.#words[word + 2] !== this.#stamp
-        ) {
+        if (!this.#isRecord(length, kind)) {
           if (this.#passUnusual(length, kind & 0xff, need)) continue;
           break;
         }
@@ -206,12 +200,43 @@ export class Cursor {
 
   /** Whether a record is there to be read. */
   hasNext(): boolean {
+    this.#backoff?.beforeLook();
+    this.#begun = this.#stamp;
     let found = false;
-    this.pollUntil(() => {
-      found = true;
-      return true;
-    }, NOTHING);
+    try {
+      found = this.#goToRecord();
+    } finally {
+      this.publish();
+    }
+    if (!found) this.#backoff?.afterEmptyLook(0);
     return found;
+  }
+
+  #goToRecord(): boolean {
+    while (this.#at < this.#end || this.#refill(0)) {
+      const word = this.#at >> 2;
+      const length = this.#words[word];
+      const kind = this.#words[word + 1];
+      if (this.#isRecord(length, kind)) return true;
+      if (!this.#passUnusual(length, kind & 0xff, (length + 15) & -16)) return false;
+    }
+    return false;
+  }
+
+  /** Whether a whole data frame is here, of that length and kind. */
+  #isRecord(length: number, kind: number): boolean {
+    return (
+      (kind & 0xff) === L.KIND_DATA &&
+      length >= this.#frameHeader &&
+      length <= this.#end - this.#at &&
+      this.#words[(this.#at >> 2) + 2] === this.#stamp
+    );
+  }
+
+  /** Copies what a handler was lent, rounded up to whole words. */
+  copyOut(target: Int32Array, targetWord: number, start: number, end: number): void {
+    const words = this.#words;
+    for (let from = start >> 2, to = targetWord; from << 2 < end; from++, to++) target[to] = words[from];
   }
 
   /** Makes the poll that is running end after the record that is being handled. */

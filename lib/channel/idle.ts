@@ -22,6 +22,8 @@ const NAMES = ['adaptive', 'spin', 'yield', 'park'] as const;
 
 /** A core that spins is only worth it where there are more than the two that talk to each other. */
 const SPIN_LOOKS = availableParallelism() > 2 ? 200 : 0;
+/** A turn of the event loop takes longer than some looks do. */
+const LOOKS_A_TURN = 16;
 const LONGEST_YIELD_MS = 1;
 const SHORTEST_YIELD_MS = 1 / 16;
 
@@ -33,7 +35,7 @@ class Adaptive implements IdleStrategy {
   #yieldMs = LONGEST_YIELD_MS;
 
   idle(looks: number, waitedMs: number): Idling {
-    if (looks <= SPIN_LOOKS) return 'look';
+    if (looks <= SPIN_LOOKS || looks % LOOKS_A_TURN !== 0) return 'look';
     return waitedMs < this.#yieldMs ? 'yield' : 'park';
   }
 

@@ -13,6 +13,8 @@ export interface Source<Out> {
   ready(): Promise<boolean>;
 }
 
+type Result<Out> = IteratorResult<ReaderRecord<Out>, undefined>;
+
 /** `for await` over a reader: a promise a record, and a turn of the event loop each 5 ms. */
 export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<Out>, undefined, undefined> {
   readonly #source: Source<Out>;
@@ -25,16 +27,15 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     this.#source = source;
   }
 
-  next(): Promise<IteratorResult<ReaderRecord<Out>, undefined>> {
-    if (++this.#sinceLook >= RECORDS_A_LOOK_AT_THE_CLOCK && this.#isTurnOver()) return this.#later(true);
+  next(): Promise<Result<Out>> {
+    if (++this.#sinceLook >= RECORDS_A_LOOK_AT_THE_CLOCK && this.#isTurnOver())
+      return turn().then(this.#goOn);
     try {
       if (!this.#begun) this.#begin();
-      const record = this.#take();
-      if (record !== undefined) return Promise.resolve({ done: false, value: record });
+      return Promise.resolve(this.#takeOrWait());
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#later(false);
   }
 
   /** Who closes the reader later ends this; before, that is a mistake. */
@@ -43,32 +44,31 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     this.#begun = true;
   }
 
-  #take(): ReaderRecord<Out> | undefined {
-    return this.#done || this.#source.closed ? undefined : this.#source.read();
-  }
-
   #isTurnOver(): boolean {
     this.#sinceLook = 0;
     return performance.now() - this.#turnBegan >= LONGEST_TURN_MS;
   }
 
-  async #later(isTurnOver: boolean): Promise<IteratorResult<ReaderRecord<Out>, undefined>> {
-    if (isTurnOver) await turn();
-    let more = !this.#done;
-    while (more) {
-      this.#turnBegan = performance.now();
-      const record = this.#take();
-      if (record !== undefined) return { done: false, value: record };
-      // Others may take what came, or end this meanwhile.
-      more = !this.#source.closed && (await this.#source.ready()) && !this.#done;
-    }
+  /** A promise only where there is nothing yet: each takes its time. */
+  #takeOrWait(): Result<Out> | Promise<Result<Out>> {
+    if (this.#done || this.#source.closed) return this.#end();
+    const record = this.#source.read();
+    return record === undefined ? this.#source.ready().then(this.#goOn) : { done: false, value: record };
+  }
+
+  readonly #goOn = (more = true): Result<Out> | Promise<Result<Out>> => {
+    this.#turnBegan = performance.now();
+    // Others may take what came, or end this meanwhile.
+    return more ? this.#takeOrWait() : this.#end();
+  };
+
+  #end(): Result<Out> {
     this.#done = true;
     return { done: true, value: undefined };
   }
 
-  async return(): Promise<IteratorResult<ReaderRecord<Out>, undefined>> {
-    this.#done = true;
-    return { done: true, value: undefined };
+  async return(): Promise<Result<Out>> {
+    return this.#end();
   }
 
   [Symbol.asyncIterator](): this {
@@ -80,6 +80,6 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   }
 }
 
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+export function turn(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(resolve, undefined));
 }

@@ -78,18 +78,16 @@ export const NEVER = 0;
 
 /** Opens a channel to read it: for writing its reader table too, where that is allowed. */
 export async function openForReading(path: string, options: ReaderOptions<unknown>): Promise<Mapped> {
-  let channel: Mapped | undefined;
-  const appeared = () => {
-    try {
-      channel = openMapped(path, options.register === false ? 'read' : 'write if allowed');
-    } catch (error) {
-      if (options.wait !== true || (error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
-    }
-    return channel !== undefined;
-  };
   const { signal, timeoutMs } = options;
-  await waitUntil(appeared, `Waiting for ${path}`, { signal, timeoutMs });
-  return channel as Mapped;
+  const open = () => {
+    try {
+      return openMapped(path, options.register === false ? 'read' : 'write if allowed');
+    } catch (error) {
+      if (options.wait === true && (error as MillraceError).code === 'ERR_NOT_FOUND') return undefined;
+      throw error;
+    }
+  };
+  return waitUntil(open, `Waiting for ${path}`, { signal, timeoutMs });
 }
 
 /** Takes a place in the reader table, where there is one to take. */

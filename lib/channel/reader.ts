@@ -66,6 +66,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   #closing = false;
   /** What is still to be told: it ended a batch that had records already, or came up when nobody read. */
   #fault: unknown;
+  #kept: ReaderRecord<Out> | undefined;
+  readonly #keep: RecordHandler = (bytes, start, end, type) => {
+    this.#kept = this.#session.maker.make(bytes, start, end, type);
+  };
 
   private constructor(session: Session<Out>, options: ReaderOptions<Out>, teller: Teller) {
     super();
@@ -140,7 +144,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** The next record, copied out, or undefined if there is none yet. */
   read(): ReaderRecord<Out> | undefined {
-    return this.readBatch(1)[0];
+    this.poll(this.#keep, 1);
+    const kept = this.#kept;
+    this.#kept = undefined;
+    return kept;
   }
 
   /** Up to `max` records that are there now, copied out. What goes wrong behind the first one, the next call throws. */
@@ -198,8 +205,12 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return this.#arrive(options);
   }
 
-  async #arrive(options?: WaitOptions): Promise<boolean> {
-    if (this.#options.follow !== true) return this.#session.arrival.wait(this.#given, options);
+  #arrive(options?: WaitOptions): Promise<boolean> {
+    if (this.#options.follow === true) return this.#arriveFollowing(options);
+    return this.#session.arrival.wait(this.#given, options);
+  }
+
+  async #arriveFollowing(options?: WaitOptions): Promise<boolean> {
     const limits = limitsFromNow(options);
     while (!(await this.#arriveOrEnd(limits))) {
       if (this.#closed) return false;
@@ -225,7 +236,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     const session = this.#session;
     const hasMoved = () => this.#closed || this.#session !== session;
     await waitUntil(
-      () => hasMoved() || session.isReplaced(),
+      () => hasMoved() || session.isReplaced() || undefined,
       `Waiting for what takes the place of ${this.path}`,
       options,
     );
@@ -287,8 +298,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** What is known without a look at the channel. */
   readonly #given = (): Arrived => {
-    if (this.#closed) return 'the end';
-    return this.#fault === undefined ? undefined : 'something';
+    if (this.#closed) return false;
+    return this.#fault === undefined ? undefined : true;
   };
 
   /** All is read, and nothing will be added. */

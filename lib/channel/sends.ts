@@ -50,12 +50,12 @@ export class Sends {
    */
   async inTurn(write: () => Sent, limits: Limits): Promise<Sent> {
     throwIfAborted(limits.signal, this.#what);
-    let sent: Sent = { taken: Refusal.BACK_PRESSURE, end: 0 };
-    const isSent = () => {
-      sent = write();
-      return sent.taken !== Refusal.BACK_PRESSURE;
+    const tryToSend = (): Sent | undefined => {
+      const sent = write();
+      return sent.taken === Refusal.BACK_PRESSURE ? undefined : sent;
     };
-    if (this.#waiting === 0 && isSent()) return sent;
+    const sent = this.#waiting === 0 ? tryToSend() : undefined;
+    if (sent !== undefined) return sent;
     const before = this.#last;
     let done: () => void = () => {};
     this.#last = new Promise<void>((resolve) => {
@@ -64,8 +64,7 @@ export class Sends {
     this.#waiting++;
     try {
       await within(before, this.#what, limits);
-      await waitUntil(isSent, this.#what, limits, this.#strategy, this.#sleeper);
-      return sent;
+      return await waitUntil(tryToSend, this.#what, limits, this.#strategy, this.#sleeper);
     } finally {
       this.#waiting--;
       // Who gives up out of turn lets nobody pass those before it.

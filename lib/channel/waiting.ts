@@ -23,64 +23,73 @@ const LONGEST_TURN_MS = 5;
 const DEAF = new Polling(10);
 const NEVER_CHANGES = new Int32Array(new SharedArrayBuffer(4));
 
+/** Looks for what is waited for, at a time in milliseconds; undefined where there is nothing yet. */
+export type Look<T> = (now: number) => T | undefined;
+
+const NO_LIMITS: Limits = {};
+
 /**
- * Waits until `ready` says so, the signal aborts or the time is up; how is up to the strategy. `ready` is called on the
- * event loop again and again; what it throws ends the wait.
+ * Waits until `look` finds something, the signal aborts or the time is up; how is up to the strategy. `look` is called
+ * on the event loop again and again; what it throws ends the wait.
  */
-export async function waitUntil(
-  ready: () => boolean,
+export function waitUntil<T>(
+  look: Look<T>,
   what: string,
-  options: Limits = {},
+  options: Limits = NO_LIMITS,
   strategy: IdleStrategy = DEAF,
   sleeper?: Sleeper,
-): Promise<void> {
-  checkWait(options);
-  throwIfAborted(options.signal, what);
-  if (ready()) return;
-  await new Promise<void>((resolve, reject) => {
-    new Wait(ready, what, options, strategy, sleeper, resolve, reject).begin();
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    checkWait(options);
+    throwIfAborted(options.signal, what);
+    const now = performance.now();
+    const found = look(now);
+    if (found !== undefined) resolve(found);
+    else new Wait(look, what, options, strategy, sleeper, now, resolve, reject).begin();
   });
 }
 
-class Wait {
-  readonly #ready: () => boolean;
+class Wait<T> {
+  readonly #lookFor: Look<T>;
   readonly #what: string;
   readonly #options: Limits;
   readonly #strategy: IdleStrategy;
   readonly #sleeper: Sleeper | undefined;
-  readonly #resolve: () => void;
+  readonly #resolve: (found: T) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #since = performance.now();
+  readonly #since: number;
   readonly #until: number;
   #looks = 1;
   #over = false;
+  /** From then on it may be ended from without. */
+  #away = false;
   #asleep = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    ready: () => boolean,
+    look: Look<T>,
     what: string,
     options: Limits,
     strategy: IdleStrategy,
     sleeper: Sleeper | undefined,
-    resolve: () => void,
+    since: number,
+    resolve: (found: T) => void,
     reject: (error: unknown) => void,
   ) {
-    this.#ready = ready;
+    this.#lookFor = look;
     this.#what = what;
     this.#options = options;
     this.#strategy = strategy;
     this.#sleeper = sleeper;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#until = endOf(options);
+    this.#since = since;
+    this.#until = endOf(options, since);
   }
 
   begin(): void {
-    if (this.#options.signal !== undefined) onAbort(this.#options.signal, this.#abort);
-    this.#sleeper?.attend(this.#step);
     this.#try(() => {
-      if (this.#idle(performance.now()) === 'look') this.#look();
+      if (this.#idle(this.#since) === 'look') this.#look();
     });
   }
 
@@ -91,14 +100,12 @@ class Wait {
   #look(): void {
     const begun = performance.now();
     for (let now = begun; ; now = performance.now()) {
-      if (this.#ready()) {
-        this.#found();
-        return;
-      }
+      if (this.#finds(now)) return;
       if (now >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
       this.#looks++;
       if (this.#idle(now) !== 'look') return;
       if (now - begun < LONGEST_TURN_MS) continue;
+      this.#goAway();
       setImmediate(this.#step);
       return;
     }
@@ -107,10 +114,19 @@ class Wait {
   /** Sees to it that there is another look; where that is to be at once, the caller does. */
   #idle(now: number): Idling {
     const idling = checkIdling(this.#strategy.idle(this.#looks, now - this.#since));
+    if (idling === 'look') return idling;
+    this.#goAway();
     if (idling === 'yield') setImmediate(this.#step);
     else if (idling === 'park') this.#park();
     else if (typeof idling === 'number') this.#later(idling);
     return idling;
+  }
+
+  #goAway(): void {
+    if (this.#away) return;
+    this.#away = true;
+    if (this.#options.signal !== undefined) onAbort(this.#options.signal, this.#abort);
+    this.#sleeper?.attend(this.#step);
   }
 
   #later(ms: number): void {
@@ -125,10 +141,7 @@ class Wait {
       return;
     }
     // Now that it is known that somebody sleeps.
-    if (this.#ready()) {
-      this.#found();
-      return;
-    }
+    if (this.#finds(performance.now())) return;
     this.#asleep = true;
     sleeper.sleep(this.#rung);
     this.#timer = setTimeout(this.#lookAgain, Math.min(sleeper.lookAgainMs, this.#left()));
@@ -138,30 +151,34 @@ class Wait {
     return Math.max(0, Math.ceil(this.#until - performance.now()));
   }
 
-  readonly #rung = (): void => this.#try(() => this.#lookAsleep(true));
+  readonly #rung = (): void => this.#try(() => this.#findsAsleep(true));
 
   readonly #lookAgain = (): void => {
     this.#try(() => {
-      this.#lookAsleep(false);
-      if (this.#over) return;
+      if (this.#findsAsleep(false)) return;
       if (performance.now() >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
       const ms = Math.min((this.#sleeper as Sleeper).lookAgainMs, this.#left());
       this.#timer = setTimeout(this.#lookAgain, ms);
     });
   };
 
-  #lookAsleep(rung: boolean): void {
+  #findsAsleep(rung: boolean): boolean {
     const sleeper = this.#sleeper as Sleeper;
+    const now = performance.now();
     // Rung for somebody else, or for what others took: it is made known anew that somebody sleeps.
-    if (!this.#ready() && !(sleeper.listen() && this.#ready())) return;
-    sleeper.ended(rung);
-    this.#found();
+    const found = this.#finds(now) || (sleeper.listen() && this.#finds(now));
+    if (found) sleeper.ended(rung);
+    return found;
   }
 
-  #found(): void {
-    this.#strategy.found?.(this.#looks, performance.now() - this.#since);
+  /** Whether a look found what ends this. */
+  #finds(now: number): boolean {
+    const found = this.#lookFor(now);
+    if (found === undefined) return false;
+    this.#strategy.found?.(this.#looks, now - this.#since);
     this.#end();
-    this.#resolve();
+    this.#resolve(found);
+    return true;
   }
 
   readonly #abort = (): void => {
@@ -181,6 +198,7 @@ class Wait {
 
   #end(): void {
     this.#over = true;
+    if (!this.#away) return;
     clearTimeout(this.#timer);
     this.#sleeper?.leave(this.#step);
     if (this.#asleep) this.#sleeper?.rise(this.#rung);
@@ -189,27 +207,35 @@ class Wait {
 }
 
 /** The same, but blocks this thread. To yield is to look again: who blocks has a core of its own, or should park. */
-export function waitBlocked(
-  ready: () => boolean,
+export function waitBlocked<T>(
+  look: Look<T>,
   what: string,
   timeoutMs: number | undefined,
   strategy: IdleStrategy,
   sleeper: Sleeper,
-): void {
+): T {
   checkWait({ timeoutMs });
   const since = performance.now();
   const until = since + (timeoutMs ?? Number.POSITIVE_INFINITY);
+  let now = since;
+  let found = look(now);
   let looks = 0;
-  while (!ready()) {
-    const now = performance.now();
+  const finds = () => {
+    now = performance.now();
+    found = look(now);
+    return found !== undefined;
+  };
+  while (found === undefined) {
     looks++;
     if (now >= until) throw timedOut(what, timeoutMs as number);
     const left = Math.ceil(Math.min(until - now, LONGEST_TIMER_MS));
     const idling = checkIdling(strategy.idle(looks, now - since));
     if (typeof idling === 'number') pause(Math.min(idling, left));
-    else if (idling === 'park' && !sleeper.block(ready, left)) pause(Math.min(DEAF.idle(looks), left));
+    else if (idling === 'park' && !sleeper.block(finds, left)) pause(Math.min(DEAF.idle(looks), left));
+    if (found === undefined) finds();
   }
-  if (looks > 0) strategy.found?.(looks, performance.now() - since);
+  if (looks > 0) strategy.found?.(looks, now - since);
+  return found;
 }
 
 function pause(ms: number): void {
@@ -218,11 +244,11 @@ function pause(ms: number): void {
 
 /** For a wait in parts: all of them end where one of this length would. */
 export function limitsFromNow({ signal, timeoutMs }: WaitOptions = {}): Limits {
-  return { signal, timeoutMs, until: endOf({ timeoutMs }) };
+  return { signal, timeoutMs, until: endOf({ timeoutMs }, performance.now()) };
 }
 
-function endOf({ timeoutMs, until }: Limits): number {
-  return until ?? performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+function endOf({ timeoutMs, until }: Limits, since: number): number {
+  return until ?? since + (timeoutMs ?? Number.POSITIVE_INFINITY);
 }
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
@@ -261,7 +287,7 @@ export async function within<T>(work: Promise<T>, what: string, options: Limits)
   work.catch(() => {});
   checkWait(options);
   throwIfAborted(signal, what);
-  const left = Math.max(0, endOf(options) - performance.now());
+  const left = Math.max(0, endOf(options, performance.now()) - performance.now());
   const limited = left <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;
   return new Promise<T>((resolve, reject) => {

@@ -201,14 +201,21 @@ export class Writer<In = Data> {
   async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
     const bytes = wholeNumber('bytes', options.bytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
-    let refusal = 0;
-    const fits = () => {
-      if (this.#appender.stopped !== undefined) refusal = Refusal.ENDED;
-      else if (options.bytes === undefined) refusal = this.#appender.tryRefused();
-      else refusal = this.#appender.tryReserve(bytes);
-      return refusal !== Refusal.BACK_PRESSURE;
+    const reserve = () => {
+      if (this.#appender.stopped !== undefined) return Refusal.ENDED;
+      if (options.bytes === undefined) return this.#appender.tryRefused();
+      return this.#appender.tryReserve(bytes);
     };
-    await waitUntil(fits, `Waiting for room in ${this.path}`, options, this.#strategy, this.#roomSleeper);
+    const refusal = await waitUntil(
+      () => {
+        const taken = reserve();
+        return taken === Refusal.BACK_PRESSURE ? undefined : taken;
+      },
+      `Waiting for room in ${this.path}`,
+      options,
+      this.#strategy,
+      this.#roomSleeper,
+    );
     if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.lastRefusal.forget());
   }
 
