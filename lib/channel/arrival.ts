@@ -13,8 +13,8 @@ const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 /** Whether the writer's process is there costs a system call: not oftener than this. */
 const ASK_FOR_WRITER_MS = 100;
 
-/** Whether there is something to read, or to be told by reading; false at the end, undefined if nothing is there yet. */
-export type Arrived = boolean | undefined;
+/** What is there; undefined where that is nothing yet, false where nobody wants it any more. */
+export type Looking<T> = () => T | false | undefined;
 
 /** Waits for what a reader can do something with: records, or the end of the stream. */
 export class Arrival {
@@ -46,19 +46,18 @@ export class Arrival {
     this.#what = `Waiting for records of ${channel.path}`;
   }
 
-  /** `given` is what is known without a look at the channel. */
-  wait(given: () => Arrived, options?: Limits): Promise<boolean> {
-    const look = (now: number) => given() ?? this.#look(now);
-    return waitUntil(look, this.#what, options, this.#strategy, this.#sleeper);
+  /** What `look` finds; false where it says so, or where there will be nothing more. */
+  wait<T>(look: Looking<T>, options?: Limits): Promise<T | false> {
+    const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
+    return waitUntil(lookAt, this.#what, options, this.#strategy, this.#sleeper);
   }
 
-  waitSync(given: () => Arrived, timeoutMs: number | undefined): boolean {
-    const look = (now: number) => given() ?? this.#look(now);
-    return waitBlocked(look, this.#what, timeoutMs, this.#strategy, this.#sleeper);
+  waitSync<T>(look: Looking<T>, timeoutMs: number | undefined): T | false {
+    const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
+    return waitBlocked(lookAt, this.#what, timeoutMs, this.#strategy, this.#sleeper);
   }
 
-  #look(now: number): Arrived {
-    if (this.#cursor.hasNext()) return true;
+  #endOrNothing(now: number): false | undefined {
     if (this.hasEnded()) return false;
     this.#throwIfDead(now);
     return undefined;

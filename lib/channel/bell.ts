@@ -1,8 +1,14 @@
 import { type BellHandle, binding } from '../native.js';
 import type { Mapped } from './mapped.js';
 
-/** Those who sleep until one file is rung for; called in the order in which they lay down. */
-type Sleepers = Set<() => void>;
+/** Who sleeps until a file is rung for. */
+export interface Hearer {
+  /** Somebody rang. */
+  rung(): void;
+}
+
+/** In the order in which they lay down. */
+type Sleepers = Set<Hearer>;
 
 interface Watched {
   sleepers: Sleepers;
@@ -39,18 +45,14 @@ class Bell {
   }
 
   #rung(watch: number): void {
-    if (watch !== -1) {
-      lookAll(this.#watched.get(watch));
-      return;
-    }
-    for (const watched of [...this.#watched.values()]) lookAll(watched);
+    if (watch !== -1) wakeAll(this.#watched.get(watch));
+    else for (const watched of this.#watched.values()) wakeAll(watched);
   }
 }
 
 /** Who is still asleep after this goes on sleeping in its place. */
-function lookAll(watched: Watched | undefined): void {
-  if (watched === undefined) return;
-  for (const look of [...watched.sleepers]) if (watched.sleepers.has(look)) look();
+function wakeAll(watched: Watched | undefined): void {
+  if (watched !== undefined) for (const hearer of watched.sleepers) hearer.rung();
 }
 
 let bell: Bell | undefined;
@@ -80,13 +82,13 @@ export class Listener {
     }
   }
 
-  /** From here on `look` is called each time the file is rung for. */
-  sleep(look: () => void): void {
-    this.#sleepers.add(look);
+  /** From here on it hears of it each time the file is rung for. */
+  sleep(hearer: Hearer): void {
+    this.#sleepers.add(hearer);
   }
 
-  rise(look: () => void): void {
-    this.#sleepers.delete(look);
+  rise(hearer: Hearer): void {
+    this.#sleepers.delete(hearer);
   }
 
   close(): void {

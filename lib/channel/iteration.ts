@@ -10,7 +10,8 @@ export interface Source<Out> {
   readonly closed: boolean;
   assertOpen(): void;
   read(): ReaderRecord<Out> | undefined;
-  ready(): Promise<boolean>;
+  /** The next one; false where there is none any more. */
+  wait(): Promise<ReaderRecord<Out> | false>;
 }
 
 type Result<Out> = IteratorResult<ReaderRecord<Out>, undefined>;
@@ -29,10 +30,10 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
 
   next(): Promise<Result<Out>> {
     if (++this.#sinceLook >= RECORDS_A_LOOK_AT_THE_CLOCK && this.#isTurnOver())
-      return turn().then(this.#goOn);
+      return turn().then(this.#nextTurn);
     try {
       if (!this.#begun) this.#begin();
-      return Promise.resolve(this.#takeOrWait());
+      return Promise.resolve(this.#next());
     } catch (error) {
       return Promise.reject(error);
     }
@@ -49,17 +50,20 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     return performance.now() - this.#turnBegan >= LONGEST_TURN_MS;
   }
 
-  /** A promise only where there is nothing yet: each takes its time. */
-  #takeOrWait(): Result<Out> | Promise<Result<Out>> {
+  readonly #next = (): Result<Out> | Promise<Result<Out>> => {
     if (this.#done || this.#source.closed) return this.#end();
     const record = this.#source.read();
-    return record === undefined ? this.#source.ready().then(this.#goOn) : { done: false, value: record };
-  }
+    return record === undefined ? this.#source.wait().then(this.#pass) : { done: false, value: record };
+  };
 
-  readonly #goOn = (more = true): Result<Out> | Promise<Result<Out>> => {
+  readonly #nextTurn = () => {
     this.#turnBegan = performance.now();
-    // Others may take what came, or end this meanwhile.
-    return more ? this.#takeOrWait() : this.#end();
+    return this.#next();
+  };
+
+  readonly #pass = (record: ReaderRecord<Out> | false): Result<Out> => {
+    this.#turnBegan = performance.now();
+    return record === false ? this.#end() : { done: false, value: record };
   };
 
   #end(): Result<Out> {

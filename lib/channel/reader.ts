@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
-import type { Arrived } from './arrival.js';
+import type { Looking } from './arrival.js';
 import { backwards } from './backwards.js';
 import { type Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
 import { RecordIterator, turn } from './iteration.js';
@@ -167,7 +167,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   }
 
   /** Ends where the stream ends. A flood gives the event loop a turn each 5 ms. */
-  [Symbol.asyncIterator](): RecordIterator<Out> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReaderRecord<Out>, undefined, undefined> {
     this.#assertOpen();
     const reader = this;
     return new RecordIterator({
@@ -176,7 +176,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       },
       assertOpen: () => this.#assertOpen(),
       read: () => this.read(),
-      ready: () => this.#arrive(),
+      wait: () => this.#wait(this.#lookForNext),
     });
   }
 
@@ -187,7 +187,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
     this.#assertOpen();
-    while (await this.#arrive(options)) {
+    while (await this.#wait(this.#lookForAny, options)) {
       if (this.#closed) return;
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
@@ -202,28 +202,28 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   async ready(options: WaitOptions = {}): Promise<boolean> {
     waitOptions('ready', options);
     this.#assertFree();
-    return this.#arrive(options);
+    return this.#wait(this.#lookForAny, options);
   }
 
-  #arrive(options?: WaitOptions): Promise<boolean> {
-    if (this.#options.follow === true) return this.#arriveFollowing(options);
-    return this.#session.arrival.wait(this.#given, options);
+  #wait<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
+    if (this.#options.follow === true) return this.#waitFollowing(look, options);
+    return this.#session.arrival.wait(look, options);
   }
 
-  async #arriveFollowing(options?: WaitOptions): Promise<boolean> {
+  async #waitFollowing<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
     const limits = limitsFromNow(options);
-    while (!(await this.#arriveOrEnd(limits))) {
-      if (this.#closed) return false;
+    for (;;) {
+      const found = await this.#waitOrEnd(look, limits);
+      if (found !== false || this.#closed) return found;
       await this.#follow(limits);
     }
-    return true;
   }
 
   /** Where its writer is dead, a channel that is replaced has ended as well. */
-  async #arriveOrEnd(options: Limits): Promise<boolean> {
+  async #waitOrEnd<T>(look: Looking<T>, options: Limits): Promise<T | false> {
     const session = this.#session;
     try {
-      return await session.arrival.wait(this.#given, options);
+      return await session.arrival.wait(look, options);
     } catch (error) {
       const isDead = error instanceof MillraceError && error.code === 'ERR_WRITER_DEAD';
       if (isDead && session.isReplaced()) return false;
@@ -293,14 +293,16 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   waitSync(options: { timeoutMs?: number } = {}): boolean {
     knownOptions('waitSync', options, ['timeoutMs']);
     this.#assertFree();
-    return this.#session.arrival.waitSync(this.#given, options.timeoutMs);
+    return this.#session.arrival.waitSync(this.#lookForAny, options.timeoutMs);
   }
 
-  /** What is known without a look at the channel. */
-  readonly #given = (): Arrived => {
+  /** Something to read, or to be told by reading. */
+  readonly #lookForAny: Looking<true> = () => {
     if (this.#closed) return false;
-    return this.#fault === undefined ? undefined : true;
+    return this.#fault !== undefined || this.#cursor.hasNext() || undefined;
   };
+
+  readonly #lookForNext: Looking<ReaderRecord<Out>> = () => (this.#closed ? false : this.read());
 
   /** All is read, and nothing will be added. */
   get ended(): boolean {

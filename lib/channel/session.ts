@@ -13,8 +13,9 @@ import { WriterWatch } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import { RecordMaker } from './record.js';
 import { gateFrom } from './registration.js';
+import { ROUNDS_FOR_RECORDS } from './rounds.js';
 import { Places, type Where } from './seek.js';
-import { LOOK_FOR_RECORDS_MS, Sleeper } from './sleeper.js';
+import { Sleeper } from './sleeper.js';
 import { explain } from './system.js';
 import { evictAgain, isGating, observeFrom, releaseSlot, SLOT_POSITION, slotWord } from './table.js';
 import type { Teller } from './teller.js';
@@ -64,7 +65,7 @@ export class Session<Out> {
     if (slot !== undefined) this.cursor.publishIn(slotWord(channel, slot) + SLOT_POSITION);
     this.maker = new RecordMaker(this.cursor, channel.header.frameHeader, options.codec);
     this.watch = new WriterWatch(channel);
-    this.sleeper = new Sleeper(channel, ARRIVAL, LOOK_FOR_RECORDS_MS);
+    this.sleeper = new Sleeper(channel, ARRIVAL, ROUNDS_FOR_RECORDS);
     this.arrival = new Arrival(
       channel,
       this.cursor,

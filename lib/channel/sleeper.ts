@@ -1,7 +1,8 @@
 import { binding } from '../native.js';
-import { Listener } from './bell.js';
+import { type Hearer, Listener } from './bell.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
+import type { Rounds, Sleeping } from './rounds.js';
 import type { Alarm } from './waking.js';
 
 export interface WaitStats {
@@ -12,31 +13,29 @@ export interface WaitStats {
   late: number;
 }
 
-/**
- * Nothing wakes a sleeper if whoever would have died in between: then it looks for itself. A writer also looks for the
- * dead and the slow among its readers.
- */
-export const LOOK_FOR_RECORDS_MS = 100;
-export const LOOK_FOR_ROOM_MS = 10;
+/** Who waits on an event loop. */
+export interface Waiting extends Hearer, Sleeping {
+  /** There is nothing more to wait for. */
+  closed(): void;
+}
 
 /** Where those of one channel sleep who wait for one alarm. */
 export class Sleeper {
-  readonly lookAgainMs: number;
   readonly stats: WaitStats = { parked: 0, woken: 0, late: 0 };
   readonly #channel: Mapped;
   readonly #alarm: Alarm;
-  /** Called when this is closed: they find that there is nothing more to wait for. */
-  readonly #waiting = new Set<() => void>();
+  readonly #rounds: Rounds;
+  readonly #waiting = new Set<Waiting>();
   #listener: Listener | undefined;
   /** What the sequence was when the bits were set that still stand, with a fence behind it. */
   #armedAt: number | undefined;
   #armedKind = 0;
   #closed = false;
 
-  constructor(channel: Mapped, alarm: Alarm, lookAgainMs: number) {
+  constructor(channel: Mapped, alarm: Alarm, rounds: Rounds) {
     this.#channel = channel;
     this.#alarm = alarm;
-    this.lookAgainMs = lookAgainMs;
+    this.#rounds = rounds;
   }
 
   /**
@@ -50,13 +49,15 @@ export class Sleeper {
     return this.#listener !== undefined && this.#arm(L.SLEEPER_LISTENING);
   }
 
-  sleep(look: () => void): void {
+  sleep(waiting: Waiting): void {
     this.stats.parked++;
-    this.#listener?.sleep(look);
+    this.#listener?.sleep(waiting);
+    this.#rounds.join(waiting);
   }
 
-  rise(look: () => void): void {
-    this.#listener?.rise(look);
+  rise(waiting: Waiting): void {
+    this.#listener?.rise(waiting);
+    this.#rounds.leave(waiting);
   }
 
   /** A sleep is over. Where nobody rang, somebody may have: who is held up looks at the clock before it hears the bell. */
@@ -66,13 +67,13 @@ export class Sleeper {
     else this.stats.late++;
   }
 
-  /** Awake or asleep: `look` is called when this is closed. */
-  attend(look: () => void): void {
-    this.#waiting.add(look);
+  /** Awake or asleep, it hears of it when this is closed. */
+  attend(waiting: Waiting): void {
+    this.#waiting.add(waiting);
   }
 
-  leave(look: () => void): void {
-    this.#waiting.delete(look);
+  leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
   }
 
   /**
@@ -89,7 +90,7 @@ export class Sleeper {
     // step 95
     if (look()) return true;
     this.stats.parked++;
-    binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.lookAgainMs));
+    binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.#rounds.withinMs));
     if (Atomics.load(words, sequence) !== before) this.stats.woken++;
     else if (look()) this.stats.late++;
     return true;
@@ -114,7 +115,7 @@ export class Sleeper {
 
   close(): void {
     this.#closed = true;
-    for (const look of [...this.#waiting]) look();
+    for (const waiting of this.#waiting) waiting.closed();
     this.#listener?.close();
   }
 }

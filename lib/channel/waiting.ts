@@ -2,7 +2,7 @@ import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 import { forget, onAbort } from './aborting.js';
 import { checkIdling, type IdleStrategy, type Idling, Polling } from './idle.js';
-import type { Sleeper } from './sleeper.js';
+import type { Sleeper, Waiting } from './sleeper.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
@@ -49,7 +49,7 @@ export function waitUntil<T>(
   });
 }
 
-class Wait<T> {
+class Wait<T> implements Waiting {
   readonly #lookFor: Look<T>;
   readonly #what: string;
   readonly #options: Limits;
@@ -65,6 +65,7 @@ class Wait<T> {
   #away = false;
   #asleep = false;
   #timer: NodeJS.Timeout | undefined;
+  #abort: (() => void) | undefined;
 
   constructor(
     look: Look<T>,
@@ -88,14 +89,26 @@ class Wait<T> {
   }
 
   begin(): void {
-    this.#try(() => {
+    try {
       if (this.#idle(this.#since) === 'look') this.#look();
-    });
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
-  readonly #step = (): void => {
-    if (!this.#over) this.#try(() => this.#look());
-  };
+  /** Looks, and goes on looking where that is to be. */
+  look(): void {
+    if (this.#over) return;
+    try {
+      this.#look();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  closed(): void {
+    this.look();
+  }
 
   #look(): void {
     const begun = performance.now();
@@ -106,7 +119,7 @@ class Wait<T> {
       if (this.#idle(now) !== 'look') return;
       if (now - begun < LONGEST_TURN_MS) continue;
       this.#goAway();
-      setImmediate(this.#step);
+      setImmediate(look, this);
       return;
     }
   }
@@ -116,22 +129,25 @@ class Wait<T> {
     const idling = checkIdling(this.#strategy.idle(this.#looks, now - this.#since));
     if (idling === 'look') return idling;
     this.#goAway();
-    if (idling === 'yield') setImmediate(this.#step);
+    if (idling === 'yield') setImmediate(look, this);
     else if (idling === 'park') this.#park();
-    else if (typeof idling === 'number') this.#later(idling);
+    else this.#later(idling);
     return idling;
   }
 
   #goAway(): void {
     if (this.#away) return;
     this.#away = true;
-    if (this.#options.signal !== undefined) onAbort(this.#options.signal, this.#abort);
-    this.#sleeper?.attend(this.#step);
+    this.#sleeper?.attend(this);
+    const { signal } = this.#options;
+    if (signal === undefined) return;
+    this.#abort = () => this.#fail(aborted(this.#what, signal.reason));
+    onAbort(signal, this.#abort);
   }
 
   #later(ms: number): void {
     const left = Math.max(0, this.#until - performance.now());
-    this.#timer = setTimeout(this.#step, Math.min(ms, left, LONGEST_TIMER_MS));
+    this.#timer = setTimeout(look, Math.min(ms, left, LONGEST_TIMER_MS), this);
   }
 
   #park(): void {
@@ -143,24 +159,37 @@ class Wait<T> {
     // Now that it is known that somebody sleeps.
     if (this.#finds(performance.now())) return;
     this.#asleep = true;
-    sleeper.sleep(this.#rung);
-    this.#timer = setTimeout(this.#lookAgain, Math.min(sleeper.lookAgainMs, this.#left()));
+    sleeper.sleep(this);
+    if (this.#until < Number.POSITIVE_INFINITY) this.#sleepUntil();
   }
 
-  #left(): number {
-    return Math.max(0, Math.ceil(this.#until - performance.now()));
+  #sleepUntil(): void {
+    const left = Math.ceil(this.#until - performance.now());
+    this.#timer = setTimeout(endInTime, Math.min(Math.max(0, left), LONGEST_TIMER_MS), this);
   }
 
-  readonly #rung = (): void => this.#try(() => this.#findsAsleep(true));
+  rung(): void {
+    try {
+      this.#findsAsleep(true);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
 
-  readonly #lookAgain = (): void => {
-    this.#try(() => {
+  lookAgain(): void {
+    try {
       if (this.#findsAsleep(false)) return;
       if (performance.now() >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
-      const ms = Math.min((this.#sleeper as Sleeper).lookAgainMs, this.#left());
-      this.#timer = setTimeout(this.#lookAgain, ms);
-    });
-  };
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The time is up, or nearly: timers may be due a little too soon. */
+  endInTime(): void {
+    this.lookAgain();
+    if (!this.#over) this.#sleepUntil();
+  }
 
   #findsAsleep(rung: boolean): boolean {
     const sleeper = this.#sleeper as Sleeper;
@@ -181,30 +210,25 @@ class Wait<T> {
     return true;
   }
 
-  readonly #abort = (): void => {
+  #fail(error: unknown): void {
     if (this.#over) return;
     this.#end();
-    this.#reject(aborted(this.#what, this.#options.signal?.reason));
-  };
-
-  #try(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.#end();
-      this.#reject(error);
-    }
+    this.#reject(error);
   }
 
   #end(): void {
     this.#over = true;
     if (!this.#away) return;
-    clearTimeout(this.#timer);
-    this.#sleeper?.leave(this.#step);
-    if (this.#asleep) this.#sleeper?.rise(this.#rung);
-    if (this.#options.signal !== undefined) forget(this.#options.signal, this.#abort);
+    this.#sleeper?.leave(this);
+    if (this.#asleep) this.#sleeper?.rise(this);
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    if (this.#abort !== undefined) forget(this.#options.signal as AbortSignal, this.#abort);
   }
 }
+
+const look = <T>(wait: Wait<T>): void => wait.look();
+
+const endInTime = <T>(wait: Wait<T>): void => wait.endInTime();
 
 /** The same, but blocks this thread. To yield is to look again: who blocks has a core of its own, or should park. */
 export function waitBlocked<T>(

@@ -15,6 +15,7 @@ type PassedOn<Out> = Pick<
   | 'codec'
   | 'verify'
   | 'register'
+  | 'logger'
   | 'wait'
   | 'signal'
   | 'timeoutMs'
@@ -44,6 +45,7 @@ const PASSED_ON = [
   'codec',
   'verify',
   'register',
+  'logger',
   'wait',
   'signal',
   'timeoutMs',
