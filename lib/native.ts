@@ -95,15 +95,13 @@ export interface Binding {
   /** Wakes those who block on the word at this offset and rings for those who listen to the file, as `kinds` says. */
   wake(file: FileHandle, offset: number, kinds: number): void;
   /**
-   * Listens to files for this thread's event loop, which it does not keep alive by itself. `onRing` is called with the
+   * Listens to files for this thread's event loop, which it does not keep alive. `onRing` is called with the
    * watch that was rung for, or -1 for all of them. One a thread is enough, and is never closed.
    */
   openBell(onRing: (watch: number) => void): BellHandle;
   /** Everything that is rung for from here on is told; a number from 1 on, the same for the same file. */
   watchFile(bell: BellHandle, file: FileHandle): number;
   unwatchFile(bell: BellHandle, watch: number): void;
-  /** Whether the bell keeps the event loop alive. */
-  holdLoop(bell: BellHandle, on: boolean): void;
   /** memmove of source[start, end) to target[targetStart…]. */
   copyBytes(target: Uint8Array, targetStart: number, source: Uint8Array, start: number, end: number): void;
 }

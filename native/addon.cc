@@ -268,14 +268,6 @@ Napi::Value UnwatchFile(Info info) {
   return info.Env().Undefined();
 }
 
-Napi::Value HoldLoop(Info info) {
-  Arguments in(info, "holdLoop");
-  Bell* bell = in.OpenBell(0);
-  const bool on = in.Boolean(1);
-  if (in.ok()) bell->Hold(on);
-  return info.Env().Undefined();
-}
-
 Napi::Value CloseFile(Info info) {
   File* file = FileOf(info.Env(), info[0]);
   if (file == nullptr) {
@@ -380,7 +372,6 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("openBell", Napi::Function::New<OpenBell>(env, "openBell"));
   exports.Set("watchFile", Napi::Function::New<WatchFile>(env, "watchFile"));
   exports.Set("unwatchFile", Napi::Function::New<UnwatchFile>(env, "unwatchFile"));
-  exports.Set("holdLoop", Napi::Function::New<HoldLoop>(env, "holdLoop"));
   exports.Set("closeFile", Napi::Function::New<CloseFile>(env, "closeFile"));
   return exports;
 }

@@ -129,13 +129,4 @@ int Bell::Watch(const File& file, Failure* failure) {
 
 void Bell::Unwatch(int watch) { inotify_rm_watch(poll_->fd, watch); }
 
-void Bell::Hold(bool on) {
-  uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_->handle);
-  if (on) {
-    uv_ref(handle);
-  } else {
-    uv_unref(handle);
-  }
-}
-
 }  // namespace millrace

@@ -25,9 +25,6 @@ class Bell {
   int Watch(const File& file, Failure* failure);
   void Unwatch(int watch);
 
-  // Whether it keeps the event loop alive.
-  void Hold(bool on);
-
  private:
   struct Poll;
   explicit Bell(Poll* poll) : poll_(poll) {}

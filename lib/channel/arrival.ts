@@ -11,7 +11,7 @@ import { loadPosition } from './words.js';
 
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 /** Whether the writer's process is there costs a system call: not oftener than this. */
-const ASK_FOR_WRITER_MS = 100;
+const ASK_FOR_WRITER_MS = 250;
 
 /** What is there; undefined where that is nothing yet, false where nobody wants it any more. */
 export type Looking<T> = () => T | false | undefined;
@@ -23,8 +23,10 @@ export class Arrival {
   readonly #watch: WriterWatch;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
-  /** Undefined: who waits goes on waiting for a dead writer's successor. */
-  readonly #deadAfterMs: number | undefined;
+  /** Infinite: who waits goes on waiting for a dead writer's successor. */
+  readonly #deadAfterMs: number;
+  /** Given where a dead writer's channel has ended as soon as another one took its place. */
+  readonly #isReplaced: (() => boolean) | undefined;
   readonly #what: string;
   #asked = Number.NEGATIVE_INFINITY;
   #deadSince: number | undefined;
@@ -35,7 +37,8 @@ export class Arrival {
     watch: WriterWatch,
     sleeper: Sleeper,
     strategy: IdleStrategy,
-    deadAfterMs: number | undefined,
+    deadAfterMs: number,
+    isReplaced?: () => boolean,
   ) {
     this.#channel = channel;
     this.#cursor = cursor;
@@ -43,6 +46,7 @@ export class Arrival {
     this.#sleeper = sleeper;
     this.#strategy = strategy;
     this.#deadAfterMs = deadAfterMs;
+    this.#isReplaced = isReplaced;
     this.#what = `Waiting for records of ${channel.path}`;
   }
 
@@ -57,9 +61,14 @@ export class Arrival {
     return waitBlocked(lookAt, this.#what, timeoutMs, this.#strategy, this.#sleeper);
   }
 
+  /** False: there will be nothing more. */
   #endOrNothing(now: number): false | undefined {
     if (this.hasEnded()) return false;
-    this.#throwIfDead(now);
+    // Looked at once more: before it died, it may have written what the last look did not see.
+    if (this.#isDead(now) && !this.#cursor.hasNext()) {
+      if (this.#isReplaced?.() === true) return false;
+      this.#throwIfDead(now);
+    }
     return undefined;
   }
 
@@ -75,16 +84,19 @@ export class Arrival {
     throw truncated(this.#channel.path, this.#cursor.position, final);
   }
 
-  #throwIfDead(now: number): void {
-    if (this.#deadAfterMs === undefined) return;
-    if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return;
+  #isDead(now: number): boolean {
+    if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return false;
     this.#asked = now;
-    if (this.#watch.status() !== 'dead') {
-      this.#deadSince = undefined;
-      return;
+    if (this.#watch.status() === 'dead') {
+      this.#deadSince ??= now;
+      return true;
     }
-    this.#deadSince ??= now;
-    if (now - this.#deadSince < this.#deadAfterMs) return;
+    this.#deadSince = undefined;
+    return false;
+  }
+
+  #throwIfDead(now: number): void {
+    if (now - (this.#deadSince ?? now) < this.#deadAfterMs) return;
     const { path } = this.#channel;
     throw new MillraceError(
       'ERR_WRITER_DEAD',

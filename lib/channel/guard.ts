@@ -65,7 +65,7 @@ export class OvertakenGuard implements Guard {
     if (this.slot !== undefined) noteLoss(this.#channel, this.slot, to.position - from);
     const facts = { path, lost, from, to: to.position };
     const message = `The writer of ${path} overtook this reader: ${lost} records are lost; it goes on at the oldest there is`;
-    this.#teller?.tell('overtaken', message, facts);
+    this.#teller?.tellSoon('overtaken', message, facts);
     if (this.#onLost === 'skip') return true;
     throw new MillraceError('ERR_OVERTAKEN', message, facts);
   }
@@ -96,7 +96,7 @@ export class EvictedGuard implements Guard {
     const message =
       `This reader of ${path} stood still for too long while it held the writer back, and was evicted. ` +
       "Go on with seek('oldest'), or read sooner, or open with gate: true";
-    if (this.#toldAt !== from) this.#teller.tell('evicted', message, facts);
+    if (this.#toldAt !== from) this.#teller.tellSoon('evicted', message, facts);
     this.#toldAt = from;
     throw new MillraceError('ERR_EVICTED', message, facts);
   }

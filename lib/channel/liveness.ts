@@ -71,19 +71,19 @@ export class StatusWatch implements Beating {
   readonly #watch: WriterWatch;
   readonly #onChange: (status: Status, before: Status) => void;
   readonly #beating: WeakRef<Beating>;
-  #last: Status;
+  last: Status;
 
   constructor(watch: WriterWatch, everyMs: number, onChange: (status: Status, before: Status) => void) {
     this.#watch = watch;
     this.#onChange = onChange;
-    this.#last = watch.status();
+    this.last = watch.status();
     this.#beating = heart.start(this, everyMs);
   }
 
   heartbeat(): void {
-    const before = this.#last;
-    this.#last = this.#watch.status();
-    if (this.#last !== before) this.#onChange(this.#last, before);
+    const before = this.last;
+    this.last = this.#watch.status();
+    if (this.last !== before) this.#onChange(this.last, before);
   }
 
   close(): void {

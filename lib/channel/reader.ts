@@ -13,8 +13,9 @@ import type { ReaderRecord } from './record.js';
 import type { Where } from './seek.js';
 import { Session } from './session.js';
 import type { WaitStats } from './sleeper.js';
-import { Teller } from './teller.js';
-import { type Limits, limitsFromNow, type WaitOptions, waitOptions, waitUntil } from './waiting.js';
+import { type Followed, Succession } from './succession.js';
+import { Teller, throwLater } from './teller.js';
+import { type WaitOptions, waitOptions } from './waiting.js';
 import { loadPosition } from './words.js';
 
 export interface PollOptions {
@@ -37,13 +38,11 @@ export interface ReaderEvents {
   /** The writer's status changed. */
   status: [status: Status, before: Status];
   /** With `follow`: it went over to the channel that took the place of one that it read to its end. */
-  follow: [followed: { endedAt: number; records: number }];
+  follow: [followed: Followed];
 }
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
-/** How to open what is followed: all of it, and it is there. */
-const FROM_ITS_BEGINNING = { from: 'oldest', wait: false, signal: undefined, timeoutMs: undefined } as const;
 /** How often a writer's status is looked at for who listens. */
 const LOOK_AT_STATUS_MS = 250;
 const RECORDS_A_BATCH = 1024;
@@ -53,12 +52,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   readonly path: string;
   readonly #options: ReaderOptions<Out>;
   readonly #teller: Teller;
+  readonly #succession: Succession<Out>;
   #session: Session<Out>;
   #cursor: Cursor;
-  /** Of channels that were followed to their end. */
-  #recordsBefore = 0;
-  #lostBefore = 0;
-  #following: Promise<void> | undefined;
   #statusWatch: StatusWatch | undefined;
   #lendsCopies = false;
   #busy = false;
@@ -76,13 +72,30 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     this.path = session.channel.path;
     this.#options = options;
     this.#teller = teller;
+    this.#succession = new Succession(
+      session,
+      options,
+      teller,
+      () => this.#goOver(),
+      (followed) => this.#tellOfFollowing(followed),
+    );
     this.#session = session;
     this.#cursor = session.cursor;
     teller.tell('open', `Reading ${this.path}`, { position: this.position });
     if (teller.isHeard('stalled', 'dead', 'alive', 'ended')) this.#watchStatus();
+    this.#hearOfListeners();
+  }
+
+  #hearOfListeners(): void {
     (this as EventEmitter).on('newListener', (event) => {
       if (event === 'status' && this.#statusWatch === undefined && !this.#closed) this.#watchStatus();
     });
+  }
+
+  override removeAllListeners(event?: keyof ReaderEvents): this {
+    super.removeAllListeners(event);
+    if (this.listenerCount('newListener' as 'status') === 0) this.#hearOfListeners();
+    return this;
   }
 
   /** Opens a channel for reading, from any process or thread, while it is written or after. */
@@ -176,7 +189,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       },
       assertOpen: () => this.#assertOpen(),
       read: () => this.read(),
-      wait: () => this.#wait(this.#lookForNext),
+      wait: () => this.#succession.wait(this.#lookForNext),
     });
   }
 
@@ -187,7 +200,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
     this.#assertOpen();
-    while (await this.#wait(this.#lookForAny, options)) {
+    while (await this.#succession.wait(this.#lookForAny, options)) {
       if (this.#closed) return;
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
@@ -202,78 +215,31 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   async ready(options: WaitOptions = {}): Promise<boolean> {
     waitOptions('ready', options);
     this.#assertFree();
-    return this.#wait(this.#lookForAny, options);
+    return this.#succession.wait(this.#lookForAny, options);
   }
 
-  #wait<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
-    if (this.#options.follow === true) return this.#waitFollowing(look, options);
-    return this.#session.arrival.wait(look, options);
-  }
-
-  async #waitFollowing<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
-    const limits = limitsFromNow(options);
-    for (;;) {
-      const found = await this.#waitOrEnd(look, limits);
-      if (found !== false || this.#closed) return found;
-      await this.#follow(limits);
-    }
-  }
-
-  /** Where its writer is dead, a channel that is replaced has ended as well. */
-  async #waitOrEnd<T>(look: Looking<T>, options: Limits): Promise<T | false> {
-    const session = this.#session;
-    try {
-      return await session.arrival.wait(look, options);
-    } catch (error) {
-      const isDead = error instanceof MillraceError && error.code === 'ERR_WRITER_DEAD';
-      if (isDead && session.isReplaced()) return false;
-      throw error;
-    }
-  }
-
-  /** Goes over to what takes the place of the channel that was read to its end, once there is such a thing. */
-  async #follow(options: Limits): Promise<void> {
-    const session = this.#session;
-    const hasMoved = () => this.#closed || this.#session !== session;
-    await waitUntil(
-      () => hasMoved() || session.isReplaced() || undefined,
-      `Waiting for what takes the place of ${this.path}`,
-      options,
-    );
-    if (hasMoved()) return;
-    this.#following ??= this.#goOver().finally(() => {
-      this.#following = undefined;
-    });
-    await this.#following;
-  }
-
-  async #goOver(): Promise<void> {
-    const before = this.#session;
-    let next: Session<Out>;
-    try {
-      next = await Session.open(this.path, { ...this.#options, ...FROM_ITS_BEGINNING }, this.#teller);
-    } catch (error) {
-      // It was replaced again, or taken away: then the next look says so.
-      if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return;
-      throw error;
-    }
-    if (this.#closed) {
-      next.close();
-      return;
-    }
-    this.#recordsBefore += before.cursor.handed;
-    this.#lostBefore += before.lostRecords;
-    this.#session = next;
-    this.#cursor = next.cursor;
+  /** Another channel took the place of the one that was read so far. */
+  #goOver(): void {
+    this.#session = this.#succession.session;
+    this.#cursor = this.#session.cursor;
     this.#cursor.copy(this.#lendsCopies);
-    before.close();
-    if (this.#statusWatch !== undefined) this.#watchStatus();
-    const followed = { endedAt: before.cursor.position, records: this.#recordsBefore };
-    this.#teller.tell('followed', `Reading what took the place of ${this.path}`, followed);
-    this.emit('follow', followed);
+    const before = this.#statusWatch;
+    if (before === undefined) return;
+    before.heartbeat(); // so that the end of what was read is told, too
+    const now = this.#watchStatus();
+    now.last = before.last;
+    now.heartbeat();
   }
 
-  #watchStatus(): void {
+  #tellOfFollowing(followed: Followed): void {
+    try {
+      this.emit('follow', followed);
+    } catch (error) {
+      throwLater(error);
+    }
+  }
+
+  #watchStatus(): StatusWatch {
     const { watch, channel } = this.#session;
     this.#statusWatch?.close();
     const everyMs = Math.min(channel.header.heartbeatMs, LOOK_AT_STATUS_MS);
@@ -284,6 +250,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       // A listener that throws must not keep the thread's other writers from beating.
       process.nextTick(() => this.emit('status', status, before));
     });
+    return this.#statusWatch;
   }
 
   /**
@@ -372,7 +339,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** Records this reader lost by being overtaken. */
   get lost(): number {
-    return this.#lostBefore + this.#session.lostRecords;
+    return this.#succession.lost;
   }
 
   /** Bytes of the stream between this reader and the published tail. */
@@ -398,14 +365,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   }
 
   stats(): ReaderStats {
-    const waits = { ...this.#session.sleeper.stats };
-    return {
-      records: this.#recordsBefore + this.#cursor.handed,
-      lost: this.lost,
-      position: this.position,
-      lagBytes: this.lag,
-      waits,
-    };
+    const { records, waits } = this.#succession;
+    return { records, lost: this.lost, position: this.position, lagBytes: this.lag, waits };
   }
 
   /** Lets go at once: of the slot, of the file, of all lent bytes. Inside a handler: when that returns. */
@@ -418,7 +379,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     }
     this.#closed = true;
     this.#statusWatch?.close();
-    this.#session.close();
+    this.#succession.close();
     this.#teller.tell('close', `No longer reading ${this.path}`, { position: this.position });
   }
 

@@ -46,4 +46,4 @@ export class Rounds {
 
 export const ROUNDS_FOR_RECORDS = new Rounds(100);
 /** A writer also looks for the dead and the slow among its readers. */
-export const ROUNDS_FOR_ROOM = new Rounds(20);
+export const ROUNDS_FOR_ROOM = new Rounds(10);

@@ -72,7 +72,8 @@ export class Session<Out> {
       this.watch,
       this.sleeper,
       strategyOf(options.idle),
-      options.onDeath === 'wait' ? undefined : (options.deadAfterMs ?? DEAD_AFTER_MS),
+      options.onDeath === 'wait' ? Number.POSITIVE_INFINITY : (options.deadAfterMs ?? DEAD_AFTER_MS),
+      options.follow === true ? () => this.isReplaced() : undefined,
     );
   }
 
@@ -141,9 +142,14 @@ export class Session<Out> {
 
   /** Whether the path is another file's by now: that of a channel that took this one's place. */
   isReplaced(): boolean {
-    const { device, inode } = binding().statFile(this.channel.file);
-    const named = statSync(this.channel.path, { throwIfNoEntry: false });
-    return named !== undefined && (named.dev !== device || named.ino !== inode);
+    const { path, file } = this.channel;
+    try {
+      const { device, inode } = binding().statFile(file);
+      const named = statSync(path, { throwIfNoEntry: false });
+      return named !== undefined && (named.dev !== device || named.ino !== inode);
+    } catch (error) {
+      throw explain(error, path, 'look for what takes its place');
+    }
   }
 
   close(): void {

@@ -51,8 +51,24 @@ export class Teller {
     if (this.#logger === undefined && !published.hasSubscribers) return;
     const told = { ...this.#who, ...facts };
     if (published.hasSubscribers) published.publish(told);
-    this.#logger?.[LEVELS[happening]](message, told);
+    try {
+      this.#logger?.[LEVELS[happening]](message, told);
+    } catch (error) {
+      throwLater(error);
+    }
   }
+
+  /** Where it must not be told in the midst of what is going on: who hears of it may read, write and close. */
+  tellSoon(happening: Happening, message: string, facts: object): void {
+    if (this.isHeard(happening)) process.nextTick(() => this.tell(happening, message, facts));
+  }
+}
+
+/** For what somebody threw who was only told: what went on goes on. So does Node with subscribers. */
+export function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }
 
 export function checkLogger(logger: unknown): void {

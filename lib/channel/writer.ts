@@ -317,7 +317,7 @@ export class Writer<In = Data> {
     if (!this.#teller.isHeard('evicted')) return;
     const reader = listReaders(this.#channel).find((one) => one.slot === slot);
     const message = `A reader of ${this.path} stood in the way for too long and was evicted`;
-    this.#teller.tell('evicted', message, { reader });
+    this.#teller.tellSoon('evicted', message, { reader });
   }
 
   stats(): WriterStats {

@@ -2,11 +2,12 @@ import { Readable, Transform, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
-import { expect, test } from 'vitest';
-import { json, Reader, Writer } from '../../lib/index.js';
+import { describe, expect, test } from 'vitest';
+import { json, Reader, type ReaderRecord, Writer } from '../../lib/index.js';
 import { readable, writable } from '../../lib/stream/index.js';
 import { payloadOf } from '../helpers/payload.js';
 import { newPath } from '../helpers/run-directory.js';
+import { until } from '../waking/fixtures/kernel.js';
 
 async function ring() {
   const writer = await Writer.create(newPath(), { capacity: '64KiB' });
@@ -30,6 +31,89 @@ test('from one channel through gzip and another channel back: nothing is changed
     }),
   ]);
   expect(Buffer.concat(chunks).equals(whole)).toBe(true);
+});
+
+const turns = async () => {
+  for (let n = 0; n < 5; n++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe.each([
+  ['at once', (done: () => void) => done()],
+  ['on the next tick', (done: () => void) => process.nextTick(done)],
+  ['a turn later', (done: () => void) => void setImmediate(done)],
+  ['some time later', (done: () => void) => void setTimeout(done, 1)],
+] satisfies [string, (done: () => void) => void][])(
+  'a consumer that is done with each chunk %s',
+  (_, later) => {
+    test.each([
+      { objectMode: false, highWaterMark: 1 },
+      { objectMode: false, highWaterMark: 1000 },
+      { objectMode: true, highWaterMark: 1 },
+      { objectMode: true, highWaterMark: 16 },
+    ])('gets all of it, through streams of %o', async (options) => {
+      const { writer, reader } = await ring();
+      const count = 100;
+      for (let n = 0; n < count; n++) writer.write(payloadOf(n, 100));
+      writer.close();
+      const taken: Buffer[] = [];
+      const sink = new Writable({
+        ...options,
+        write(chunk: Buffer | ReaderRecord, _encoding, done) {
+          taken.push(Buffer.isBuffer(chunk) ? chunk : (chunk as ReaderRecord).data);
+          later(done);
+        },
+      });
+      await pipeline(readable(reader, options), sink);
+      expect(taken.length).toBe(count);
+      for (const [n, data] of taken.entries()) expect(data.equals(payloadOf(n, 100))).toBe(true);
+    });
+  },
+);
+
+test('who takes one chunk holds back, in turn, the stream, the channel, its writer and whoever feeds that', async () => {
+  const { writer, reader } = await ring();
+  const LENGTH = 1000;
+  const HELD = 4;
+  const other = await ring();
+  let inRing = 0;
+  while (other.writer.tryWrite(payloadOf(0, LENGTH)) > 0) inRing++;
+  other.reader.close();
+  other.writer.close();
+  let fed = 0;
+  const source = new Readable({
+    highWaterMark: HELD * LENGTH,
+    read() {
+      this.push(payloadOf(fed++, LENGTH));
+    },
+  });
+  const sink = writable(writer, { highWaterMark: HELD * LENGTH });
+  const feeding = pipeline(source, sink).catch(() => {});
+  const stream = readable(reader, { highWaterMark: HELD * LENGTH });
+
+  // The stream takes nothing of the channel before somebody wants something of it.
+  await until(() => writer.stats().records === inRing && sink.writableNeedDrain && source.readableLength > 0);
+  await turns();
+  expect(reader.recordNumber).toBe(0);
+  expect(sink.writableLength).toBeLessThanOrEqual((HELD + 1) * LENGTH);
+  expect(source.readableLength).toBeLessThanOrEqual((HELD + 1) * LENGTH);
+  expect(fed - inRing).toBeLessThanOrEqual(2 * (HELD + 1));
+
+  stream.on('readable', () => {});
+  for (let taken = 0; taken < 200; taken++) {
+    await until(() => stream.readableLength === HELD * LENGTH);
+    await turns();
+    expect(stream.readableLength).toBe(HELD * LENGTH);
+    expect(reader.recordNumber).toBe(taken + HELD);
+    // What was fed is somewhere, and nowhere is more than there is room for.
+    const { records } = writer.stats();
+    expect(records - reader.recordNumber).toBeLessThanOrEqual(inRing);
+    expect(fed - records).toBeLessThanOrEqual(2 * (HELD + 1));
+    expect((stream.read(LENGTH) as Buffer).equals(payloadOf(taken, LENGTH))).toBe(true);
+  }
+  stream.destroy();
+  sink.destroy();
+  await feeding;
+  writer.close();
 });
 
 test('values through a transform of objects', async () => {

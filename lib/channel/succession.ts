@@ -1,0 +1,125 @@
+import { MillraceError } from '../errors.js';
+import type { Looking } from './arrival.js';
+import type { ReaderOptions } from './joining.js';
+import { Session } from './session.js';
+import type { WaitStats } from './sleeper.js';
+import type { Teller } from './teller.js';
+import { type Limits, limitsFromNow, type WaitOptions, waitUntil } from './waiting.js';
+
+/** What a reader left behind when it went over to the next channel. */
+export interface Followed {
+  /** Where the channel that it left ended. */
+  endedAt: number;
+  /** Records read so far, of all of them. */
+  records: number;
+}
+
+/** How to open what is followed: all of it, and it is there. */
+const FROM_ITS_BEGINNING = { from: 'oldest', wait: false, signal: undefined, timeoutMs: undefined } as const;
+
+/** The channel that is read; with `follow` also those that take its place under its path, one after the other. */
+export class Succession<Out> {
+  session: Session<Out>;
+  // Of those that were left:
+  #recordsBefore = 0;
+  #lostBefore = 0;
+  #waitsBefore: WaitStats = { parked: 0, woken: 0, late: 0 };
+  readonly #options: ReaderOptions<Out>;
+  readonly #teller: Teller;
+  /** Called once the next one is read, before the one that is left is closed. */
+  readonly #onNext: () => void;
+  readonly #onFollow: (followed: Followed) => void;
+  #goingOver: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(
+    session: Session<Out>,
+    options: ReaderOptions<Out>,
+    teller: Teller,
+    onNext: () => void,
+    onFollow: (followed: Followed) => void,
+  ) {
+    this.session = session;
+    this.#options = options;
+    this.#teller = teller;
+    this.#onNext = onNext;
+    this.#onFollow = onFollow;
+  }
+
+  get records(): number {
+    return this.#recordsBefore + this.session.cursor.handed;
+  }
+
+  get lost(): number {
+    return this.#lostBefore + this.session.lostRecords;
+  }
+
+  get waits(): WaitStats {
+    const before = this.#waitsBefore;
+    const { parked, woken, late } = this.session.sleeper.stats;
+    return { parked: before.parked + parked, woken: before.woken + woken, late: before.late + late };
+  }
+
+  /** What `look` finds; false where it says so, or where there will be nothing more. */
+  wait<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
+    return this.#options.follow === true
+      ? this.#waitOn(look, options)
+      : this.session.arrival.wait(look, options);
+  }
+
+  async #waitOn<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
+    const limits = limitsFromNow(options);
+    for (;;) {
+      const found = await this.session.arrival.wait(look, limits);
+      if (found !== false || this.#closed) return found;
+      await this.#follow(limits);
+    }
+  }
+
+  /** Goes over to what takes the place of the channel that was read to its end, once there is such a thing. */
+  async #follow(limits: Limits): Promise<void> {
+    const { session } = this;
+    const hasMoved = () => this.#closed || this.session !== session;
+    await waitUntil(
+      () => hasMoved() || session.isReplaced() || undefined,
+      `Waiting for what takes the place of ${session.channel.path}`,
+      limits,
+    );
+    if (hasMoved()) return;
+    this.#goingOver ??= this.#goOver().finally(() => {
+      this.#goingOver = undefined;
+    });
+    await this.#goingOver;
+  }
+
+  async #goOver(): Promise<void> {
+    const before = this.session;
+    const { path } = before.channel;
+    let next: Session<Out>;
+    try {
+      next = await Session.open(path, { ...this.#options, ...FROM_ITS_BEGINNING }, this.#teller);
+    } catch (error) {
+      // It was replaced again, or taken away: then the next look says so.
+      if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return;
+      throw error;
+    }
+    if (this.#closed) {
+      next.close();
+      return;
+    }
+    this.#recordsBefore += before.cursor.handed;
+    this.#lostBefore += before.lostRecords;
+    this.#waitsBefore = this.waits;
+    this.session = next;
+    this.#onNext();
+    before.close();
+    const followed = { endedAt: before.cursor.position, records: this.#recordsBefore };
+    this.#teller.tell('followed', `Reading what took the place of ${path}`, followed);
+    this.#onFollow(followed);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.session.close();
+  }
+}
