@@ -4,6 +4,7 @@ import type { Codec } from './codecs.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard } from './guard.js';
 import type { Mapped } from './mapped.js';
+import { pollUntil } from './poll-until.js';
 import { type ReaderRecord, RecordMaker } from './record.js';
 import { Places } from './seek.js';
 
@@ -34,7 +35,8 @@ export function* backwards<Out>(
     cursor.moveTo(start.position, start.record);
     for (let walking = true; walking; ) {
       try {
-        cursor.pollUntil(
+        pollUntil(
+          cursor,
           () => cursor.position >= end,
           (bytes, at, until, type) => stretch.push(maker.make(bytes, at, until, type)),
         );

@@ -17,8 +17,6 @@ export type RecordHandler = (bytes: Buffer, start: number, end: number, type: nu
 
 /** No poll hands out more than this: a limit that is a small integer costs nothing to compare with. */
 export const NO_LIMIT = 0x7fffffff;
-/** Thrown by a handler that wants to stop at its record: a record whose handler throws is not consumed. */
-const HALT = Symbol('halt');
 const ROOM_WANTED = L.ROOM_WANTED_OFFSET >> 2;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 /** What a look for more records came to. */
@@ -183,19 +181,6 @@ export class Cursor {
     }
     if (count < limit) this.#backoff?.afterEmptyLook(count);
     return count;
-  }
-
-  /** Hands out records until `stop` says, before one is handed out, that it is not to be. */
-  pollUntil(stop: () => boolean, handler: RecordHandler): void {
-    const halting: RecordHandler = (bytes, start, end, type) => {
-      if (stop()) throw HALT;
-      handler(bytes, start, end, type);
-    };
-    try {
-      this.poll(halting, NO_LIMIT);
-    } catch (error) {
-      if (error !== HALT) throw error;
-    }
   }
 
   /** Whether a record is there to be read. */

@@ -34,4 +34,5 @@ export type { Logger } from './teller.js';
 export type { When } from './time.js';
 export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
 export type { WaitOptions } from './waiting.js';
-export { Writer, type WriterOptions, type WriterStats, type WritingOptions } from './writer.js';
+export { Writer } from './writer.js';
+export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';

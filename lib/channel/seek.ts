@@ -7,6 +7,7 @@ import { type Guard, OvertakenGuard, type Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marks } from './marks.js';
+import { pollUntil } from './poll-until.js';
 import { timeInUs, type When } from './time.js';
 import { loadPosition, loadSplit } from './words.js';
 
@@ -151,7 +152,8 @@ export class Places {
   /** Undefined: it is done. Else it met damage, and goes on there. */
   #walk(scout: Cursor, route: Route): Place | undefined {
     try {
-      scout.pollUntil(
+      pollUntil(
+        scout,
         () => route.reached(scout),
         () => {},
       );

@@ -12,6 +12,7 @@ import * as L from './layout.js';
 import { endedAs, isWriterAlive } from './liveness.js';
 import { type Mapped, openMapped, STATE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
+import { pollUntil } from './poll-until.js';
 import { Places } from './seek.js';
 import { checkSignal, throwIfAborted } from './waiting.js';
 import { loadPosition } from './words.js';
@@ -179,7 +180,8 @@ class Verifier {
   #slice(until: number): boolean {
     const cursor = this.#cursor;
     try {
-      cursor.pollUntil(
+      pollUntil(
+        cursor,
         () => cursor.position >= until,
         (bytes, start, end) => this.#count(bytes, start, end),
       );

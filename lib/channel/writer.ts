@@ -4,14 +4,14 @@ import { binding } from '../native.js';
 import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import { Appender } from './appender.js';
 import { Claim } from './claim.js';
-import { type Codec, checkCodec } from './codecs.js';
-import { type Base, CHANNEL_OPTIONS, type ChannelOptions, createChannel } from './create.js';
+import type { Codec } from './codecs.js';
+import { type Base, CHANNEL_OPTIONS, createChannel } from './create.js';
 import { type Data, type DescribedRecord, measure, type RecordOptions } from './data.js';
 import { type BatchOf, checkType, Describer } from './describe.js';
 import { ringsDoNotLast } from './durability.js';
 import { environment } from './environment.js';
 import { Flusher } from './flusher.js';
-import { checkIdle, type Idle, type IdleStrategy, strategyOf } from './idle.js';
+import { type IdleStrategy, strategyOf } from './idle.js';
 import { readersWithLag } from './lag.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart } from './liveness.js';
@@ -22,34 +22,18 @@ import { Refusal } from './refusal.js';
 import { type Recovery, resumeChannel } from './resume.js';
 import { ROUNDS_FOR_ROOM } from './rounds.js';
 import { type SendOptions, Sends, splitOptions } from './sends.js';
-import { Sleeper, type WaitStats } from './sleeper.js';
+import { Sleeper } from './sleeper.js';
 import { listReaders, type ReaderInfo } from './table.js';
-import { checkLogger, type Logger, Teller } from './teller.js';
+import { Teller } from './teller.js';
 import { limitsFromNow, type WaitOptions, waitOptions, waitUntil, within } from './waiting.js';
 import { ROOM } from './waking.js';
-
-/** What a writer takes that is not about its channel. */
-export interface WritingOptions<In = Data> {
-  codec?: Codec<In, unknown>;
-  /** How `ready` and `send` wait for room; as `idle` of a reader. */
-  idle?: Idle;
-  /** Hears of what happens to this writer. */
-  logger?: Logger;
-}
-
-export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
-
-export interface WriterStats {
-  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
-  records: number;
-  bytes: number;
-  refusals: number;
-  evictions: number;
-  /** How this writer waited for room. */
-  waits: WaitStats;
-}
-
-const WRITING_OPTIONS = ['codec', 'idle', 'logger'] as const satisfies readonly (keyof WritingOptions)[];
+import {
+  checkWritingOptions,
+  WRITING_OPTIONS,
+  type WriterOptions,
+  type WriterStats,
+  type WritingOptions,
+} from './writing.js';
 
 /** The constructor of `Writer`, for this module alone: who makes writers elsewhere goes by `create` and `resume`. */
 let startWriter: <In>(channel: Mapped, start: Start, options: WritingOptions<In>) => Writer<In>;
@@ -427,10 +411,4 @@ export async function createWriter<In = Data>(
   const { basePosition, baseRecord } = channel.header;
   const start = { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 };
   return startWriter<In>(channel, start, options);
-}
-
-function checkWritingOptions<In>({ codec, idle, logger }: WritingOptions<In>): void {
-  checkLogger(logger);
-  checkCodec(codec, 'encode');
-  checkIdle(idle);
 }

@@ -1,0 +1,39 @@
+import { type Codec, checkCodec } from './codecs.js';
+import type { ChannelOptions } from './create.js';
+import type { Data } from './data.js';
+import { checkIdle, type Idle } from './idle.js';
+import type { WaitStats } from './sleeper.js';
+import { checkLogger, type Logger } from './teller.js';
+
+/** What a writer takes that is not about its channel. */
+export interface WritingOptions<In = Data> {
+  codec?: Codec<In, unknown>;
+  /** How `ready` and `send` wait for room; as `idle` of a reader. */
+  idle?: Idle;
+  /** Hears of what happens to this writer. */
+  logger?: Logger;
+}
+
+export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
+
+export interface WriterStats {
+  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
+  records: number;
+  bytes: number;
+  refusals: number;
+  evictions: number;
+  /** How this writer waited for room. */
+  waits: WaitStats;
+}
+
+export const WRITING_OPTIONS = [
+  'codec',
+  'idle',
+  'logger',
+] as const satisfies readonly (keyof WritingOptions)[];
+
+export function checkWritingOptions<In>({ codec, idle, logger }: WritingOptions<In>): void {
+  checkLogger(logger);
+  checkCodec(codec, 'encode');
+  checkIdle(idle);
+}
