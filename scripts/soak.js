@@ -2,7 +2,9 @@
 //
 //   npm run soak -- --kills 500 --readers 100 --threads 100 --opens 10000 --mutations 100000 --seed 1
 //   npm run soak -- --fuzz 1000 --ordering 20000      (a part alone: --only fuzz)
+//   npm run soak -- --parks 1000000
 //   npm run soak -- --flips 0 --truncations 0         (0: all there are)
+//   npm run soak -- --explore                         (takes no count: all states of the protocol)
 //
 // A part is a module in test/soak/parts: `option` names its count on the command line, `run` does it. Prints what each
 // part did, and closes with one line of all counts. Exits with 1 if anything failed.
@@ -17,7 +19,12 @@ for (const file of readdirSync(PARTS).sort()) {
   parts.set(file.replace('.js', ''), await import(new URL(file, PARTS).href));
 }
 
-const counts = Object.fromEntries([...parts.values()].map(({ option }) => [option, { type: 'string' }]));
+const counts = Object.fromEntries(
+  [...parts.values()].map(({ option, takesCount }) => [
+    option,
+    { type: takesCount === false ? 'boolean' : 'string' },
+  ]),
+);
 const { values } = parseArgs({
   options: { ...counts, seed: { type: 'string' }, only: { type: 'string', multiple: true } },
 });
@@ -30,7 +37,7 @@ const chosen = [...parts].filter(([name, { option }]) =>
 );
 if (chosen.length === 0) {
   stop(
-    `Say what to do: ${[...parts.values()].map(({ option, says }) => `--${option} N (${says})`).join(', ')}`,
+    `Say what to do: ${[...parts.values()].map(({ option, takesCount, says }) => `--${option}${takesCount === false ? '' : ' N'} (${says})`).join(', ')}`,
   );
 }
 
@@ -47,8 +54,9 @@ let pieces = 0;
 const failures = [];
 console.log(`seed ${seed}`);
 for (const [name, part] of chosen) {
-  const count = wholeNumber(part.option, values[part.option] ?? '100');
-  console.log(`== ${name}: ${count} ${part.says}`);
+  const count =
+    part.takesCount === false ? undefined : wholeNumber(part.option, values[part.option] ?? '100');
+  console.log(`== ${name}: ${count === undefined ? '' : `${count} `}${part.says}`);
   await part.run({ count, seed, newPath, attempt: attemptsOf(name) });
 }
 const all = Object.entries(totals).map(([what, count]) => `${count} ${what}`);
