@@ -67,9 +67,10 @@ export class Sleeper {
     else this.stats.late++;
   }
 
-  /** Awake or asleep, it hears of it when this is closed. */
+  /** Awake or asleep, it hears of it when this is closed, or that it is closed already. */
   attend(waiting: Waiting): void {
     this.#waiting.add(waiting);
+    if (this.#closed) setImmediate(() => waiting.closed());
   }
 
   leave(waiting: Waiting): void {
@@ -91,8 +92,9 @@ export class Sleeper {
     if (look()) return true;
     this.stats.parked++;
     binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.#rounds.withinMs));
+    const found = look();
     if (Atomics.load(words, sequence) !== before) this.stats.woken++;
-    else if (look()) this.stats.late++;
+    else if (found) this.stats.late++;
     return true;
   }
 

@@ -141,6 +141,8 @@ class Wait<T> implements Waiting {
     this.#sleeper?.attend(this);
     const { signal } = this.#options;
     if (signal === undefined) return;
+    // The strategy may have aborted it.
+    throwIfAborted(signal, this.#what);
     this.#abort = () => this.#fail(aborted(this.#what, signal.reason));
     onAbort(signal, this.#abort);
   }

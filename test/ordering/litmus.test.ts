@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
 import { endAll } from '../crash/fixtures/child.js';
 import { newPath } from '../helpers/run-directory.js';
 import { beOvertaken, joinAgain, passMessages } from './fixtures/litmus.js';
+import { sleepAgainstCommit } from './fixtures/sleep-against-commit.js';
 
 // Two processes on one ring of 64 KiB, both without a pause: what the machine or the compiler would put in another
 // order shows as a record that is not whole, not in its place, or not there. `npm run soak -- --ordering N` for longer.
@@ -28,5 +30,53 @@ describe.each(['one', 'claim', 'batch'])('written by %s', (way) => {
   test('a reader that joins at any time misses nothing from then on', async () => {
     const { joins } = await joinAgain({ newPath, way, records: RECORDS / 4 });
     expect(joins).toBeGreaterThan(100);
+  });
+});
+
+describe.each(['waitSync', 'ready'])(
+  'a reader that lies down by %s() just when a record is written',
+  (how) => {
+    // The same work each time; `npm run soak -- --parks N` has more of it.
+    const given = { newPath, how, seed: 20_267 };
+
+    test('sees the record, or is seen', async () => {
+      const { parked, woken, late } = await sleepAgainstCommit({ ...given, rounds: 2000 });
+      expect([woken, late]).toEqual([parked, 0]);
+      // Both came about: it did sleep, and its last look did find something.
+      expect(parked).toBeGreaterThan(100);
+      expect(parked).toBeLessThan(1950);
+    });
+
+    const LOOKS = {
+      ready: 'no look after the bit is set, in an event loop',
+      waitSync: 'no look after the bit is set, in a blocked thread',
+    };
+
+    test('does neither at times where it does not look again', async () => {
+      const lacking = [LOOKS[how as keyof typeof LOOKS]];
+      const { late } = await sleepAgainstCommit({ ...given, rounds: 20_000, lacking, enough: 1 });
+      expect(late).toBeGreaterThan(0);
+    });
+  },
+);
+
+describe('a fence', () => {
+  const given = { newPath, how: 'waitSync', seed: 20_267 };
+
+  // Only x64 leaves both fences to the sleeper, and on one cpu nobody is behind another.
+  test.skipIf(process.arch !== 'x64' || availableParallelism() < 2)(
+    'that the sleeper does not make on both sides is missed',
+    async () => {
+      const lacking = ['no fence'];
+      const { late } = await sleepAgainstCommit({ ...given, rounds: 100_000, lacking, enough: 1 });
+      expect(late).toBeGreaterThan(0);
+    },
+  );
+
+  test('is made by a writer whose process could not join those for whom sleepers make it', async () => {
+    const lacking = ['no fence', 'no joining'];
+    const { parked, woken, late } = await sleepAgainstCommit({ ...given, rounds: 2000, lacking });
+    expect([woken, late]).toEqual([parked, 0]);
+    expect(parked).toBeGreaterThan(100);
   });
 });
