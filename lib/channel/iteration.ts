@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { ReaderRecord } from './record.js';
 
 /** Going on and on holds the event loop: after so long it has a turn. */

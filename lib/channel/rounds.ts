@@ -10,21 +10,20 @@ export interface Sleeping {
  * one rose, since who rises mostly lies down again.
  */
 export class Rounds {
-  /** Each is looked after within so many milliseconds, and each so many. */
-  readonly withinMs: number;
+  /** Everyone is looked after in every second round. */
+  readonly everyMs: number;
   readonly #sleeping = new Map<Sleeping, number>();
-  /** Two of them are as long as that. */
-  #halves = 0;
+  #rounds = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(withinMs: number) {
-    this.withinMs = withinMs;
+  constructor(everyMs: number) {
+    this.everyMs = everyMs;
   }
 
   join(sleeping: Sleeping): void {
-    this.#timer ??= setInterval(() => this.#goRound(), this.withinMs / 2);
+    this.#timer ??= setInterval(() => this.#goRound(), this.everyMs);
     if (this.#sleeping.size === 0) this.#timer.ref();
-    this.#sleeping.set(sleeping, this.#halves);
+    this.#sleeping.set(sleeping, this.#rounds);
   }
 
   leave(sleeping: Sleeping): void {
@@ -32,14 +31,14 @@ export class Rounds {
   }
 
   #goRound(): void {
-    this.#halves++;
+    this.#rounds++;
     if (this.#sleeping.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
     // Not at once after it lay down: what it is to be woken for has just come then, and the wake is under way.
     for (const [sleeping, since] of this.#sleeping) {
-      if (((this.#halves - since) & 1) === 0) sleeping.lookAgain();
+      if (((this.#rounds - since) & 1) === 0) sleeping.lookAgain();
     }
   }
 }

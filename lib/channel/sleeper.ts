@@ -91,7 +91,7 @@ export class Sleeper {
     // step 95
     if (look()) return true;
     this.stats.parked++;
-    binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.#rounds.withinMs));
+    binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.#rounds.everyMs));
     const found = look();
     if (Atomics.load(words, sequence) !== before) this.stats.woken++;
     else if (found) this.stats.late++;

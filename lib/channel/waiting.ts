@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 import { forget, onAbort } from './aborting.js';
@@ -196,8 +197,12 @@ class Wait<T> implements Waiting {
   #findsAsleep(rung: boolean): boolean {
     const sleeper = this.#sleeper as Sleeper;
     const now = performance.now();
-    // Rung for somebody else, or for what others took: it is made known anew that somebody sleeps.
-    const found = this.#finds(now) || (sleeper.listen() && this.#finds(now));
+    // Who rang took away that somebody sleeps; it may have been for somebody else, or for what others took.
+    let found = rung && this.#finds(now);
+    if (!found) {
+      sleeper.listen();
+      found = this.#finds(now);
+    }
     if (found) sleeper.ended(rung);
     return found;
   }
