@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.js';
 import { truncated } from './damage.js';
 import type { IdleStrategy } from './idle.js';
 import * as L from './layout.js';
-import { endedAs, type WriterWatch } from './liveness.js';
+import { endedAs, lastBeat, type WriterWatch } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import type { Sleeper } from './sleeper.js';
 import { type Limits, waitBlocked, waitUntil } from './waiting.js';
@@ -13,8 +13,8 @@ const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 /** Whether the writer's process is there costs a system call: not oftener than this. */
 const ASK_FOR_WRITER_MS = 250;
 
-/** What is there; undefined where that is nothing yet, false where nobody wants it any more. */
-export type Looking<T> = () => T | false | undefined;
+/** True: there is something to read, or to be told by reading; false: nobody wants it any more. */
+export type Looking = () => boolean | undefined;
 
 /** Waits for what a reader can do something with: records, or the end of the stream. */
 export class Arrival {
@@ -29,7 +29,9 @@ export class Arrival {
   readonly #isReplaced: (() => boolean) | undefined;
   readonly #what: string;
   #asked = Number.NEGATIVE_INFINITY;
-  #deadSince: number | undefined;
+  /** Since when it is known that it is dead who beat then for the last time. */
+  #deadSince = 0;
+  #deadBeat: number | undefined;
 
   constructor(
     channel: Mapped,
@@ -50,13 +52,13 @@ export class Arrival {
     this.#what = `Waiting for records of ${channel.path}`;
   }
 
-  /** What `look` finds; false where it says so, or where there will be nothing more. */
-  wait<T>(look: Looking<T>, options?: Limits): Promise<T | false> {
+  /** True where `look` says so; false where it says so, or where there will be nothing more. */
+  wait(look: Looking, options?: Limits): Promise<boolean> {
     const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
     return waitUntil(lookAt, this.#what, options, this.#strategy, this.#sleeper);
   }
 
-  waitSync<T>(look: Looking<T>, timeoutMs: number | undefined): T | false {
+  waitSync(look: Looking, timeoutMs: number | undefined): boolean {
     const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
     return waitBlocked(lookAt, this.#what, timeoutMs, this.#strategy, this.#sleeper);
   }
@@ -70,6 +72,12 @@ export class Arrival {
       this.#throwIfDead(now);
     }
     return undefined;
+  }
+
+  /** Whether its writer died, all of it was read, and what is followed is another channel by now. */
+  isLeft(): boolean {
+    if (this.#isReplaced === undefined || this.#watch.status() !== 'dead') return false;
+    return !this.#cursor.hasNext() && this.#isReplaced();
   }
 
   /** Nothing was there to read; now is that the end? */
@@ -87,16 +95,16 @@ export class Arrival {
   #isDead(now: number): boolean {
     if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return false;
     this.#asked = now;
-    if (this.#watch.status() === 'dead') {
-      this.#deadSince ??= now;
-      return true;
-    }
-    this.#deadSince = undefined;
-    return false;
+    if (this.#watch.status() !== 'dead') return false;
+    // It may have been resumed since it was seen to be dead, and have died again.
+    const beat = lastBeat(this.#channel);
+    if (beat !== this.#deadBeat) this.#deadSince = now;
+    this.#deadBeat = beat;
+    return true;
   }
 
   #throwIfDead(now: number): void {
-    if (now - (this.#deadSince ?? now) < this.#deadAfterMs) return;
+    if (now - this.#deadSince < this.#deadAfterMs) return;
     const { path } = this.#channel;
     throw new MillraceError(
       'ERR_WRITER_DEAD',

@@ -1,5 +1,6 @@
 import { type BellHandle, binding } from '../native.js';
 import type { Mapped } from './mapped.js';
+import { outside } from './outside.js';
 
 /** Who sleeps until a file is rung for. */
 export interface Hearer {
@@ -75,7 +76,7 @@ export class Listener {
   /** Undefined where the system has no bell left to give, or none at all. */
   static of(channel: Mapped): Listener | undefined {
     try {
-      bell ??= new Bell();
+      bell ??= outside(() => new Bell());
       return new Listener(bell.listen(channel));
     } catch {
       return undefined;

@@ -1,18 +1,18 @@
-import { performance } from 'node:perf_hooks';
 import type { ReaderRecord } from './record.js';
+import { isTurnOver, turn } from './turns.js';
 
-/** Going on and on holds the event loop: after so long it has a turn. */
-const LONGEST_TURN_MS = 5;
-/** Looking at the clock for each record would cost as much as the record. */
-const RECORDS_A_LOOK_AT_THE_CLOCK = 64;
+/** Looking at the clock for each record would cost as much as the record; for slow ones it must be. */
+const MOST_RECORDS_A_LOOK = 64;
 
 /** What an iteration needs of its reader. */
 export interface Source<Out> {
   readonly closed: boolean;
   assertOpen(): void;
   read(): ReaderRecord<Out> | undefined;
-  /** The next one; false where there is none any more. */
-  wait(): Promise<ReaderRecord<Out> | false>;
+  /** Whether there is something to read, or to be told by reading; false at the end, or where `isOver` says so. */
+  wait(isOver: () => boolean): Promise<boolean>;
+  /** Has those who wait look whether that is over. */
+  rouse(): void;
 }
 
 type Result<Out> = IteratorResult<ReaderRecord<Out>, undefined>;
@@ -22,19 +22,27 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   readonly #source: Source<Out>;
   #begun = false;
   #done = false;
-  #sinceLook = 0;
-  #turnBegan = performance.now();
+  /** Records until the next look at the clock, and how many were between the last two. */
+  #left = 1;
+  #between = 1;
+  #looked = 0;
+  /** Calls whose promise is not settled; each later one has its turn behind them. */
+  #pending = 0;
+  #last: Promise<Result<Out>> | undefined;
 
   constructor(source: Source<Out>) {
     this.#source = source;
   }
 
   next(): Promise<Result<Out>> {
-    if (++this.#sinceLook >= RECORDS_A_LOOK_AT_THE_CLOCK && this.#isTurnOver())
-      return turn().then(this.#nextTurn);
+    if (this.#pending > 0) return this.#queue();
     try {
       if (!this.#begun) this.#begin();
-      return Promise.resolve(this.#next());
+      const next = this.#next();
+      if (!(next instanceof Promise)) return Promise.resolve(next);
+      this.#pending = 1;
+      this.#last = next;
+      return next;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -46,25 +54,68 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     this.#begun = true;
   }
 
-  #isTurnOver(): boolean {
-    this.#sinceLook = 0;
-    return performance.now() - this.#turnBegan >= LONGEST_TURN_MS;
+  #queue(): Promise<Result<Out>> {
+    this.#pending++;
+    const next = () => {
+      try {
+        const result = this.#next();
+        return result instanceof Promise ? result : this.#settled(result);
+      } catch (error) {
+        return this.#failed(error);
+      }
+    };
+    this.#last = (this.#last as Promise<Result<Out>>).then(next, next);
+    return this.#last;
   }
 
-  readonly #next = (): Result<Out> | Promise<Result<Out>> => {
+  /** A promise, which settles by `settled` or `failed`, only where there is nothing yet or the event loop has a turn. */
+  #next(): Result<Out> | Promise<Result<Out>> {
+    if (--this.#left <= 0 && this.#hasHadItsTime()) return turn().then(this.#goOn);
+    return this.#take() ?? this.#wait();
+  }
+
+  #hasHadItsTime(): boolean {
+    const now = performance.now();
+    const isSlow = now - this.#looked > 1;
+    this.#looked = now;
+    this.#between = isSlow ? 1 : Math.min(MOST_RECORDS_A_LOOK, this.#between * 2);
+    this.#left = this.#between;
+    return isTurnOver(now);
+  }
+
+  /** Undefined: there is nothing yet. */
+  #take(): Result<Out> | undefined {
     if (this.#done || this.#source.closed) return this.#end();
     const record = this.#source.read();
-    return record === undefined ? this.#source.wait().then(this.#pass) : { done: false, value: record };
+    return record === undefined ? undefined : { done: false, value: record };
+  }
+
+  #wait(): Promise<Result<Out>> {
+    return this.#source.wait(this.#isOver).then(this.#arrived, this.#failed);
+  }
+
+  readonly #isOver = () => this.#done;
+
+  /** Others may take what came: then it goes on waiting. */
+  readonly #arrived = (more: boolean): Result<Out> | Promise<Result<Out>> => {
+    try {
+      const next = more ? this.#take() : this.#end();
+      return next === undefined ? this.#wait() : this.#settled(next);
+    } catch (error) {
+      return this.#failed(error);
+    }
   };
 
-  readonly #nextTurn = () => {
-    this.#turnBegan = performance.now();
-    return this.#next();
-  };
+  readonly #goOn = () => this.#arrived(true);
 
-  readonly #pass = (record: ReaderRecord<Out> | false): Result<Out> => {
-    this.#turnBegan = performance.now();
-    return record === false ? this.#end() : { done: false, value: record };
+  #settled(result: Result<Out>): Result<Out> {
+    this.#pending--;
+    return result;
+  }
+
+  readonly #failed = (error: unknown): never => {
+    this.#pending--;
+    throw error;
   };
 
   #end(): Result<Out> {
@@ -73,7 +124,9 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   }
 
   async return(): Promise<Result<Out>> {
-    return this.#end();
+    const end = this.#end();
+    if (this.#pending > 0) this.#source.rouse();
+    return end;
   }
 
   [Symbol.asyncIterator](): this {
@@ -83,8 +136,4 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }
-}
-
-export function turn(): Promise<undefined> {
-  return new Promise((resolve) => setImmediate(resolve, undefined));
 }

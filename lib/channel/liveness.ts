@@ -2,6 +2,7 @@ import { binding } from '../native.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';
 import { type Mapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
+import { outside } from './outside.js';
 import { writeFrozen } from './words.js';
 
 /**
@@ -91,6 +92,10 @@ export class StatusWatch implements Beating {
   }
 }
 
+export function lastBeat(channel: Mapped): number {
+  return Atomics.load(channel.words, HEARTBEAT);
+}
+
 export function beat(channel: Mapped): void {
   Atomics.store(channel.words, HEARTBEAT, environment.bootMs() | 0);
 }
@@ -142,7 +147,7 @@ class Heart {
     this.#everyMs = everyMs;
     clearInterval(this.#timer);
     if (this.#beating.size === 0) return;
-    this.#timer = setInterval(() => this.#beatAll(), everyMs);
+    this.#timer = outside(() => setInterval(() => this.#beatAll(), everyMs));
     this.#timer.unref();
   }
 

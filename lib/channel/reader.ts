@@ -5,7 +5,7 @@ import { aPath, knownOptions, show, wholeNumber } from '../options.js';
 import type { Looking } from './arrival.js';
 import { backwards } from './backwards.js';
 import { type Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
-import { RecordIterator, turn } from './iteration.js';
+import { RecordIterator } from './iteration.js';
 import { checkReaderOptions, type ReaderOptions } from './joining.js';
 import * as L from './layout.js';
 import { type Status, StatusWatch } from './liveness.js';
@@ -15,6 +15,7 @@ import { Session } from './session.js';
 import type { WaitStats } from './sleeper.js';
 import { type Followed, Succession } from './succession.js';
 import { Teller, throwLater } from './teller.js';
+import { turn } from './turns.js';
 import { type WaitOptions, waitOptions } from './waiting.js';
 import { loadPosition } from './words.js';
 
@@ -189,7 +190,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       },
       assertOpen: () => this.#assertOpen(),
       read: () => this.read(),
-      wait: () => this.#succession.wait(this.#lookForNext),
+      wait: (isOver) => this.#succession.wait(() => (isOver() ? false : this.#lookForAny())),
+      rouse: () => this.#session.sleeper.rouse(),
     });
   }
 
@@ -226,6 +228,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     const before = this.#statusWatch;
     if (before === undefined) return;
     before.heartbeat(); // so that the end of what was read is told, too
+    if (this.#closed) return;
     const now = this.#watchStatus();
     now.last = before.last;
     now.heartbeat();
@@ -248,7 +251,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       const happening = isOver ? 'ended' : status;
       this.#teller.tell(happening, `The writer of ${this.path} is ${status}`, { status, before });
       // A listener that throws must not keep the thread's other writers from beating.
-      process.nextTick(() => this.emit('status', status, before));
+      process.nextTick(() => {
+        if (!this.#closed) this.emit('status', status, before);
+      });
     });
     return this.#statusWatch;
   }
@@ -264,12 +269,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   }
 
   /** Something to read, or to be told by reading. */
-  readonly #lookForAny: Looking<true> = () => {
+  readonly #lookForAny: Looking = () => {
     if (this.#closed) return false;
     return this.#fault !== undefined || this.#cursor.hasNext() || undefined;
   };
-
-  readonly #lookForNext: Looking<ReaderRecord<Out>> = () => (this.#closed ? false : this.read());
 
   /** All is read, and nothing will be added. */
   get ended(): boolean {
@@ -283,7 +286,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       this.#fault = error;
       return false;
     }
-    return this.#session.arrival.hasEnded();
+    const { arrival } = this.#session;
+    return arrival.hasEnded() || arrival.isLeft();
   }
 
   /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
@@ -358,6 +362,11 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   get status(): Status {
     this.#assertOpen();
     return this.#session.watch.status();
+  }
+
+  /** Whether its records carry timestamps and tags. */
+  get timestamps(): boolean {
+    return this.#session.channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
   }
 
   get metadata(): Record<string, unknown> {

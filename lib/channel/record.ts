@@ -5,7 +5,7 @@ import * as L from './layout.js';
 
 /** A record copied out of its channel. */
 export interface ReaderRecord<Out = Buffer> {
-  /** The payload; of its own, to keep. */
+  /** The payload; a copy, to keep. */
   data: Buffer;
   /** What the reader's codec made of it; without a codec, `data` itself. */
   value: Out;
@@ -57,7 +57,9 @@ export class RecordMaker<Out> {
       bytes.copy(own, 0, start, end);
       return own;
     }
-    const words = (length + 3) >> 2;
+    if (length === 0) return Buffer.alloc(0);
+    // Whole multiples of 8 bytes: whoever looks at what it holds as numbers can.
+    const words = ((length + 7) >> 3) << 1;
     if (this.#used + words > this.#slabWords.length) this.#takeSlab();
     const at = this.#used;
     this.#used = at + words;

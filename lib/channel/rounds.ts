@@ -1,3 +1,7 @@
+// Not the global ones, which tests put others in the place of: this timer outlives them.
+import { clearInterval, setInterval } from 'node:timers';
+import { outside } from './outside.js';
+
 /** Who sleeps and is looked after now and then. */
 export interface Sleeping {
   /** Nobody woke it for a while: whoever would have may have died in between. */
@@ -21,7 +25,7 @@ export class Rounds {
   }
 
   join(sleeping: Sleeping): void {
-    this.#timer ??= setInterval(() => this.#goRound(), this.everyMs);
+    this.#timer ??= outside(() => setInterval(() => this.#goRound(), this.everyMs));
     if (this.#sleeping.size === 0) this.#timer.ref();
     this.#sleeping.set(sleeping, this.#rounds);
   }

@@ -34,9 +34,8 @@ export class Sends {
   readonly #what: string;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
-  #waiting = 0;
-  /** Resolves once all who came so far are done. */
-  #last = Promise.resolve();
+  /** Each is called when its turn comes. */
+  readonly #queue = new Set<() => void>();
 
   constructor(path: string, sleeper: Sleeper, strategy: IdleStrategy) {
     this.#what = `Waiting for room in ${path}`;
@@ -54,21 +53,23 @@ export class Sends {
       const sent = write();
       return sent.taken === Refusal.BACK_PRESSURE ? undefined : sent;
     };
-    const sent = this.#waiting === 0 ? tryToSend() : undefined;
+    const sent = this.#queue.size === 0 ? tryToSend() : undefined;
     if (sent !== undefined) return sent;
-    const before = this.#last;
-    let done: () => void = () => {};
-    this.#last = new Promise<void>((resolve) => {
-      done = resolve;
+    let begin: () => void = () => {};
+    const turn = new Promise<void>((resolve) => {
+      begin = resolve;
     });
-    this.#waiting++;
+    this.#queue.add(begin);
+    if (this.#queue.size === 1) begin();
     try {
-      await within(before, this.#what, limits);
+      await within(turn, this.#what, limits);
       return await waitUntil(tryToSend, this.#what, limits, this.#strategy, this.#sleeper);
     } finally {
-      this.#waiting--;
+      const [first] = this.#queue;
+      this.#queue.delete(begin);
       // Who gives up out of turn lets nobody pass those before it.
-      void before.then(done);
+      const [next] = this.#queue;
+      if (first === begin) next?.();
     }
   }
 }

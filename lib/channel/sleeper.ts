@@ -15,8 +15,8 @@ export interface WaitStats {
 
 /** Who waits on an event loop. */
 export interface Waiting extends Hearer, Sleeping {
-  /** There is nothing more to wait for. */
-  closed(): void;
+  /** Something came up that nobody rings for. */
+  look(): void;
 }
 
 /** Where those of one channel sleep who wait for one alarm. */
@@ -62,15 +62,14 @@ export class Sleeper {
 
   /** A sleep is over. Where nobody rang, somebody may have: who is held up looks at the clock before it hears the bell. */
   ended(rung: boolean): void {
-    const stands = Atomics.load(this.#channel.words, this.#alarm.sequence) === this.#armedAt;
-    if (rung || !stands) this.stats.woken++;
+    if (rung || Atomics.load(this.#channel.words, this.#alarm.sequence) !== this.#armedAt) this.stats.woken++;
     else this.stats.late++;
   }
 
   /** Awake or asleep, it hears of it when this is closed, or that it is closed already. */
   attend(waiting: Waiting): void {
     this.#waiting.add(waiting);
-    if (this.#closed) setImmediate(() => waiting.closed());
+    if (this.#closed) setImmediate(() => waiting.look());
   }
 
   leave(waiting: Waiting): void {
@@ -115,9 +114,14 @@ export class Sleeper {
     return true;
   }
 
+  /** Has all who wait here look. */
+  rouse(): void {
+    for (const waiting of this.#waiting) waiting.look();
+  }
+
   close(): void {
     this.#closed = true;
-    for (const waiting of this.#waiting) waiting.closed();
+    this.rouse();
     this.#listener?.close();
   }
 }

@@ -4,7 +4,7 @@ import type { ReaderOptions } from './joining.js';
 import { Session } from './session.js';
 import type { WaitStats } from './sleeper.js';
 import type { Teller } from './teller.js';
-import { type Limits, limitsFromNow, type WaitOptions, waitUntil } from './waiting.js';
+import { type Limits, limitsFromNow, type WaitOptions, waitUntil, within } from './waiting.js';
 
 /** What a reader left behind when it went over to the next channel. */
 export interface Followed {
@@ -16,6 +16,9 @@ export interface Followed {
 
 /** How to open what is followed: all of it, and it is there. */
 const FROM_ITS_BEGINNING = { from: 'oldest', wait: false, signal: undefined, timeoutMs: undefined } as const;
+
+const MOVED = 'moved';
+const REPLACED = 'replaced';
 
 /** The channel that is read; with `follow` also those that take its place under its path, one after the other. */
 export class Succession<Out> {
@@ -60,36 +63,45 @@ export class Succession<Out> {
     return { parked: before.parked + parked, woken: before.woken + woken, late: before.late + late };
   }
 
-  /** What `look` finds; false where it says so, or where there will be nothing more. */
-  wait<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
+  /** True where `look` says so; false where it says so, or where there will be nothing more. */
+  wait(look: Looking, options?: WaitOptions): Promise<boolean> {
     return this.#options.follow === true
       ? this.#waitOn(look, options)
       : this.session.arrival.wait(look, options);
   }
 
-  async #waitOn<T>(look: Looking<T>, options?: WaitOptions): Promise<T | false> {
+  async #waitOn(look: Looking, options?: WaitOptions): Promise<boolean> {
     const limits = limitsFromNow(options);
     for (;;) {
-      const found = await this.session.arrival.wait(look, limits);
-      if (found !== false || this.#closed) return found;
-      await this.#follow(limits);
+      const { session } = this;
+      // What another wait went over from is closed.
+      const lookHere = () => (this.session === session ? look() : false);
+      if (await session.arrival.wait(lookHere, limits)) return true;
+      const found = await this.#waitForNext(session, look, limits);
+      if (found !== undefined) return found;
     }
   }
 
-  /** Goes over to what takes the place of the channel that was read to its end, once there is such a thing. */
-  async #follow(limits: Limits): Promise<void> {
-    const { session } = this;
-    const hasMoved = () => this.#closed || this.session !== session;
-    await waitUntil(
-      () => hasMoved() || session.isReplaced() || undefined,
-      `Waiting for what takes the place of ${session.channel.path}`,
+  /** Goes over to what takes the place of a channel that was read to its end; or hears that there is more, or enough of it. */
+  async #waitForNext(session: Session<Out>, look: Looking, limits: Limits): Promise<boolean | undefined> {
+    const what = `Waiting for what takes the place of ${session.channel.path}`;
+    const found = await waitUntil(
+      () => {
+        if (this.#closed) return false;
+        if (this.session !== session) return MOVED;
+        return look() ?? (session.isReplaced() ? REPLACED : undefined);
+      },
+      what,
       limits,
     );
-    if (hasMoved()) return;
-    this.#goingOver ??= this.#goOver().finally(() => {
-      this.#goingOver = undefined;
-    });
-    await this.#goingOver;
+    if (typeof found === 'boolean') return found;
+    if (found === REPLACED) {
+      this.#goingOver ??= this.#goOver().finally(() => {
+        this.#goingOver = undefined;
+      });
+      await within(this.#goingOver, what, limits);
+    }
+    return undefined;
   }
 
   async #goOver(): Promise<void> {
@@ -103,7 +115,8 @@ export class Succession<Out> {
       if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return;
       throw error;
     }
-    if (this.#closed) {
+    // Somebody may have gone back in it meanwhile.
+    if (this.#closed || hasMore(before)) {
       next.close();
       return;
     }
@@ -111,8 +124,12 @@ export class Succession<Out> {
     this.#lostBefore += before.lostRecords;
     this.#waitsBefore = this.waits;
     this.session = next;
-    this.#onNext();
-    before.close();
+    try {
+      this.#onNext();
+    } finally {
+      before.close();
+    }
+    if (this.#closed) return;
     const followed = { endedAt: before.cursor.position, records: this.#recordsBefore };
     this.#teller.tell('followed', `Reading what took the place of ${path}`, followed);
     this.#onFollow(followed);
@@ -121,5 +138,14 @@ export class Succession<Out> {
   close(): void {
     this.#closed = true;
     this.session.close();
+  }
+}
+
+function hasMore<Out>({ cursor }: Session<Out>): boolean {
+  try {
+    return cursor.hasNext();
+  } catch {
+    // Whoever reads is told.
+    return true;
   }
 }

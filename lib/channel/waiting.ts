@@ -4,6 +4,8 @@ import { knownOptions, show } from '../options.js';
 import { forget, onAbort } from './aborting.js';
 import { checkIdling, type IdleStrategy, type Idling, Polling } from './idle.js';
 import type { Sleeper, Waiting } from './sleeper.js';
+import { throwLater } from './teller.js';
+import { isTurnOver, nextTurn, turnBegins } from './turns.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
@@ -18,8 +20,6 @@ export interface Limits extends WaitOptions {
 
 /** Node takes what is more for 1. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-/** Looking at once holds the event loop: not for longer than this. */
-const LONGEST_TURN_MS = 5;
 /** Where nobody can be heard, sleeping is looking now and then: rarer the longer nothing came. */
 const DEAF = new Polling(10);
 const NEVER_CHANGES = new Int32Array(new SharedArrayBuffer(4));
@@ -45,9 +45,15 @@ export function waitUntil<T>(
     throwIfAborted(options.signal, what);
     const now = performance.now();
     const found = look(now);
-    if (found !== undefined) resolve(found);
+    if (found !== undefined) handOver(found, now, resolve);
     else new Wait(look, what, options, strategy, sleeper, now, resolve, reject).begin();
   });
+}
+
+/** What is found at once, again and again, must not keep the event loop from its turns. */
+function handOver<T>(found: T, now: number, resolve: (found: T) => void): void {
+  if (isTurnOver(now)) nextTurn(() => resolve(found));
+  else resolve(found);
 }
 
 class Wait<T> implements Waiting {
@@ -62,6 +68,8 @@ class Wait<T> implements Waiting {
   readonly #until: number;
   #looks = 1;
   #over = false;
+  /** While it looks it is not ended from without: what the look finds may be something that it did. */
+  #looking = false;
   /** From then on it may be ended from without. */
   #away = false;
   #asleep = false;
@@ -97,9 +105,19 @@ class Wait<T> implements Waiting {
     }
   }
 
-  /** Looks, and goes on looking where that is to be. */
   look(): void {
+    if (this.#over || this.#looking) return;
+    try {
+      this.#finds(performance.now());
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Looks, and goes on looking as long as that is to be. */
+  goOn(): void {
     if (this.#over) return;
+    turnBegins();
     try {
       this.#look();
     } catch (error) {
@@ -107,20 +125,15 @@ class Wait<T> implements Waiting {
     }
   }
 
-  closed(): void {
-    this.look();
-  }
-
   #look(): void {
-    const begun = performance.now();
-    for (let now = begun; ; now = performance.now()) {
+    for (let now = performance.now(); ; now = performance.now()) {
       if (this.#finds(now)) return;
       if (now >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
       this.#looks++;
       if (this.#idle(now) !== 'look') return;
-      if (now - begun < LONGEST_TURN_MS) continue;
+      if (!isTurnOver(now)) continue;
       this.#goAway();
-      setImmediate(look, this);
+      setImmediate(goOn, this);
       return;
     }
   }
@@ -130,7 +143,7 @@ class Wait<T> implements Waiting {
     const idling = checkIdling(this.#strategy.idle(this.#looks, now - this.#since));
     if (idling === 'look') return idling;
     this.#goAway();
-    if (idling === 'yield') setImmediate(look, this);
+    if (idling === 'yield') setImmediate(goOn, this);
     else if (idling === 'park') this.#park();
     else this.#later(idling);
     return idling;
@@ -144,13 +157,15 @@ class Wait<T> implements Waiting {
     if (signal === undefined) return;
     // The strategy may have aborted it.
     throwIfAborted(signal, this.#what);
-    this.#abort = () => this.#fail(aborted(this.#what, signal.reason));
+    this.#abort = () => {
+      if (!this.#looking) this.#fail(aborted(this.#what, signal.reason));
+    };
     onAbort(signal, this.#abort);
   }
 
   #later(ms: number): void {
     const left = Math.max(0, this.#until - performance.now());
-    this.#timer = setTimeout(look, Math.min(ms, left, LONGEST_TIMER_MS), this);
+    this.#timer = setTimeout(goOn, Math.min(ms, left, LONGEST_TIMER_MS), this);
   }
 
   #park(): void {
@@ -172,6 +187,7 @@ class Wait<T> implements Waiting {
   }
 
   rung(): void {
+    turnBegins();
     try {
       this.#findsAsleep(true);
     } catch (error) {
@@ -180,6 +196,7 @@ class Wait<T> implements Waiting {
   }
 
   lookAgain(): void {
+    turnBegins();
     try {
       if (this.#findsAsleep(false)) return;
       if (performance.now() >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
@@ -209,11 +226,20 @@ class Wait<T> implements Waiting {
 
   /** Whether a look found what ends this. */
   #finds(now: number): boolean {
-    const found = this.#lookFor(now);
-    if (found === undefined) return false;
-    this.#strategy.found?.(this.#looks, now - this.#since);
+    let found: T | undefined;
+    this.#looking = true;
+    try {
+      found = this.#lookFor(now);
+    } finally {
+      this.#looking = false;
+    }
+    if (found === undefined) {
+      throwIfAborted(this.#options.signal, this.#what);
+      return false;
+    }
     this.#end();
-    this.#resolve(found);
+    handOver(found, now, this.#resolve);
+    tellStrategy(this.#strategy, this.#looks, now - this.#since);
     return true;
   }
 
@@ -233,7 +259,7 @@ class Wait<T> implements Waiting {
   }
 }
 
-const look = <T>(wait: Wait<T>): void => wait.look();
+const goOn = <T>(wait: Wait<T>): void => wait.goOn();
 
 const endInTime = <T>(wait: Wait<T>): void => wait.endInTime();
 
@@ -265,8 +291,17 @@ export function waitBlocked<T>(
     else if (idling === 'park' && !sleeper.block(finds, left)) pause(Math.min(DEAF.idle(looks), left));
     if (found === undefined) finds();
   }
-  if (looks > 0) strategy.found?.(looks, now - since);
+  if (looks > 0) tellStrategy(strategy, looks, now - since);
   return found;
+}
+
+/** What it throws must not hide what was found. */
+function tellStrategy(strategy: IdleStrategy, looks: number, waitedMs: number): void {
+  try {
+    strategy.found?.(looks, waitedMs);
+  } catch (error) {
+    throwLater(error);
+  }
 }
 
 function pause(ms: number): void {

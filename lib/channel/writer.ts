@@ -8,7 +8,7 @@ import type { Codec } from './codecs.js';
 import { type Base, CHANNEL_OPTIONS, createChannel } from './create.js';
 import { type Data, type DescribedRecord, measure, type RecordOptions } from './data.js';
 import { type BatchOf, checkType, Describer } from './describe.js';
-import { ringsDoNotLast } from './durability.js';
+import { ringsDoNotLast, type Sync, showSync } from './durability.js';
 import { environment } from './environment.js';
 import { Flusher } from './flusher.js';
 import { type IdleStrategy, strategyOf } from './idle.js';
@@ -334,6 +334,11 @@ export class Writer<In = Data> {
   /** Bytes of frames, headers counted, that fit now. */
   get remaining(): number {
     return this.#state === 'open' ? this.#appender.remaining : 0;
+  }
+
+  /** When what is written is brought to the disk. */
+  get sync(): Sync {
+    return showSync(this.#channel.header.sync);
   }
 
   get metadata(): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { RecordHandler } from '../channel/cursor.js';
-import { turn } from '../channel/iteration.js';
+import { turn } from '../channel/turns.js';
 import type { WaitOptions } from '../channel/waiting.js';
 import { invalidArgument } from '../errors.js';
 import { oneOf, show } from '../options.js';

@@ -1,6 +1,5 @@
 import { Writable } from 'node:stream';
 import type { BatchRecord, Data } from '../channel/data.js';
-import { inspect } from '../channel/inspect.js';
 import { Refusal } from '../channel/refusal.js';
 import { Writer } from '../channel/writer.js';
 import { invalidArgument } from '../errors.js';
@@ -32,7 +31,7 @@ class RecordWritable extends Writable {
     super({ objectMode: options.objectMode, highWaterMark: options.highWaterMark });
     this.#writer = writer;
     this.#options = options;
-    this.#syncs = inspect(writer.path).sync === 'commit';
+    this.#syncs = writer.sync === 'commit';
     destroyOn(options.signal, this.#stop.signal, this);
   }
 

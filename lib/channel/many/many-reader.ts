@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
-import { turn } from '../iteration.js';
 import type { Reader } from '../reader.js';
 import type { ReaderRecord } from '../record.js';
+import { isTurnOver, turn } from '../turns.js';
 import { type WaitOptions, waitOptions, within } from '../waiting.js';
 import type { Directory } from './directory.js';
 import type { ManyOptions } from './options.js';
@@ -25,6 +25,7 @@ export type ManyHandler<Out = Buffer> = (
 ) => void;
 
 const RECORDS_A_CALL = 1024;
+const RECORDS_A_LOOK_AT_THE_CLOCK = 16;
 /** How long waits outlast the last one who waited: mostly somebody waits again at once, and arming all anew costs. */
 const LINGER_MS = 100;
 
@@ -232,7 +233,7 @@ export class ManyReader<Out = Buffer> {
     while (await this.#arrive()) {
       for (let record = this.read(); record !== undefined; record = this.read()) {
         yield record;
-        if (++sinceTurn % RECORDS_A_CALL === 0) await turn();
+        if (++sinceTurn % RECORDS_A_LOOK_AT_THE_CLOCK === 0 && isTurnOver()) await turn();
         if (this.#closed) return;
       }
     }
@@ -279,6 +280,8 @@ export class ManyReader<Out = Buffer> {
     while (!waiter.over && !this.#closed) {
       const dueIn = this.#order.dueIn(this.#sources, this.#eyes);
       this.#dropThoseOver();
+      // Who is told that one is dropped may close this.
+      if (this.#closed) return false;
       if (this.#faults.length > 0 || dueIn === 0) return true;
       if (this.#hasEnded()) return false;
       await this.#change(waiter, dueIn);

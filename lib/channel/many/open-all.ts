@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
 import { aPath, show } from '../../options.js';
-import { inspect } from '../inspect.js';
 import { Reader } from '../reader.js';
 import { checkDirectory, Directory } from './directory.js';
 import { createMany, type ManyReader } from './many-reader.js';
@@ -74,13 +73,11 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
 async function openOne<Out>(path: string, options: ManyOptions<Out>, late: boolean): Promise<Reader<Out>> {
   const from = startIn(path, options.from, late);
   const reader = await Reader.open<Out>(path, { ...passedOn(options), from });
-  if (options.order !== 'timestamp' || inspect(path).timestamps) return reader;
+  if (options.order !== 'timestamp' || reader.timestamps) return reader;
   reader.close();
   throw invalidArgument(
     `${path} was made without timestamps: its records can't be merged by order: 'timestamp'`,
-    {
-      path,
-    },
+    { path },
   );
 }
 

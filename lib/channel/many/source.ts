@@ -2,6 +2,7 @@ import type { MillraceError } from '../../errors.js';
 import type { RecordHandler } from '../cursor.js';
 import type { Status } from '../liveness.js';
 import type { Reader } from '../reader.js';
+import type { Where } from '../seek.js';
 
 /** Where a channel of many stands. */
 export interface ManySource {
@@ -84,13 +85,21 @@ export class Source<Out> {
       case 'ERR_OVERTAKEN':
         return true;
       case 'ERR_EVICTED':
-        this.reader.seek('oldest');
-        return true;
+        return this.#goTo('oldest');
       case 'ERR_CORRUPT':
-        if (next !== undefined) this.reader.seek(next);
-        return next !== undefined;
+        return next !== undefined && this.#goTo(next);
       default:
         return false;
+    }
+  }
+
+  #goTo(where: Where): boolean {
+    try {
+      this.reader.seek(where);
+      return true;
+    } catch {
+      // What made it necessary is what is told.
+      return false;
     }
   }
 
