@@ -75,6 +75,16 @@ export class Flow {
     }
   }
 
+  /** Who waits looks again and again: what it is refused then was counted when it began. */
+  looking<T>(look: () => T): T {
+    const { refusals } = this;
+    try {
+      return look();
+    } finally {
+      this.refusals = refusals;
+    }
+  }
+
   #raiseLimit(limit: number): void {
     const words = this.#words;
     const raised = Math.max(limit, loadPosition(words, LIMIT));

@@ -29,7 +29,7 @@ const SHORTEST_YIELD_MS = 1 / 16;
 
 /**
  * A short spin, then yielding, then parking. Where what comes usually comes while it yields, it goes on yielding for up
- * to a millisecond; where that was in vain it parks sooner the next time.
+ * to a millisecond; where that was in vain it parks sooner the next time, and in the end at once.
  */
 class Adaptive implements IdleStrategy {
   #yieldMs = LONGEST_YIELD_MS;
@@ -40,8 +40,8 @@ class Adaptive implements IdleStrategy {
   }
 
   found(_looks: number, waitedMs: number): void {
-    this.#yieldMs =
-      waitedMs < this.#yieldMs ? LONGEST_YIELD_MS : Math.max(SHORTEST_YIELD_MS, this.#yieldMs / 2);
+    const less = this.#yieldMs > SHORTEST_YIELD_MS ? this.#yieldMs / 2 : 0;
+    this.#yieldMs = waitedMs < LONGEST_YIELD_MS ? LONGEST_YIELD_MS : less;
   }
 }
 

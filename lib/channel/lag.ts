@@ -8,8 +8,8 @@ import { loadSplit } from './words.js';
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 
 /**
- * The reader table, with how many records each reader is behind the tail. That is in no table: it is counted from the mark
- * before the reader's position on.
+ * The reader table, with how many records each reader is behind the tail. That is in no table: it is counted from the
+ * reader's position to the next mark.
  */
 export function readersWithLag(channel: Mapped): ReaderInfo[] {
   const readers = listReaders(channel);
@@ -24,7 +24,7 @@ export function readersWithLag(channel: Mapped): ReaderInfo[] {
 /** Undefined where it is overwritten or damaged, or its reader was on the way to another place. */
 function recordAt(places: Places, position: number): number | undefined {
   try {
-    return places.find(places.routeTo(position)).record;
+    return places.recordAt(position);
   } catch (error) {
     if (error instanceof MillraceError) return undefined;
     throw error;

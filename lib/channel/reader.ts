@@ -225,13 +225,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     this.#session = this.#succession.session;
     this.#cursor = this.#session.cursor;
     this.#cursor.copy(this.#lendsCopies);
-    const before = this.#statusWatch;
-    if (before === undefined) return;
-    before.heartbeat(); // so that the end of what was read is told, too
-    if (this.#closed) return;
-    const now = this.#watchStatus();
-    now.last = before.last;
-    now.heartbeat();
+    this.#statusWatch?.heartbeat(); // so that the end of what was read is told, too
   }
 
   #tellOfFollowing(followed: Followed): void {
@@ -240,6 +234,11 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     } catch (error) {
       throwLater(error);
     }
+    const before = this.#statusWatch;
+    if (before === undefined || this.#closed) return;
+    const now = this.#watchStatus();
+    now.last = before.last;
+    now.heartbeat();
   }
 
   #watchStatus(): StatusWatch {

@@ -107,15 +107,35 @@ export class Places {
   }
 
   /**
+   * The number of the record at a place that is held: there may be no mark before it any more, so it is counted back from
+   * the one behind it.
+   */
+  recordAt(position: number): number {
+    const { tail } = this.#bounds();
+    const behind = this.#marks.oldestAtOrAbove(position, tail) ?? this.#tailPlace(tail);
+    const scout = this.#scout({ position, record: 0 });
+    pollUntil(
+      scout,
+      () => scout.position >= behind.position,
+      () => {},
+    );
+    return behind.record - scout.record;
+  }
+
+  #scout({ position, record }: Place): Cursor {
+    const guard = this.#channel.header.mode === 'ring' ? this.#scoutGuard() : undefined;
+    const scout = new Cursor(this.#channel, guard, undefined, this.#checker);
+    scout.moveTo(position, record);
+    return scout;
+  }
+
+  /**
    * Walks a route on a cursor of its own: nothing moves and nobody is held back before the place is known. What is
    * damaged on the way is passed over.
    */
   find(route: Route): Place {
     for (;;) {
-      const from = route.landing();
-      const guard = this.#channel.header.mode === 'ring' ? this.#scoutGuard() : undefined;
-      const scout = new Cursor(this.#channel, guard, undefined, this.#checker);
-      scout.moveTo(from.position, from.record);
+      const scout = this.#scout(route.landing());
       try {
         const damaged = this.#walkOverDamage(scout, route);
         if (damaged !== undefined) return damaged;

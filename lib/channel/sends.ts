@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 import type { RecordOptions } from './data.js';
+import type { Flow } from './flow.js';
 import type { IdleStrategy } from './idle.js';
 import { Refusal } from './refusal.js';
 import type { Sleeper } from './sleeper.js';
@@ -32,12 +33,14 @@ export function splitOptions(options: SendOptions | undefined) {
 /** Those who wait until their record has room: what is sent goes in in the order of the calls. */
 export class Sends {
   readonly #what: string;
+  readonly #flow: Flow;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
   /** Each is called when its turn comes. */
   readonly #queue = new Set<() => void>();
 
-  constructor(path: string, sleeper: Sleeper, strategy: IdleStrategy) {
+  constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy) {
+    this.#flow = flow;
     this.#what = `Waiting for room in ${path}`;
     this.#sleeper = sleeper;
     this.#strategy = strategy;
@@ -63,7 +66,8 @@ export class Sends {
     if (this.#queue.size === 1) begin();
     try {
       await within(turn, this.#what, limits);
-      return await waitUntil(tryToSend, this.#what, limits, this.#strategy, this.#sleeper);
+      const look = () => this.#flow.looking(tryToSend);
+      return await waitUntil(look, this.#what, limits, this.#strategy, this.#sleeper);
     } finally {
       const [first] = this.#queue;
       this.#queue.delete(begin);

@@ -72,7 +72,7 @@ export class Writer<In = Data> {
     this.#codec = codec;
     this.#strategy = strategyOf(idle);
     this.#roomSleeper = new Sleeper(channel, ROOM, ROUNDS_FOR_ROOM);
-    this.#sends = new Sends(channel.path, this.#roomSleeper, this.#strategy);
+    this.#sends = new Sends(channel.path, this.#appender.flow, this.#roomSleeper, this.#strategy);
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
@@ -193,7 +193,7 @@ export class Writer<In = Data> {
     };
     const refusal = await waitUntil(
       () => {
-        const taken = reserve();
+        const taken = this.#appender.flow.looking(reserve);
         return taken === Refusal.BACK_PRESSURE ? undefined : taken;
       },
       `Waiting for room in ${this.path}`,
