@@ -14,6 +14,8 @@ export interface DirectoryUser {
   join(path: string): Promise<void>;
   /** Called when a channel could not join, or the directory could not be looked through; once until that works again. */
   fail(error: unknown): void;
+  /** Called when the file of a channel that joined is no longer there. */
+  forget(path: string): void;
 }
 
 /** The channels of a directory: those that are there, and those that appear while it is watched. */
@@ -21,8 +23,8 @@ export class Directory {
   readonly path: string;
   readonly #matches: (name: string) => boolean;
   readonly #user: DirectoryUser;
-  /** Files that joined, by what tells a file from another that takes its name. */
-  #joined = new Set<string>();
+  /** The paths of files that joined, by what tells a file from another that takes its name. */
+  #joined = new Map<string, string>();
   /** Files that are no channels, with the state they were found in: they may be still on their way. */
   #passedOver = new Map<string, string>();
   /** What failed last time and was told, by name; '' is the directory itself. */
@@ -115,7 +117,7 @@ export class Directory {
 
   async #join(name: string, identity: string): Promise<void> {
     const path = join(this.path, name);
-    this.#joined.add(identity);
+    this.#joined.set(identity, path);
     try {
       await this.#user.join(path);
       this.#told.delete(name);
@@ -127,7 +129,11 @@ export class Directory {
 
   /** Of files that are gone nothing is kept: another may get what told them apart. */
   #forget(present: Map<string, string>): void {
-    for (const identity of this.#joined) if (!present.has(identity)) this.#joined.delete(identity);
+    for (const [identity, path] of this.#joined) {
+      if (present.has(identity)) continue;
+      this.#joined.delete(identity);
+      this.#user.forget(path);
+    }
     const names = new Set(present.values());
     for (const name of this.#passedOver.keys()) if (!names.has(name)) this.#passedOver.delete(name);
     for (const name of this.#told.keys()) if (name !== '' && !names.has(name)) this.#told.delete(name);

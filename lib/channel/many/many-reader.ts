@@ -40,6 +40,8 @@ export interface Making<Out> {
   add(reader: Reader<Out>): void;
   /** Something that whoever reads next is to hear of. */
   tell(fault: unknown): void;
+  /** The file under that path is gone. */
+  forget(path: string): void;
   /** Its channels are those of this directory. */
   follow(directory: Directory): void;
 }
@@ -82,6 +84,7 @@ export class ManyReader<Out = Buffer> {
         many,
         add: (reader) => many.#add(reader),
         tell: (fault) => many.#tell(fault),
+        forget: (path) => many.#forget(path),
         follow: (directory) => {
           many.#directory = directory;
         },
@@ -92,6 +95,12 @@ export class ManyReader<Out = Buffer> {
   #add(reader: Reader<Out>): void {
     this.#sources.push(new Source(reader));
     this.#gone.delete(reader.path);
+    this.#wakeAll();
+  }
+
+  /** The file of a channel that nobody writes any more was removed: nobody will. */
+  #forget(path: string): void {
+    for (const source of this.#sources) if (source.reader.path === path && source.resting) source.over = true;
     this.#wakeAll();
   }
 
@@ -201,10 +210,12 @@ export class ManyReader<Out = Buffer> {
       // From a codec, which does not know of which channel its bytes are.
       this.#tell(withFacts(error, { path: source.reader.path }));
     } else {
-      source.over = !source.goOnBehind(error);
+      const isDead = error.code === 'ERR_WRITER_DEAD';
+      if (isDead && this.#directory?.watched === true) source.rest(() => this.#wakeAll());
+      else source.over = !source.goOnBehind(error);
       // Whoever closed a reader wants no more of it.
       const known = error.code === 'ERR_CLOSED_HANDLE';
-      const unwanted = error.code === 'ERR_WRITER_DEAD' && this.#onDeath === 'skip';
+      const unwanted = isDead && this.#onDeath === 'skip';
       if (known || unwanted) this.#wakeAll();
       else this.#tell(error);
     }

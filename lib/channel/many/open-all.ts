@@ -47,7 +47,7 @@ async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promis
 
 async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Promise<ManyReader<Out>> {
   checkDirectory(path);
-  const { many, add, tell, follow } = createMany(path, options);
+  const { many, add, tell, forget, follow } = createMany(path, options);
   using failing = new Failing(options.signal);
   let opened = false;
   const directory = new Directory(path, options.match, {
@@ -57,6 +57,7 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
       if (many.closed) reader.close();
       else add(reader);
     },
+    forget,
     fail(error) {
       if (opened) tell(error);
       else failing.fail(error);

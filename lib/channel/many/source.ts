@@ -30,6 +30,8 @@ export class Source<Out> {
   /** The time of its next record in microseconds, if it is known to have one; and when that was seen. */
   headUs: number | undefined;
   headSeenMs = 0;
+  /** Its writer is dead, which was told; another one may resume it. */
+  resting = false;
   #headPosition = 0;
   #waiting = false;
 
@@ -67,7 +69,7 @@ export class Source<Out> {
    * is to come of it.
    */
   watch(signal: AbortSignal, wake: (more: boolean) => void, fail: (error: unknown) => void): void {
-    if (this.#waiting) return;
+    if (this.#waiting || this.resting) return;
     this.#waiting = true;
     const over = (settle: () => void) => {
       this.#waiting = false;
@@ -91,6 +93,20 @@ export class Source<Out> {
       default:
         return false;
     }
+  }
+
+  /** Nothing is expected of it until its writer's status is another. */
+  rest(wake: () => void): void {
+    const { reader } = this;
+    const rise = () => {
+      this.resting = false;
+      reader.off('status', rise);
+      wake();
+    };
+    this.resting = true;
+    reader.on('status', rise);
+    // Another one may have resumed it before anybody listened.
+    if (reader.status !== 'dead') rise();
   }
 
   #goTo(where: Where): boolean {
