@@ -29,6 +29,8 @@ export class Arrival {
   readonly #isReplaced: (() => boolean) | undefined;
   readonly #what: string;
   #asked = Number.NEGATIVE_INFINITY;
+  /** What the last one who asked heard. */
+  #dead = false;
   /** Since when it is known that it is dead who beat then for the last time. */
   #deadSince = 0;
   #deadBeat: number | undefined;
@@ -93,9 +95,12 @@ export class Arrival {
   }
 
   #isDead(now: number): boolean {
-    if (now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return false;
+    // Others who wait may have asked just now; what they heard is enough, but not to end a wait by it.
+    const isDue = this.#dead && now - this.#deadSince >= this.#deadAfterMs;
+    if (!isDue && now - this.#asked < Math.min(ASK_FOR_WRITER_MS, this.#deadAfterMs)) return false;
     this.#asked = now;
-    if (this.#watch.status() !== 'dead') return false;
+    this.#dead = this.#watch.status() === 'dead';
+    if (!this.#dead) return false;
     // It may have been resumed since it was seen to be dead, and have died again.
     const beat = lastBeat(this.#channel);
     if (beat !== this.#deadBeat) this.#deadSince = now;

@@ -1,3 +1,5 @@
+// Not the global ones, which tests put others in the place of: this timer outlives them.
+import { clearInterval, setInterval } from 'node:timers';
 import { binding } from '../native.js';
 import { environment } from './environment.js';
 import * as L from './layout.js';

@@ -56,8 +56,12 @@ export class Sends {
       const sent = write();
       return sent.taken === Refusal.BACK_PRESSURE ? undefined : sent;
     };
-    const sent = this.#queue.size === 0 ? tryToSend() : undefined;
-    if (sent !== undefined) return sent;
+    if (this.#queue.size === 0) {
+      const sent = tryToSend();
+      if (sent !== undefined) return sent;
+    } else {
+      this.#flow.refusals++;
+    }
     let begin: () => void = () => {};
     const turn = new Promise<void>((resolve) => {
       begin = resolve;

@@ -41,16 +41,20 @@ export function waitUntil<T>(
   sleeper?: Sleeper,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    checkWait(options);
-    throwIfAborted(options.signal, what);
     const now = performance.now();
-    const found = look(now);
-    if (found !== undefined) handOver(found, now, resolve);
-    else new Wait(look, what, options, strategy, sleeper, now, resolve, reject).begin();
+    try {
+      checkWait(options);
+      throwIfAborted(options.signal, what);
+      const found = look(now);
+      if (found !== undefined) handOver(found, now, resolve);
+      else new Wait(look, what, options, strategy, sleeper, now, resolve, reject).begin();
+    } catch (error) {
+      handOver(error, now, reject);
+    }
   });
 }
 
-/** What is found at once, again and again, must not keep the event loop from its turns. */
+/** What is found at once, or fails at once, again and again, must not keep the event loop from its turns. */
 function handOver<T>(found: T, now: number, resolve: (found: T) => void): void {
   if (isTurnOver(now)) nextTurn(() => resolve(found));
   else resolve(found);

@@ -293,3 +293,28 @@ test('ready() waits for room for what was refused, not for just any', async () =
   }
   clearInterval(reading);
 });
+
+test('what a record holds can be looked at as numbers of up to 8 bytes', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { from: 'oldest' });
+  for (let round = 0; round < 3; round++) {
+    for (let length = 0; length <= 40; length++) writer.write(Buffer.alloc(length, length));
+  }
+  const records = [...reader.readBatch(60)];
+  for (let record = reader.read(); record !== undefined; record = reader.read()) records.push(record);
+  expect(records.map(({ data }) => data.byteOffset % 8)).toEqual(records.map(() => 0));
+  for (const [n, { data }] of records.entries()) expect(data).toEqual(Buffer.alloc(n % 41, n % 41));
+  const [{ data }] = records.filter(({ data }) => data.length === 8);
+  expect(new BigUint64Array(data.buffer, data.byteOffset, 1)[0]).toBe(0x0808080808080808n);
+});
+
+test('each record of no bytes has a buffer of its own, to give away', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { from: 'oldest' });
+  for (let count = 0; count < 3; count++) writer.write('');
+  for (let count = 0; count < 3; count++) {
+    const { data } = reader.read() as { data: Buffer };
+    expect(data).toEqual(Buffer.alloc(0));
+    expect(structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] }).byteLength).toBe(0);
+  }
+});

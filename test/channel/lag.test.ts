@@ -95,3 +95,21 @@ test('it is not said of a reader that was overtaken, until it has moved on', asy
   expect(lagsOf(writer)).toEqual({ r: 1000 - reader.recordNumber });
   expect(reader.recordNumber).toBeGreaterThan(700);
 });
+
+test.each([1, 2, 3, 7])(
+  'it is exact for whoever holds the writer back, over many laps, where no mark lies before it (%i at a time)',
+  async (atATime) => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    using reader = await Reader.open(writer.path, { from: 'oldest', gate: true, name: 'r' });
+    let written = 0;
+    let read = 0;
+    while (writer.position < 5 * 65536) {
+      // Not all of one length, or the records could be counted by their bytes.
+      while (writer.tryWrite(Buffer.alloc(500 + ((written * 37) % 1500))) > 0) written++;
+      writer.heartbeat();
+      expect(lagsOf(writer)).toEqual({ r: written - read });
+      read += reader.readBatch(atATime).length;
+      expect(lagsOf(writer)).toEqual({ r: written - read });
+    }
+  },
+);

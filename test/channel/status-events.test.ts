@@ -88,6 +88,27 @@ describe('listening', () => {
     expect(early.all).toEqual([]);
   });
 
+  test('hears nothing any more where a logger closed the reader as it was told', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), QUICK));
+    let told = () => {};
+    const closing = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const close = (message: string) => {
+      if (!/is dead/.test(message)) return;
+      reader.close();
+      told();
+    };
+    const logger = { debug() {}, info() {}, warn: close, error() {} };
+    const reader = await Reader.open(writer.path, { logger });
+    const { all } = changesOf(reader);
+    crash();
+    await closing;
+    // What was to be emitted would have been by then.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(all).toEqual([]);
+  });
+
   test('keeps no process alive, whatever the writer does', async () => {
     using writer = await Writer.create(newPath(), QUICK);
     const child = new Child(LISTENER, { path: writer.path });

@@ -349,6 +349,27 @@ describe('does not harm the writer, the reader or the channel:', () => {
     expect(new Set(caught.errors)).toEqual(new Set([FAULT]));
   });
 
+  test.each(['throw', 'skip'] as const)(
+    "one who closes many read as one when it drops a dead one (onDeath: '%s')",
+    async (onDeath) => {
+      const { writer: dead, crash } = await mortal(() => Writer.create(newPath(), { capacity: '64KiB' }));
+      using alive = await Writer.create(newPath(), { capacity: '64KiB' });
+      const close = (message: string) => {
+        if (message === `No longer reading ${dead.path}`) many.close();
+      };
+      const logger = { debug: close, info() {}, warn() {}, error() {} };
+      const options = { from: 'oldest', deadAfterMs: 0, onDeath, logger } as const;
+      const many = await openAll([dead.path, alive.path], options);
+      dead.write('last words');
+      crash();
+      const seen: string[] = [];
+      for await (const { data } of many) seen.push(`${data}`);
+      expect(seen).toEqual(['last words']);
+      expect(many.closed).toBe(true);
+      expect(alive.readers()).toEqual([]);
+    },
+  );
+
   // The eviction is made in the midst of a write.
   test.each(['write', 'tryWrite', 'close', 'seal'] as const)(
     'one who uses that writer to %s',

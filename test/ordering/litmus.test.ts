@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
 import { endAll } from '../crash/fixtures/child.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -60,18 +59,9 @@ describe.each(['waitSync', 'ready'])(
   },
 );
 
+// That it is missed where nobody makes it shows only by chance: `npm run soak -- --parks N` has that.
 describe('a fence', () => {
   const given = { newPath, how: 'waitSync', seed: 20_267 };
-
-  // Only x64 leaves both fences to the sleeper, and on one cpu nobody is behind another.
-  test.skipIf(process.arch !== 'x64' || availableParallelism() < 2)(
-    'that the sleeper does not make on both sides is missed',
-    async () => {
-      const lacking = ['no fence'];
-      const { late } = await sleepAgainstCommit({ ...given, rounds: 100_000, lacking, enough: 1 });
-      expect(late).toBeGreaterThan(0);
-    },
-  );
 
   test('is made by a writer whose process could not join those for whom sleepers make it', async () => {
     const lacking = ['no fence', 'no joining'];

@@ -62,6 +62,15 @@ describe('each chunk is a record', () => {
   });
 });
 
+test('a writer whose file has no name any more can be written to all the same', async () => {
+  const { writer, reader } = await ring();
+  rmSync(writer.path);
+  await pipeline(Readable.from(['one', 'two']), writable(writer));
+  expect(words(reader)).toEqual(['one', 'two']);
+  expect(reader.ended).toBe(true);
+  reader.close();
+});
+
 describe('where readers hold the writer back', () => {
   test('the producer is held back, and all arrives in order', async () => {
     const { writer, reader } = await ring();

@@ -1,9 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { environment } from '../../lib/channel/environment.js';
 import { type IdleStrategy, Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { asleep, empty, full, LARGE } from './fixtures/asleep.js';
+import { until } from './fixtures/kernel.js';
 
 const NEVER_SLEPT = { parked: 0, woken: 0, late: 0 };
 /** Far longer than a test may take. */
@@ -195,4 +197,33 @@ test('a handler can not wait for what comes behind its own record', async () => 
     expect(thrown(() => reader.waitSync()).code).toBe('ERR_BUSY');
   });
   expect(await waits[0]).toMatchObject({ code: 'ERR_BUSY' });
+});
+
+// The last one here: it makes the clock go forwards, and that goes back behind it.
+test('a writer that was resumed and died again has all of deadAfterMs anew, though nobody waited meanwhile', async () => {
+  const now = performance.now.bind(performance);
+  let passed = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + passed);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const first = await mortal(() => Writer.create(newPath(), { capacity: '64KiB' }));
+  const { path } = first.writer;
+  using reader = await Reader.open(path, { idle: 'park', deadAfterMs: FOR_EVER_MS });
+  const code = async () => (await failure(() => reader.ready({ timeoutMs: 0 }))).code;
+  first.crash();
+  expect(await code()).toBe('ERR_TIMEOUT');
+  passed += FOR_EVER_MS / 2;
+  expect(await code()).toBe('ERR_TIMEOUT');
+  // When each one beat for the last time is known to the millisecond.
+  const diedAt = environment.bootMs();
+  await until(() => environment.bootMs() > diedAt);
+  const second = await mortal(() => Writer.resume(path));
+  second.writer.write('x');
+  second.crash();
+  expect(reader.readBatch(2)).toHaveLength(1);
+  passed += FOR_EVER_MS;
+  expect(await code()).toBe('ERR_TIMEOUT');
+  passed += FOR_EVER_MS / 2;
+  expect(await code()).toBe('ERR_TIMEOUT');
+  passed += FOR_EVER_MS;
+  expect(await code()).toBe('ERR_WRITER_DEAD');
 });

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Reader, Writer } from '../../lib/index.js';
+import { type IdleStrategy, Reader, Writer } from '../../lib/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { asleep, full, LARGE } from './fixtures/asleep.js';
+import { until } from './fixtures/kernel.js';
 
 const SENDER = new URL('fixtures/sender.js', import.meta.url).href;
 const WAITER = new URL('fixtures/waiter.js', import.meta.url).href;
@@ -206,4 +207,23 @@ test('room is waited for by each as much as it needs', async () => {
   await Promise.all([much, little]);
   expect(order).toEqual(['much', 'little']);
   expect(writer.stats().waits).toEqual({ parked: 2, woken: 2, late: 0 });
+});
+
+test('a record that waits for room was refused once, however often was looked', async () => {
+  let looks = 0;
+  const idle: IdleStrategy = {
+    idle() {
+      looks++;
+      return 'yield';
+    },
+  };
+  using channel = await full(idle);
+  const { writer, reader } = channel;
+  const { refusals } = writer.stats();
+  const sent = writer.send(Buffer.alloc(LARGE));
+  await until(() => looks > 100);
+  expect(writer.stats().refusals).toBe(refusals + 1);
+  reader.readBatch(2);
+  await sent;
+  expect(writer.stats().refusals).toBe(refusals + 1);
 });
