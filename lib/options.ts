@@ -90,3 +90,16 @@ export function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
   return typeof value === 'function' ? 'a function' : String(value);
 }
+
+export function checkWait({ signal, timeoutMs }: { signal?: AbortSignal; timeoutMs?: number }): void {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw invalidArgument(`timeoutMs must be a number of milliseconds from 0 on, not ${show(timeoutMs)}`);
+  }
+  checkSignal(signal);
+}
+
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgument(`signal must be an AbortSignal, not ${show(signal)}`);
+  }
+}

@@ -1,11 +1,11 @@
 import { invalidArgument } from '../errors.js';
-import { knownOptions, show } from '../options.js';
+import { checkWait, knownOptions, show } from '../options.js';
 import type { RecordOptions } from './data.js';
 import type { Flow } from './flow.js';
 import type { IdleStrategy } from './idle.js';
 import { Refusal } from './refusal.js';
 import type { Sleeper } from './sleeper.js';
-import { checkWait, type Limits, throwIfAborted, type WaitOptions, waitUntil, within } from './waiting.js';
+import { type Limits, throwIfAborted, type WaitOptions, waitUntil, within } from './waiting.js';
 
 /** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
 export interface Sent {

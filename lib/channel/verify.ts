@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { aPath, knownOptions, show } from '../options.js';
+import { aPath, checkSignal, knownOptions, show } from '../options.js';
 import { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
 import { isCutOff } from './cut-off.js';
@@ -14,7 +14,7 @@ import { type Mapped, openMapped, STATE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import { pollUntil } from './poll-until.js';
 import { Places } from './seek.js';
-import { checkSignal, throwIfAborted } from './waiting.js';
+import { throwIfAborted } from './waiting.js';
 import { loadPosition } from './words.js';
 
 const ENDS = { closed: 'END', sealed: 'LINK' };

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import { invalidArgument, MillraceError } from '../errors.js';
-import { knownOptions, show } from '../options.js';
+import { MillraceError } from '../errors.js';
+import { checkWait, knownOptions } from '../options.js';
 import { forget, onAbort } from './aborting.js';
 import { checkIdling, type IdleStrategy, type Idling, Polling } from './idle.js';
 import type { Sleeper, Waiting } from './sleeper.js';
@@ -323,19 +323,6 @@ function endOf({ timeoutMs, until }: Limits, since: number): number {
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
   knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
-}
-
-export function checkWait({ signal, timeoutMs }: WaitOptions): void {
-  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
-    throw invalidArgument(`timeoutMs must be a number of milliseconds from 0 on, not ${show(timeoutMs)}`);
-  }
-  checkSignal(signal);
-}
-
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument(`signal must be an AbortSignal, not ${show(signal)}`);
-  }
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {

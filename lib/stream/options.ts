@@ -1,6 +1,6 @@
-import { checkWait, type WaitOptions } from '../channel/waiting.js';
+import type { WaitOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
-import { knownOptions, oneOf, wholeNumber } from '../options.js';
+import { checkWait, knownOptions, oneOf, wholeNumber } from '../options.js';
 
 /** What streams of both directions take. */
 export interface StreamOptions extends WaitOptions {

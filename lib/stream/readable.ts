@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
-import type { RecordHandler } from '../channel/cursor.js';
-import { turn } from '../channel/turns.js';
-import type { WaitOptions } from '../channel/waiting.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { RecordHandler, WaitOptions } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { oneOf, show } from '../options.js';
 import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
@@ -48,6 +47,8 @@ class RecordReadable extends Readable {
   #bytes: Buffer | undefined;
   /** What went wrong behind the records that are still to be taken. */
   #fault: { error: Error } | undefined;
+  /** Who reads was last told that there is less than was asked for, and nothing came since. */
+  #starved = false;
 
   constructor(reader: ReadableSource, options: ReadableOptions) {
     super({ objectMode: options.objectMode, highWaterMark: options.highWaterMark });
@@ -77,12 +78,15 @@ class RecordReadable extends Readable {
         }
         // A stream of bytes has no place for a record of none.
         const empty = objectMode !== true && (chunk as Buffer).length === 0;
-        if (!empty && !this.push(chunk)) return;
+        if (!empty) {
+          this.#starved = false;
+          if (!this.push(chunk)) return;
+        }
         if (records % RECORDS_A_TURN === 0) await turn();
       }
     } catch (error) {
       this.#fault = { error: error as Error };
-      this.#failIfDrained();
+      this.#failIfTaken();
     } finally {
       this.#pulling = false;
     }
@@ -108,14 +112,15 @@ class RecordReadable extends Readable {
 
   override read(size?: number): unknown {
     const chunk: unknown = super.read(size);
-    // More than is left was asked for, and no more will come.
-    if (this.#fault !== undefined && chunk === null && size !== 0) this.destroy(this.#fault.error);
-    else this.#failIfDrained();
+    this.#starved = chunk === null && size !== 0;
+    this.#failIfTaken();
     return chunk;
   }
 
-  #failIfDrained(): void {
-    if (this.#fault !== undefined && this.readableLength === 0) this.destroy(this.#fault.error);
+  /** All that was read before is taken, or more than is left was asked for, and no more will come. */
+  #failIfTaken(): void {
+    const isTaken = this.readableLength === 0 || this.#starved;
+    if (this.#fault !== undefined && isTaken) this.destroy(this.#fault.error);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -1,7 +1,5 @@
 import { Writable } from 'node:stream';
-import type { BatchRecord, Data } from '../channel/data.js';
-import { Refusal } from '../channel/refusal.js';
-import { Writer } from '../channel/writer.js';
+import { type BatchRecord, type Data, Refusal, Writer } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
 import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';

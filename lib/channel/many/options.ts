@@ -1,9 +1,8 @@
 import { invalidArgument } from '../../errors.js';
-import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { checkWait, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { checkReaderOptions, type ReaderOptions } from '../joining.js';
 import type { Where } from '../seek.js';
 import type { When } from '../time.js';
-import { checkWait } from '../waiting.js';
 
 type PassedOn<Out> = Pick<
   ReaderOptions<Out>,
