@@ -93,8 +93,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     });
   }
 
-  override removeAllListeners(event?: keyof ReaderEvents): this {
-    super.removeAllListeners(event);
+  override removeAllListeners(...event: [event?: keyof ReaderEvents]): this {
+    // Passed on as it is: one that is undefined would be an event of that name, and not all of them.
+    super.removeAllListeners(...event);
     if (this.listenerCount('newListener' as 'status') === 0) this.#hearOfListeners();
     return this;
   }

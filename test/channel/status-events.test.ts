@@ -140,6 +140,21 @@ describe('listening', () => {
     expect(caught.errors).toEqual([fault]);
   });
 
+  test('ends with removeAllListeners, and can begin anew', async () => {
+    const { writer, crash } = await mortal(() => Writer.create(newPath(), QUICK));
+    using reader = await Reader.open(writer.path);
+    const { all } = changesOf(reader);
+    reader.on('follow', () => {});
+    reader.removeAllListeners();
+    expect([reader.listenerCount('status'), reader.listenerCount('follow')]).toEqual([0, 0]);
+    const anew = changesOf(reader);
+    crash();
+    await anew.until('dead');
+    expect(all).toEqual([]);
+    reader.removeAllListeners('status');
+    expect(reader.listenerCount('status')).toBe(0);
+  });
+
   test('goes on over to the channel that is followed', async () => {
     const first = await Writer.create(newPath(), QUICK);
     using reader = await Reader.open(first.path, { follow: true });
