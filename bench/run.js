@@ -8,7 +8,7 @@ import { Probe } from './harness/probe.js';
 import { lines, summarize } from './harness/report.js';
 import { Side } from './harness/side.js';
 import { alternate } from './harness/turns.js';
-import { trials } from './trials/index.js';
+import { trials } from './trials/pairs.js';
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,

@@ -24,3 +24,24 @@ export function verdict(bar, met, waited) {
 export function shareOf(turns, end, fact = 'cpuMs') {
   return sum(turns.map((turn) => turn[end][fact])) / sum(turns.map((turn) => turn[end].ms));
 }
+
+/** A figure without a spread. */
+export function figure(unit, median) {
+  return { unit, median };
+}
+
+export function share(median) {
+  return figure('share', median);
+}
+
+const QUANTILES = { p50: 0.5, p90: 0.9, p99: 0.99, p999: 0.999, p9999: 0.9999, max: 1 };
+
+/**
+ * The quantile curve of `{ trips, us: { p50, … } }`, or of whatever else was counted; without those quantiles
+ * beyond which there was not even one.
+ */
+export function curve({ trips, us }, count = trips) {
+  return Object.entries(QUANTILES)
+    .filter(([name, q]) => us[name] !== undefined && (q === 1 || (1 - q) * count >= 1))
+    .map(([name, q]) => [q, us[name]]);
+}

@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 
+const TMPFS = 0x01021994;
 const FILE_SYSTEMS = new Map([
-  [0x01021994, 'tmpfs'],
+  [TMPFS, 'tmpfs'],
   [0xef53, 'ext4'],
   [0x58465342, 'xfs'],
   [0x9123683e, 'btrfs'],
@@ -11,16 +12,28 @@ const FILE_SYSTEMS = new Map([
 ]);
 
 /** What a figure means nothing without. */
-export function describeMachine(folder) {
-  const kind = statfsSync(folder).type;
+export function describeMachine(folder, disk) {
   return {
+    millrace: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
     cpu: os.cpus()[0]?.model,
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     kernel: os.release(),
     node: process.version,
     compiler: execFileSync('cc', ['--version'], { encoding: 'utf8' }).split('\n')[0],
-    fileSystem: FILE_SYSTEMS.get(kind) ?? `0x${kind.toString(16)}`,
-    millrace: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
+    fileSystem: fileSystemOf(folder),
+    disk: fileSystemOf(disk),
   };
+}
+
+export function showMachine({ millrace, cpu, cores, memoryGiB, kernel, node, compiler, fileSystem, disk }) {
+  return (
+    `Millrace ${millrace}, Node ${node}, ${cores} cores of ${cpu}, ${memoryGiB} GiB, Linux ${kernel},` +
+    ` ${compiler}; channels on ${fileSystem}, on disk: ${disk}`
+  );
+}
+
+export function fileSystemOf(folder) {
+  const { type } = statfsSync(folder);
+  return FILE_SYSTEMS.get(type) ?? `0x${type.toString(16)}`;
 }

@@ -6,6 +6,8 @@ const ENDS_WITHIN_MS = 2000;
 
 /** One process of a side: pinned to a cpu, asleep on its standard input unless it was told to run. */
 export class PinnedProcess {
+  static #alive = new Set();
+  static #allEnded = false;
   #child;
   #lines = [];
   #waiting;
@@ -13,23 +15,35 @@ export class PinnedProcess {
   #ending = false;
   #complaints = '';
 
+  /** Ends all of them at once; no other one starts. */
+  static endAll() {
+    PinnedProcess.#allEnded = true;
+    for (const process of PinnedProcess.#alive) process.#child.kill('SIGKILL');
+  }
+
   /** `serialization`, for a process of Node: a channel for messages, too, of that kind. */
   constructor(cpu, command, args, { serialization } = {}) {
+    if (PinnedProcess.#allEnded) throw new Error('the run is over');
     this.title = [command, ...args].map((part) => part.split('/').at(-1)).join(' ');
-    this.#child = spawn('taskset', ['-c', String(cpu), command, ...args], {
+    // What it started itself goes with it, and it goes with the harness, however that ends.
+    const pinned = ['--pdeathsig', 'KILL', 'taskset', '-c', String(cpu), command, ...args];
+    this.#child = spawn('setpriv', pinned, {
       stdio: ['pipe', 'pipe', 'pipe', ...(serialization ? ['ipc'] : [])],
       ...(serialization && { serialization }),
     });
+    PinnedProcess.#alive.add(this);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     this.#child.stderr.on('data', (text) => {
       this.#complaints += text;
     });
     this.#child.stdin.on('error', () => {});
     this.#child.on('close', (code, signal) => {
+      PinnedProcess.#alive.delete(this);
       this.#gone = new Error(`${this.title} ended with ${code ?? signal}: ${this.#complaints.trim()}`);
       this.#waiting?.reject(this.#gone);
     });
     this.#child.on('error', (error) => {
+      PinnedProcess.#alive.delete(this);
       this.#gone = error;
       this.#waiting?.reject(error);
     });

@@ -1,13 +1,11 @@
-import { percent, show, sum } from '../harness/figures.js';
+import { curve, figure, share, sum } from '../harness/figures.js';
 import { floorProgram } from '../harness/floor.js';
 import { PinnedProcess } from '../harness/process.js';
+import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
 
-const TURN_MS = 50;
-const LATENCY_MS = 1000;
 /** Long enough for both cpus to fall asleep, and for the host to give them to somebody else. */
 const REST_US = 2000;
-const RESTED_MS = 3000;
 
 const BASE = 'stream';
 const WAYS = [
@@ -23,66 +21,84 @@ const WAYS = [
 
 export const waking = {
   name: 'waking',
-  async run({ folder, cpus, probe, options, progress }) {
+  title: 'Ways of waking another process',
+  about: `Two C programs that share a mapped file; a message is a number stored there, and a way of waking only says
+that it is there. Nobody looks without sleeping first, so each message wakes somebody. Those with an epoll do what an
+event loop does: sleep in \`epoll_wait\`, then read empty what rang. *Rested*: both slept ${REST_US / 1000} ms before
+each trip, so that their cpus were idle. The call that wakes is timed alone, while the other one sleeps.`,
+  quick: { turns: 6, ms: 50, latencyMs: 200, restedMs: 300 },
+  full: { turns: 20, ms: 50, latencyMs: 1000, restedMs: 3000 },
+
+  async run({ folder, cpus, probe, options: { turns, ms, latencyMs, restedMs }, progress }) {
     const sides = [];
+    const [inRounds, alone] = parts(progress, [turns * ms, 2 * (latencyMs + restedMs)]);
     try {
-      for (const [name, title] of WAYS) {
-        const process = new PinnedProcess(cpus.join(','), floorProgram('waking'), [
-          name,
-          folder,
-          ...cpus.map(String),
-        ]);
-        sides.push({ name, title, process, turn: () => ask(process, `run ${TURN_MS}`) });
+      for (const [name] of WAYS) {
+        const args = [name, folder, ...cpus.map(String)];
+        const process = new PinnedProcess(cpus.join(','), floorProgram('waking'), args);
+        sides.push({ name, process, turn: () => ask(process, `run ${ms}`) });
         await process.hear();
       }
-      const rounds = await takeRounds(sides, { turns: options.turns, probe, progress });
-      const alone = {};
-      for (const { name, process } of sides) {
-        alone[name] = {
-          busy: await ask(process, `latency ${LATENCY_MS} 0`),
-          rested: await ask(process, `latency ${RESTED_MS} ${REST_US}`),
-          busyCost: await ask(process, `cost ${LATENCY_MS} 0`),
-          restedCost: await ask(process, `cost ${RESTED_MS} ${REST_US}`),
+      const rounds = await takeRounds(sides, { turns, probe, progress: inRounds });
+      const latencies = {};
+      for (const [i, { name, process }] of sides.entries()) {
+        latencies[name] = {
+          busy: await ask(process, `latency ${latencyMs} 0`),
+          rested: await ask(process, `latency ${restedMs} ${REST_US}`),
+          busyCost: await ask(process, `cost ${latencyMs} 0`),
+          restedCost: await ask(process, `cost ${restedMs} ${REST_US}`),
         };
+        alone(i + 1, sides.length);
       }
-      return { turnMs: TURN_MS, latencyMs: LATENCY_MS, restUs: REST_US, restedMs: RESTED_MS, alone, rounds };
+      return { restUs: REST_US, alone: latencies, rounds };
     } finally {
       await Promise.all(sides.map(({ process }) => process.end()));
     }
   },
-  lines,
+
+  rows({ alone, rounds }) {
+    const trips = new Rounds(rounds, (turn) => (turn.ms * 1000) / turn.trips);
+    const busy = ([name, title]) => {
+      const own = rounds.map(({ facts }) => facts[name]);
+      const cpu = (end) => sum(own.map(({ cpuMs }) => cpuMs[end])) / sum(own.map((turn) => turn.ms));
+      return {
+        group: 'back to back',
+        name: title,
+        figures: {
+          'round trip': { unit: 'us', ...trips.spread(name) },
+          p99: figure('us', alone[name].busy.us.p99),
+          'the call that wakes': figure('us', alone[name].busyCost.us.p50),
+          'cpu of one': share(cpu(0)),
+          'and the other': share(cpu(1)),
+        },
+        ratio: { to: "the stream socket's", ...trips.ratio(name, BASE) },
+        samples: sum(own.map((turn) => turn.trips)),
+      };
+    };
+    const rested = ([name, title]) => ({
+      group: `after ${REST_US / 1000} ms of sleep`,
+      name: title,
+      figures: {
+        'round trip, p50': figure('us', alone[name].rested.us.p50),
+        p99: figure('us', alone[name].rested.us.p99),
+        'the call that wakes': figure('us', alone[name].restedCost.us.p50),
+      },
+      samples: alone[name].rested.trips,
+    });
+    return [...WAYS.map(busy), ...WAYS.map(rested)];
+  },
+
+  distributions({ alone }) {
+    const series = (which) =>
+      WAYS.map(([name, title]) => ({ name: title, quantiles: curve(alone[name][which]) }));
+    return [
+      { title: 'Round trips back to back', unit: 'us', series: series('busy') },
+      { title: 'Round trips after both slept', unit: 'us', series: series('rested') },
+    ];
+  },
 };
 
 async function ask(process, line) {
   process.say(line);
   return process.hear();
-}
-
-function lines({ turnMs, latencyMs, restUs, restedMs, alone, rounds }) {
-  const trips = new Rounds(rounds, ({ trips, ms }) => (ms * 1000) / trips);
-  const out = [`  round trip, ${rounds.length} turns of ${turnMs} ms each, in rounds; us, median (p10..p90)`];
-  for (const [name, title] of WAYS) {
-    const own = rounds.map(({ facts }) => facts[name]);
-    const share = (end) => percent(sum(own.map(({ cpuMs }) => cpuMs[end])) / sum(own.map(({ ms }) => ms)));
-    out.push(
-      `    ${title.padEnd(48)} ${show(trips.spread(name)).padStart(22)}  ` +
-        `${show(trips.ratio(name, BASE)).padStart(18)} x the stream socket's  cpu ${share(0)}+${share(1)}` +
-        `  ${sum(own.map((turn) => turn.trips))} trips, ${sum(own.map((turn) => turn.inVain))} woken in vain`,
-    );
-  }
-  out.push(
-    `  in runs of their own, us: back to back (${latencyMs} ms), and after ${restUs / 1000} ms of sleep each (${restedMs} ms)`,
-  );
-  for (const [name, title] of WAYS) {
-    const { busy, rested, busyCost, restedCost } = alone[name];
-    out.push(
-      `    ${title.padEnd(48)} trip ${tail(busy)}  rested ${tail(rested)}` +
-        `  the call that wakes ${tail(busyCost)}  rested ${tail(restedCost)}`,
-    );
-  }
-  return out;
-}
-
-function tail({ us }) {
-  return `p50 ${us.p50.toFixed(1)} p99 ${us.p99.toFixed(1)}`;
 }

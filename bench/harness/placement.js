@@ -1,0 +1,38 @@
+import { placements, spread } from './statistics.js';
+
+/** A probe that remembers what it saw: where the cpus were while a trial ran. */
+export class RememberingProbe {
+  #probe;
+  #looks = [];
+
+  constructor(probe) {
+    this.#probe = probe;
+  }
+
+  async look() {
+    const look = await this.#probe.look();
+    this.#looks.push(look);
+    return look;
+  }
+
+  /** `oneWayNs`: of a cache line. `alone`: how many of the looks found both cores without strangers. */
+  describe() {
+    const ways = this.#looks.map(({ oneWayNs }) => oneWayNs);
+    const seen = placements(ways);
+    return {
+      looks: ways.length,
+      alone: this.#looks.filter(({ alone }) => alone).length,
+      near: ways.filter((oneWayNs) => seen.of(oneWayNs) === 'near').length,
+      oneWayNs: spread(ways),
+      how: seen.how,
+    };
+  }
+}
+
+export function showPlacement({ looks, alone, near, oneWayNs: { median, p10, p90 } }) {
+  const where = near === looks ? 'near' : near === 0 ? 'far' : `near in ${near} of ${looks} looks`;
+  return (
+    `a cache line goes one way in ${median.toFixed(0)} ns (${p10.toFixed(0)}..${p90.toFixed(0)}), ${where};` +
+    ` both cores to themselves in ${alone} of ${looks} looks`
+  );
+}

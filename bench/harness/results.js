@@ -1,0 +1,44 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
+
+/**
+ * Where the results of a run are put. Full runs are kept apart from all others, which would take their place
+ * with figures of less weight: quick ones, and those with options of the user's own.
+ */
+export function resultsFolder({ into, set, overriding, node }) {
+  if (into !== undefined) return into;
+  const own = Object.keys(overriding).length > 0 || node.length > 0;
+  if (own) return join(RESULTS, 'own');
+  return set === 'full' ? RESULTS : join(RESULTS, 'quick');
+}
+
+/** At once or not at all: a run that is cut short leaves no half of a file. */
+export function saveResult(folder, result) {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `${result.name}.json`);
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(result, null, 1)}\n`);
+  renameSync(`${path}.tmp`, path);
+  return path;
+}
+
+/** The results in `folder` of those trials that have some, in the trials' order. */
+export function loadResults(folder, trials) {
+  const there = new Set(attempt(() => readdirSync(folder)) ?? []);
+  return trials
+    .filter(({ name }) => there.has(`${name}.json`))
+    .map((trial) => ({
+      trial,
+      result: JSON.parse(readFileSync(join(folder, `${trial.name}.json`), 'utf8')),
+    }));
+}
+
+function attempt(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
