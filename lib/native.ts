@@ -13,6 +13,25 @@ export interface Binding {
    * mapped for reading and writing, every page present. Runs on a thread of its own; the event loop is never held.
    */
   createFile(directory: string, bytes: number, permissions: number): Promise<FileHandle>;
+  /** The same at once, on this thread: every byte is allocated, but no page is present yet. */
+  createFileNow(directory: string, bytes: number, permissions: number): FileHandle;
+  /**
+   * Begins to make such a file, every page present, on a thread of its own, that no sync of another file holds up. With
+   * `sync` the file is on its disk before it is ready, zeros and all: syncing what is written into it later has nothing
+   * else to bring there.
+   */
+  prepareFile(directory: string, bytes: number, permissions: number, sync: boolean): PreparationHandle;
+  /**
+   * The file, without a turn of the event loop; undefined where it isn't ready yet. With `wait` it blocks this thread
+   * until it is. Throws what making it failed with. The preparation is over with the first file or failure that it
+   * gave: to take from it once more throws.
+   */
+  takePrepared(preparation: PreparationHandle, wait: boolean): FileHandle | undefined;
+  /**
+   * Lets go of what was made, or stops making it at its next step. Twice is harmless, as it is of one that was taken
+   * from; what nobody took goes with the thread, too.
+   */
+  dropPreparation(preparation: PreparationHandle): void;
   /** Opens an existing file, for reading or for reading and writing; neither maps nor locks. */
   openFile(path: string, writable: boolean): FileHandle;
   /** What the kernel says of the open file now; `links` is 0 once its name is gone. `fileSystem` is statfs's magic. */
@@ -36,6 +55,12 @@ export interface Binding {
   populateFile(file: FileHandle, from: number): Promise<void>;
   /** Allocates every byte of the file again (a hole could end a writer by SIGBUS), off the event loop. */
   allocateFile(file: FileHandle): Promise<void>;
+  /**
+   * Gives back what the whole pages from byte `from` on take up on the disk, in small steps, off the event loop: the
+   * file keeps its length and reads as 0 there. For a file that nobody writes behind that byte any more: a store there
+   * could end its writer by SIGBUS. EOPNOTSUPP where the file system has no holes.
+   */
+  punchHole(file: FileHandle, from: number): Promise<void>;
   /** Gives the file a name; fails with EEXIST where one is. */
   linkFile(file: FileHandle, path: string): void;
   /** Tries to take the lock on one byte; false if another open of the file has it. */
@@ -109,6 +134,11 @@ export interface Binding {
 /** An open file of the addon: descriptor, locks and mapping. Closed by itself when its thread or process ends. */
 export interface FileHandle {
   readonly __millraceFile: never;
+}
+
+/** A file that is being made. Dropped by itself when its thread or process ends. */
+export interface PreparationHandle {
+  readonly __millracePreparation: never;
 }
 
 export interface BellHandle {

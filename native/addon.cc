@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "arguments.h"
 #include "bell.h"
-#include "crc32c.h"
 #include "errors.h"
 #include "file.h"
 #include "frames.h"
@@ -17,6 +15,8 @@
 #include "layout.h"
 #include "locks.h"
 #include "mapping.h"
+#include "preparation.h"
+#include "record_calls.h"
 #include "wake.h"
 
 namespace millrace {
@@ -39,13 +39,65 @@ Napi::Value Done(Napi::Env env, const Failure& failure) {
   return env.Undefined();
 }
 
+// Arguments 1 to 3 of those that make a file.
+FilePlan PlanOf(Arguments& in) {
+  FilePlan plan;
+  plan.directory = in.Path(0);
+  plan.bytes = in.Integer(1, 1, kLargestFile);
+  plan.permissions = static_cast<uint32_t>(in.Integer(2, 0, kMostPermissions));
+  return plan;
+}
+
 Napi::Value CreateFile(Info info) {
   Arguments in(info, "createFile");
-  const PathText directory = in.Path(0);
-  const int64_t bytes = in.Integer(1, 1, kLargestFile);
-  const int64_t permissions = in.Integer(2, 0, kMostPermissions);
+  const FilePlan plan = PlanOf(in);
   if (!in.ok()) return info.Env().Undefined();
-  return Returned(info.Env(), CreateFileJob(info.Env(), directory, bytes, static_cast<uint32_t>(permissions)));
+  return Returned(info.Env(), CreateFileJob(info.Env(), plan));
+}
+
+Napi::Value CreateFileNow(Info info) {
+  Arguments in(info, "createFileNow");
+  const FilePlan plan = PlanOf(in);
+  if (!in.ok()) return info.Env().Undefined();
+  Failure failure;
+  std::unique_ptr<File> file = File::Create(plan, nullptr, &failure);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
+}
+
+Napi::Value PrepareFile(Info info) {
+  Arguments in(info, "prepareFile");
+  const FilePlan plan = PlanOf(in);
+  const bool sync = in.Boolean(3);
+  if (!in.ok()) return info.Env().Undefined();
+  Failure failure;
+  std::unique_ptr<Preparation> preparation = Preparation::Begin(plan, sync, &failure);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), MakeHandle(info.Env(), std::move(preparation)));
+}
+
+Napi::Value TakePrepared(Info info) {
+  Arguments in(info, "takePrepared");
+  Preparation* preparation = in.OpenPreparation(0);
+  const bool wait = in.Boolean(1);
+  if (!in.ok()) return info.Env().Undefined();
+  if (preparation->over()) {
+    napi_throw_error(info.Env(), "ERR_INVALID_STATE", "takePrepared: this preparation was taken or dropped before");
+    return info.Env().Undefined();
+  }
+  if (wait) preparation->Wait();
+  if (!preparation->Ready()) return info.Env().Undefined();
+  Failure failure;
+  std::unique_ptr<File> file = preparation->Take(&failure);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
+}
+
+Napi::Value DropPreparation(Info info) {
+  Arguments in(info, "dropPreparation");
+  Preparation* preparation = in.OpenPreparation(0);
+  if (in.ok()) preparation->Drop();
+  return info.Env().Undefined();
 }
 
 Napi::Value OpenFile(Info info) {
@@ -119,6 +171,19 @@ Napi::Value AllocateFile(Info info) {
   const Failure failure = file->Stat(&facts);
   if (failure) return Done(info.Env(), failure);
   return Returned(info.Env(), AllocateFileJob(info.Env(), *file, facts.bytes));
+}
+
+Napi::Value PunchTheHole(Info info) {
+  Arguments in(info, "punchHole");
+  const File* file = in.OpenFile(0);
+  const int64_t from = in.Integer(1, 0, kLargestFile);
+  if (!in.ok()) return info.Env().Undefined();
+  // As with lockByte: EBADF says that the handle is closed.
+  if (!file->writable()) return Done(info.Env(), {EACCES, "fallocate", -1});
+  FileFacts facts;
+  const Failure failure = file->Stat(&facts);
+  if (failure) return Done(info.Env(), failure);
+  return Returned(info.Env(), PunchHoleJob(info.Env(), *file, from, facts.bytes));
 }
 
 Napi::Value LinkFile(Info info) {
@@ -278,86 +343,20 @@ Napi::Value CloseFile(Info info) {
   return info.Env().Undefined();
 }
 
-// Those that are called for a record, or a few, go without the wrapper, which costs as much as they do.
-
-napi_value Checksum(napi_env env, napi_callback_info info) {
-  size_t count = 4;
-  napi_value in[4];
-  Slice bytes;
-  size_t start, end;
-  uint32_t crc;
-  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
-  if (!BytesOf(env, in[0], &bytes) || !IndexOf(env, in[2], 0, bytes.bytes, &end) ||
-      !IndexOf(env, in[1], 0, end, &start)) {
-    return nullptr;
-  }
-  if (napi_get_value_uint32(env, in[3], &crc) != napi_ok) {
-    ThrowTypeError(env, "crc32c: argument 4 must be a number");
-    return nullptr;
-  }
-  napi_value result;
-  const uint32_t sum = Crc32c(crc, bytes.data + start, end - start);
-  return napi_create_int32(env, static_cast<int32_t>(sum), &result) == napi_ok ? result : nullptr;
-}
-
-napi_value CheckThese(napi_env env, napi_callback_info info) {
-  size_t count = 6;
-  napi_value in[6];
-  Slice bytes;
-  Stretch stretch;
-  double strict_end;
-  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
-  if (!BytesOf(env, in[0], &bytes) || !IndexOf(env, in[2], 0, bytes.bytes, &stretch.end) ||
-      !IndexOf(env, in[1], 0, stretch.end, &stretch.start)) {
-    return nullptr;
-  }
-  if (napi_get_value_uint32(env, in[3], &stretch.stamp) != napi_ok ||
-      napi_get_value_uint32(env, in[4], &stretch.incarnation) != napi_ok ||
-      napi_get_value_double(env, in[5], &strict_end) != napi_ok || strict_end != strict_end ||
-      reinterpret_cast<uintptr_t>(bytes.data + stretch.start) % sizeof(uint32_t) != 0) {
-    ThrowTypeError(env, "checkFrames: numbers are needed, and frames that are aligned");
-    return nullptr;
-  }
-  napi_value result;
-  const double end = static_cast<double>(stretch.end);
-  const size_t strict = static_cast<size_t>(std::min(std::max(strict_end, 0.0), end));
-  const size_t stopped = CheckFrames(bytes.data, stretch, strict);
-  return napi_create_int64(env, static_cast<int64_t>(stopped), &result) == napi_ok ? result : nullptr;
-}
-
-napi_value CopyBytes(napi_env env, napi_callback_info info) {
-  size_t count = 5;
-  napi_value in[5];
-  Slice target, source;
-  size_t to, start, end;
-  if (napi_get_cb_info(env, info, &count, in, nullptr, nullptr) != napi_ok) return nullptr;
-  if (!BytesOf(env, in[0], &target) || !IndexOf(env, in[1], 0, target.bytes, &to) || !BytesOf(env, in[2], &source) ||
-      !IndexOf(env, in[4], 0, source.bytes, &end) || !IndexOf(env, in[3], 0, end, &start)) {
-    return nullptr;
-  }
-  if (end - start > target.bytes - to) {
-    ThrowRangeError(env, "copyBytes: the target has no room for that much");
-    return nullptr;
-  }
-  // Detached or empty arrays have no address at all.
-  if (end != start) std::memmove(target.data + to, source.data + start, end - start);
-  return nullptr;
-}
-
 Napi::Object Exports(Napi::Env env, Napi::Object exports) {
-  const napi_property_descriptor plain[] = {
-      {"crc32c", nullptr, &Checksum, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"checkFrames", nullptr, &CheckThese, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"copyBytes", nullptr, &CopyBytes, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-  };
-  napi_define_properties(env, exports, 3, plain);
+  DefineRecordCalls(env, exports);
   exports.Set("createFile", Napi::Function::New<CreateFile>(env, "createFile"));
+  exports.Set("createFileNow", Napi::Function::New<CreateFileNow>(env, "createFileNow"));
+  exports.Set("prepareFile", Napi::Function::New<PrepareFile>(env, "prepareFile"));
+  exports.Set("takePrepared", Napi::Function::New<TakePrepared>(env, "takePrepared"));
+  exports.Set("dropPreparation", Napi::Function::New<DropPreparation>(env, "dropPreparation"));
   exports.Set("openFile", Napi::Function::New<OpenFile>(env, "openFile"));
   exports.Set("statFile", Napi::Function::New<StatFile>(env, "statFile"));
   exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
   exports.Set("allowWrites", Napi::Function::New<AllowWrites>(env, "allowWrites"));
   exports.Set("populateFile", Napi::Function::New<PopulateFile>(env, "populateFile"));
   exports.Set("allocateFile", Napi::Function::New<AllocateFile>(env, "allocateFile"));
+  exports.Set("punchHole", Napi::Function::New<PunchTheHole>(env, "punchHole"));
   exports.Set("linkFile", Napi::Function::New<LinkFile>(env, "linkFile"));
   exports.Set("lockByte", Napi::Function::New<TakeByte>(env, "lockByte"));
   exports.Set("unlockByte", Napi::Function::New<GiveByte>(env, "unlockByte"));

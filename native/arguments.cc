@@ -31,6 +31,12 @@ Bell* Arguments::OpenBell(size_t index) {
   return bell;
 }
 
+Preparation* Arguments::OpenPreparation(size_t index) {
+  Preparation* preparation = PreparationOf(info_.Env(), info_[index]);
+  if (preparation == nullptr) Refuse(index, "a preparation of this addon");
+  return preparation;
+}
+
 PathText Arguments::Path(size_t index) {
   PathText path;
   size_t bytes = 0;

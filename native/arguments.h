@@ -7,6 +7,7 @@
 
 #include "bell.h"
 #include "file.h"
+#include "preparation.h"
 
 namespace millrace {
 
@@ -21,6 +22,7 @@ class Arguments {
   // Never nullptr where ok().
   File* OpenFile(size_t index);
   Bell* OpenBell(size_t index);
+  Preparation* OpenPreparation(size_t index);
   PathText Path(size_t index);
   int64_t Integer(size_t index, int64_t low, int64_t high);
   bool Boolean(size_t index);

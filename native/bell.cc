@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <utility>
+
+#include "handles.h"
 
 namespace millrace {
 
@@ -15,10 +18,6 @@ namespace {
 
 constexpr size_t kBufferBytes = 4096;
 constexpr int kTooMany = -1;
-
-const char kThisCopy = 0;  // its address is this copy of the addon's own
-
-napi_type_tag BellTag() { return {0x62656c6c72616365, reinterpret_cast<uintptr_t>(&kThisCopy)}; }
 
 }  // namespace
 
@@ -73,7 +72,7 @@ struct Bell::Poll {
 
 napi_value Bell::Open(napi_env env, napi_value on_ring) {
   uv_loop_t* loop = nullptr;
-  napi_value name, handle;
+  napi_value name;
   auto poll = std::make_unique<Poll>();
   poll->env = env;
   poll->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -83,7 +82,6 @@ napi_value Bell::Open(napi_env env, napi_value on_ring) {
   }
   std::unique_ptr<Bell> bell(new Bell(poll.get()));
   const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Bell*>(data); };
-  const napi_type_tag tag = BellTag();
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
       napi_create_string_utf8(env, "millrace", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_reference(env, on_ring, 1, &poll->on_ring) != napi_ok ||
@@ -98,25 +96,11 @@ napi_value Bell::Open(napi_env env, napi_value on_ring) {
   uv_unref(reinterpret_cast<uv_handle_t*>(&poll->handle));
   // From here on libuv has it: only the hook lets go.
   Poll* const kept = poll.release();
-  if (napi_add_async_cleanup_hook(env, &Poll::OnThreadEnd, kept, &kept->hook) != napi_ok ||
-      napi_create_external(env, bell.get(), finalize, nullptr, &handle) != napi_ok) {
-    return nullptr;
-  }
-  bell.release();
-  if (napi_type_tag_object(env, handle, &tag) != napi_ok) return nullptr;
-  return handle;
+  if (napi_add_async_cleanup_hook(env, &Poll::OnThreadEnd, kept, &kept->hook) != napi_ok) return nullptr;
+  return NewHandle(env, Kind::kBell, std::move(bell), finalize);
 }
 
-Bell* Bell::Of(napi_env env, napi_value value) {
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return nullptr;
-  const napi_type_tag tag = BellTag();
-  bool ours = false;
-  void* bell = nullptr;
-  if (napi_check_object_type_tag(env, value, &tag, &ours) != napi_ok || !ours) return nullptr;
-  if (napi_get_value_external(env, value, &bell) != napi_ok) return nullptr;
-  return static_cast<Bell*>(bell);
-}
+Bell* Bell::Of(napi_env env, napi_value value) { return static_cast<Bell*>(ObjectOf(env, value, Kind::kBell)); }
 
 int Bell::Watch(const File& file, Failure* failure) {
   char path[32];

@@ -7,18 +7,16 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
+#include "disk.h"
+#include "handles.h"
 #include "locks.h"
-#include "reaper.h"
 
 namespace millrace {
 namespace {
-
-// Small enough that a signal which interrupts a step undoes little, and that no step keeps a core for milliseconds.
-constexpr int64_t kAllocationStep = 2 << 20;
 
 // statx, because fstat in the C library of the machine that builds would need glibc 2.33.
 Failure Status(int fd, struct statx* status) {
@@ -53,12 +51,6 @@ bool MayCorrectTheCount(napi_env env) {
   return napi_get_node_version(env, &version) == napi_ok && version->major < 24;
 }
 
-// A handle from another copy of the addon in this process is foreign too, so the tag says which copy this is.
-const char kThisCopy = 0;
-napi_type_tag HandleTag() {
-  return {0x6d696c6c72616365, reinterpret_cast<uintptr_t>(&kThisCopy)};
-}
-
 void FinalizeHandle(napi_env env, void* data, void*) {
   File* file = static_cast<File*>(data);
   file->Close(env);
@@ -75,8 +67,8 @@ File::~File() {
   if (descriptor_ != nullptr) UnlockAll(descriptor_->fd);
 }
 
-std::unique_ptr<File> File::Create(const PathText& directory, int64_t bytes, uint32_t permissions, Failure* failure) {
-  const int fd = OpenAgain(directory.text, O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
+std::unique_ptr<File> File::Create(const FilePlan& plan, const std::atomic<bool>* cancelled, Failure* failure) {
+  const int fd = OpenAgain(plan.directory.text, O_TMPFILE | O_RDWR | O_CLOEXEC, plan.permissions);
   if (fd < 0) {
     *failure = LastFailure("open(O_TMPFILE)");
     return nullptr;
@@ -87,8 +79,7 @@ std::unique_ptr<File> File::Create(const PathText& directory, int64_t bytes, uin
   if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)", -1};
   if (*failure) return nullptr;
 
-  const std::atomic<bool> never{false};
-  *failure = Allocate(fd, bytes, never);
+  *failure = Allocate(fd, plan.bytes, cancelled);
   if (failure->error == ENOSPC) {
     // What the steps before this one took is not what the caller lacks.
     if (ftruncate(fd, 0) == 0) failure->free_bytes = static_cast<int64_t>(FreeBytes(fd));
@@ -96,7 +87,6 @@ std::unique_ptr<File> File::Create(const PathText& directory, int64_t bytes, uin
   if (*failure) return nullptr;
 
   *failure = file->Map(true);
-  if (!*failure) *failure = file->mapping_->Populate(0, never);
   if (*failure) return nullptr;
   return file;
 }
@@ -207,47 +197,10 @@ void File::Close(napi_env env) {
   mapping_.reset();
 }
 
-Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
-  for (int64_t done = 0; done < bytes;) {
-    if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "fallocate", -1};
-    if (done != 0) PauseBetweenSteps();
-    const int64_t step = std::min(kAllocationStep, bytes - done);
-    if (fallocate(fd, 0, done, step) == 0) {
-      done += step;
-    } else if (errno != EINTR) {
-      return LastFailure("fallocate");
-    }
-  }
-  return {};
-}
-
-Failure SyncData(int fd) {
-  int result;
-  do {
-    result = fdatasync(fd);
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) return LastFailure("fdatasync");
-  return {};
-}
-
 napi_value MakeHandle(napi_env env, std::unique_ptr<File> file) {
-  napi_value handle;
-  if (napi_create_external(env, file.get(), &FinalizeHandle, nullptr, &handle) != napi_ok) return nullptr;
-  file.release();  // from here on the external owns it
-  const napi_type_tag tag = HandleTag();
-  if (napi_type_tag_object(env, handle, &tag) != napi_ok) return nullptr;
-  return handle;
+  return NewHandle(env, Kind::kFile, std::move(file), &FinalizeHandle);
 }
 
-File* FileOf(napi_env env, napi_value value) {
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return nullptr;
-  const napi_type_tag tag = HandleTag();
-  bool ours = false;
-  void* file = nullptr;
-  if (napi_check_object_type_tag(env, value, &tag, &ours) != napi_ok || !ours) return nullptr;
-  if (napi_get_value_external(env, value, &file) != napi_ok) return nullptr;
-  return static_cast<File*>(file);
-}
+File* FileOf(napi_env env, napi_value value) { return static_cast<File*>(ObjectOf(env, value, Kind::kFile)); }
 
 }  // namespace millrace

@@ -33,6 +33,13 @@ struct PathText {
   char text[PATH_MAX] = "";
 };
 
+// A file that is to be made.
+struct FilePlan {
+  PathText directory;
+  int64_t bytes = 0;
+  uint32_t permissions = 0;
+};
+
 // What statFile tells; numbers that JavaScript holds exactly, or nearly.
 struct FileFacts {
   int64_t bytes = 0;
@@ -48,8 +55,9 @@ struct FileFacts {
 // made on any.
 class File {
  public:
-  // Each returns nullptr and a failure, or a file. Create blocks: it allocates, maps and populates.
-  static std::unique_ptr<File> Create(const PathText& directory, int64_t bytes, uint32_t permissions, Failure* failure);
+  // Each returns nullptr and a failure, or a file. Create blocks: it locks, allocates (see disk.h for `cancelled`) and
+  // maps; nothing is present yet.
+  static std::unique_ptr<File> Create(const FilePlan& plan, const std::atomic<bool>* cancelled, Failure* failure);
   static std::unique_ptr<File> Open(const PathText& path, bool writable, Failure* failure);
 
   // A file that was never handed to JavaScript, or whose handle is gone; Close came first if it was handed out.
@@ -85,12 +93,6 @@ class File {
   napi_ref lent_ = nullptr;
   int64_t uncounted_ = 0;  // of the lent bytes, what V8 was told not to count
 };
-
-// Allocates every byte of [0, bytes) in steps; blocks. Stops with ECANCELED once `cancelled` is set.
-Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>& cancelled);
-
-// Returns once everything stored to the file so far is on its disk, and what is needed to find it there; blocks.
-Failure SyncData(int fd);
 
 // Hands the file to JavaScript as a tagged external that closes it when collected; nullptr if the thread is ending.
 napi_value MakeHandle(napi_env env, std::unique_ptr<File> file);

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "disk.h"
+
 namespace millrace {
 namespace {
 
@@ -67,20 +69,18 @@ class Job {
 
 class Creation final : public Job {
  public:
-  Creation(const PathText& directory, int64_t bytes, uint32_t permissions)
-      : directory_(directory), bytes_(bytes), permissions_(permissions) {}
+  explicit Creation(const FilePlan& plan) : plan_(plan) {}
 
  private:
   Failure Run() override {
     Failure failure;
-    file_ = File::Create(directory_, bytes_, permissions_, &failure);
-    return failure;
+    const std::atomic<bool> never{false};
+    file_ = File::Create(plan_, &never, &failure);
+    return failure ? failure : file_->mapping()->Populate(0, never);
   }
   napi_value Result(napi_env env) override { return MakeHandle(env, std::move(file_)); }
 
-  const PathText directory_;
-  const int64_t bytes_;
-  const uint32_t permissions_;
+  const FilePlan plan_;
   std::unique_ptr<File> file_;
 };
 
@@ -101,9 +101,22 @@ class Allocation final : public Job {
   Allocation(const File& file, int64_t bytes) : descriptor_(file.descriptor()), bytes_(bytes) {}
 
  private:
-  Failure Run() override { return Allocate(descriptor_->fd, bytes_, descriptor_->closing); }
+  Failure Run() override { return Allocate(descriptor_->fd, bytes_, &descriptor_->closing); }
 
   const std::shared_ptr<Descriptor> descriptor_;
+  const int64_t bytes_;
+};
+
+class Punching final : public Job {
+ public:
+  Punching(const File& file, int64_t from, int64_t bytes)
+      : descriptor_(file.descriptor()), from_(from), bytes_(bytes) {}
+
+ private:
+  Failure Run() override { return PunchHole(descriptor_->fd, from_, bytes_, descriptor_->closing); }
+
+  const std::shared_ptr<Descriptor> descriptor_;
+  const int64_t from_;
   const int64_t bytes_;
 };
 
@@ -154,8 +167,8 @@ class Clearing final : public Job {
 
 }  // namespace
 
-napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes, uint32_t permissions) {
-  return Job::Start(env, std::make_unique<Creation>(directory, bytes, permissions));
+napi_value CreateFileJob(napi_env env, const FilePlan& plan) {
+  return Job::Start(env, std::make_unique<Creation>(plan));
 }
 
 napi_value PopulateFileJob(napi_env env, const File& file, size_t from) {
@@ -164,6 +177,10 @@ napi_value PopulateFileJob(napi_env env, const File& file, size_t from) {
 
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes) {
   return Job::Start(env, std::make_unique<Allocation>(file, bytes));
+}
+
+napi_value PunchHoleJob(napi_env env, const File& file, int64_t from, int64_t bytes) {
+  return Job::Start(env, std::make_unique<Punching>(file, from, bytes));
 }
 
 napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync) {

@@ -13,9 +13,10 @@ namespace millrace {
 
 // Work on libuv's pool; each returns a promise, or nullptr with an exception pending. A job holds what it works on by
 // itself: the handle may be closed, collected or gone with its thread while the job runs.
-napi_value CreateFileJob(napi_env env, const PathText& directory, int64_t bytes, uint32_t permissions);
+napi_value CreateFileJob(napi_env env, const FilePlan& plan);
 napi_value PopulateFileJob(napi_env env, const File& file, size_t from);
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes);
+napi_value PunchHoleJob(napi_env env, const File& file, int64_t from, int64_t bytes);
 
 // Fills in checksums, then syncs if asked to; resolves with where the frames ended. Nothing is synced where that is not
 // the end of the stretch. Goes on to its end when the handle is closed.

@@ -1,7 +1,6 @@
 #include "reaper.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -9,7 +8,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "glibc.h"
+#include "threads.h"
 
 namespace millrace {
 namespace {
@@ -53,21 +52,6 @@ void* Reap(void*) {
   return nullptr;
 }
 
-bool StartReaper() {
-  // The thread inherits a full signal mask, so that the process's signals go to threads that expect them.
-  sigset_t all, before;
-  sigfillset(&all);
-  if (sigprocmask(SIG_SETMASK, &all, &before) != 0) return false;
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const bool started = pthread_create(&thread, &attributes, &Reap, nullptr) == 0;
-  pthread_attr_destroy(&attributes);
-  sigprocmask(SIG_SETMASK, &before, nullptr);
-  return started;
-}
-
 }  // namespace
 
 void PauseBetweenSteps() {
@@ -78,7 +62,7 @@ void PauseBetweenSteps() {
 void UnmapLater(void* address, size_t bytes) {
   auto region = std::make_unique<Region>(Region{static_cast<char*>(address), bytes, nullptr});
   pthread_mutex_lock(&reaper.mutex);
-  if (!reaper.running) reaper.running = StartReaper();
+  if (!reaper.running) reaper.running = StartThread(&Reap, nullptr);
   const bool running = reaper.running;
   if (running) {
     region->next = reaper.waiting;

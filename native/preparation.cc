@@ -1,0 +1,98 @@
+#include "preparation.h"
+
+#include <sys/prctl.h>
+
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+#include "disk.h"
+#include "handles.h"
+#include "threads.h"
+#include "wake.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr int64_t kLookAgainNanoseconds = 1000 * 1000 * 1000;
+
+}  // namespace
+
+// The thread's alone until `ready`, and the handle's from then on. Goes with the last of the two to let go.
+struct Preparation::Work {
+  const FilePlan plan;
+  const bool sync;
+  std::atomic<bool> dropped{false};
+  std::atomic<uint32_t> ready{0};
+  std::unique_ptr<File> file;
+  Failure failure;
+
+  Work(const FilePlan& the_plan, bool with_sync) : plan(the_plan), sync(with_sync) {}
+
+  void Make() {
+    file = File::Create(plan, &dropped, &failure);
+    if (!failure) failure = file->mapping()->Populate(0, dropped);
+    // Behind populating, which makes every page one that has to be written.
+    if (!failure && sync) failure = SyncInSteps(file->fd(), plan.bytes, dropped);
+    if (failure) file.reset();
+  }
+
+  const uint32_t* word() const {
+    static_assert(sizeof ready == sizeof(uint32_t), "A thread sleeps on it");
+    return reinterpret_cast<const uint32_t*>(&ready);
+  }
+};
+
+std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync, Failure* failure) {
+  const auto work = std::make_shared<Work>(plan, sync);
+  auto threads_part = std::make_unique<std::shared_ptr<Work>>(work);
+  if (!StartThread(&Preparation::Make, threads_part.get())) {
+    *failure = {EAGAIN, "pthread_create", -1};
+    return nullptr;
+  }
+  threads_part.release();  // the thread has it
+  return std::unique_ptr<Preparation>(new Preparation(work));
+}
+
+void* Preparation::Make(void* shared) {
+  prctl(PR_SET_NAME, "millrace-file");
+  const std::unique_ptr<std::shared_ptr<Work>> part(static_cast<std::shared_ptr<Work>*>(shared));
+  Work& work = **part;
+  work.Make();
+  work.ready.store(1, std::memory_order_release);
+  WakeAllOn(work.word());
+  return nullptr;
+}
+
+bool Preparation::Ready() const { return work_->ready.load(std::memory_order_acquire) != 0; }
+
+void Preparation::Wait() const {
+  while (!Ready()) SleepOn(work_->word(), 0, kLookAgainNanoseconds);
+}
+
+std::unique_ptr<File> Preparation::Take(Failure* failure) {
+  *failure = work_->failure;
+  std::unique_ptr<File> file = std::move(work_->file);
+  work_.reset();
+  return file;
+}
+
+void Preparation::Drop() {
+  if (over()) return;
+  work_->dropped.store(true, std::memory_order_relaxed);
+  // Now, and not when the thread has come to its end behind this.
+  if (Ready()) work_->file.reset();
+  work_.reset();
+}
+
+napi_value MakeHandle(napi_env env, std::unique_ptr<Preparation> preparation) {
+  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Preparation*>(data); };
+  return NewHandle(env, Kind::kPreparation, std::move(preparation), finalize);
+}
+
+Preparation* PreparationOf(napi_env env, napi_value value) {
+  return static_cast<Preparation*>(ObjectOf(env, value, Kind::kPreparation));
+}
+
+}  // namespace millrace
