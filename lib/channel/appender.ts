@@ -16,7 +16,14 @@ const { KIND_DATA, FLAG_BATCH_GOES_ON, FRAME_HEADER_EXTENDED, RESERVED_BYTES } =
 
 const WAITERS = L.WAITERS_OFFSET >> 2;
 
-/** The payload of a LINK: position and number at which the stream goes on, and the incarnation of what it goes on in. */
+/** Where a stream goes on behind its end: position and record number there, and the incarnation of what it goes on in. */
+export interface Link {
+  position: number;
+  record: number;
+  incarnation: number;
+}
+
+/** The payload of a LINK. */
 const LINK_BYTES = 24;
 const NO_SUCCESSOR = 0;
 
@@ -312,17 +319,22 @@ export class Appender {
 
   /**
    * Appends all of the records or none; returns the bytes of the stream they took, or a refusal. They lie in one
-   * piece: no PAD and no slow path comes between them.
+   * piece: no PAD and no slow path comes between them. Plain bytes are tagged from `tag` on, in steps of `tagStep`.
    */
-  appendBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
+  appendBatch(
+    records: readonly Uint8Array[] | readonly DescribedRecord[],
+    timeUs: number,
+    tag = 0,
+    tagStep = 0,
+  ): number {
     if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
-    let bytes = this.#fillBatch(records, timeUs);
+    let bytes = this.#fillBatch(records, timeUs, tag, tagStep);
     if (bytes === 0) {
       const tooLarge = this.limits.batchTooLarge(records);
       if (tooLarge !== undefined) return this.#tooLarge(tooLarge.size as number);
       const refusal = this.#place(this.limits.batchBytes(records));
       if (refusal < 0) return refusal;
-      bytes = this.#fillBatch(records, timeUs);
+      bytes = this.#fillBatch(records, timeUs, tag, tagStep);
     }
     const at = this.#at;
     // step 7
@@ -340,7 +352,12 @@ export class Appender {
    * covers the whole batch. Returns their bytes; 0 where they don't fit here, and then nothing has happened: as long
    * as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
    */
-  #fillBatch(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): number {
+  #fillBatch(
+    records: readonly Uint8Array[] | readonly DescribedRecord[],
+    timeUs: number,
+    tag: number,
+    tagStep: number,
+  ): number {
     const words = this.#words;
     const frameHeader = this.frameHeader;
     const start = this.#at;
@@ -354,7 +371,7 @@ export class Appender {
       const kind = i === records.length - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
-        this.#fill(at, next, kind, 0, timeUs);
+        this.#fill(at, next, kind, tag + i * tagStep, timeUs);
       } else {
         copyData(this.bytes, at + frameHeader, record.data);
         this.#fill(at, next, kind | (record.type << 16), record.tag, record.timeUs ?? timeUs);
@@ -371,7 +388,7 @@ export class Appender {
    * every record for this very frame and a PAD before it. Left out if readers stand even there, or whoever wrote before
    * kept nothing free. Returns the byte of the mapping where the stream ends.
    */
-  appendEnd(as: 'closed' | 'sealed'): number {
+  appendEnd(as: 'closed' | 'sealed', link?: Link): number {
     const words = this.#words;
     const length = this.frameHeader + (as === 'closed' ? 0 : LINK_BYTES);
     if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
@@ -393,9 +410,9 @@ export class Appender {
     if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, 0, 0);
     if (as === 'sealed') {
       const payload = word + (this.frameHeader >> 2);
-      writeFrozen(words, payload, this.position);
-      writeFrozen(words, payload + 2, this.records);
-      writeFrozen(words, payload + 4, NO_SUCCESSOR);
+      writeFrozen(words, payload, link?.position ?? this.position);
+      writeFrozen(words, payload + 2, link?.record ?? this.records);
+      writeFrozen(words, payload + 4, (link?.incarnation ?? NO_SUCCESSOR) >>> 0);
     }
     // step 9
     storeRelease(words, word, length);

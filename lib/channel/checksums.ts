@@ -4,7 +4,7 @@ import { examine, isCutOff } from './cut-off.js';
 import * as L from './layout.js';
 import { isOfThisBoot } from './liveness.js';
 import { type Mapped, STATE } from './mapped.js';
-import { inTurns } from './slices.js';
+import { type InSlices, inTurns } from './slices.js';
 import { loadPosition } from './words.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -38,19 +38,23 @@ export class Checker {
   }
 
   /**
-   * Of a channel that was cut off all is looked through first, in slices: where it ends, only the whole tells. What was
-   * cut off and is damaged is read as far as it can be.
+   * Of a channel that was cut off all is looked through first: where it ends, only the whole tells. What was cut off and
+   * is damaged is read as far as it can be.
    */
-  static async of(channel: Mapped): Promise<Checker> {
+  static *looking(channel: Mapped): InSlices<Checker> {
     const { header } = channel;
     if (!isCutOff(channel)) return new Checker(channel, header.capacity);
     try {
-      const { end } = await inTurns(examine(channel));
+      const { end } = yield* examine(channel);
       return new Checker(channel, end - header.dataOffset);
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
       return new Checker(channel, header.capacity, error.position);
     }
+  }
+
+  static of(channel: Mapped): Promise<Checker> {
+    return inTurns(Checker.looking(channel));
   }
 
   /**

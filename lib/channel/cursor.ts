@@ -218,12 +218,6 @@ export class Cursor {
     );
   }
 
-  /** Copies what a handler was lent, rounded up to whole words. */
-  copyOut(target: Int32Array, targetWord: number, start: number, end: number): void {
-    const words = this.#words;
-    for (let from = start >> 2, to = targetWord; from << 2 < end; from++, to++) target[to] = words[from];
-  }
-
   /** Makes the poll that is running end after the record that is being handled. */
   stop(): void {
     this.#stopping = true;

@@ -220,6 +220,7 @@ export class Flusher {
       throw this.#failure;
     }
     this.#durable = this.#appender.position;
+    storePosition(this.#channel.words, DURABLE, this.#durable);
     this.#settle();
   }
 }

@@ -1,4 +1,6 @@
 export { declareAbandoned } from './abandon.js';
+// For the layers above; not of the package's face.
+export type { Link } from './appender.js';
 export type { Claim } from './claim.js';
 export {
   type Codec,
@@ -10,12 +12,17 @@ export {
   timestamped,
   utf8,
 } from './codecs.js';
-export type { ChannelOptions } from './create.js';
+export { checkDirectory, freeBytes } from './create.js';
 export type { RecordHandler } from './cursor.js';
-export type { BatchRecord, Data, RecordOptions } from './data.js';
+export type { BatchRecord, Data, DescribedRecord, RecordOptions } from './data.js';
+export type { ChannelOptions } from './design.js';
+export { disk } from './disk.js';
 export type { Sync } from './durability.js';
+export { environment } from './environment.js';
 export type { Idle, IdleStrategy, Idling } from './idle.js';
+export { checkIdle } from './idle.js';
 export { type ChannelInfo, inspect } from './inspect.js';
+export { RecordIterator, type Source } from './iteration.js';
 export type { ReaderOptions } from './joining.js';
 export type { Status } from './liveness.js';
 export { type ManyHandler, ManyReader, type ManyRecord } from './many/many-reader.js';
@@ -28,11 +35,17 @@ export type { ReaderRecord } from './record.js';
 export { Refusal } from './refusal.js';
 export type { Recovery } from './resume.js';
 export type { Where } from './seek.js';
+export { SegmentReader, type SegmentReaderOptions } from './segment-reader.js';
+export { largestInSegment, type SegmentDesign, SegmentWriter, segmentBytes } from './segment-writer.js';
 export type { WaitStats } from './sleeper.js';
+export { explain, isOutOfSpace, noSpace } from './system.js';
 export type { ReaderInfo } from './table.js';
 export type { Logger } from './teller.js';
 export type { When } from './time.js';
+export { timeInUs } from './time.js';
+export { turn } from './turns.js';
 export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
 export type { WaitOptions } from './waiting.js';
+export { type Limits, limitsFromNow, throwIfAborted, waitOptions, waitUntil, within } from './waiting.js';
 export { Writer } from './writer.js';
 export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';

@@ -1,25 +1,24 @@
-import type { ReaderRecord } from './record.js';
 import { isTurnOver, turn } from './turns.js';
 
 /** Looking at the clock for each record would cost as much as the record; for slow ones it must be. */
 const MOST_RECORDS_A_LOOK = 64;
 
-/** What an iteration needs of its reader. */
-export interface Source<Out> {
+/** What an iteration needs of what it reads. */
+export interface Source<T> {
   readonly closed: boolean;
   assertOpen(): void;
-  read(): ReaderRecord<Out> | undefined;
+  read(): T | undefined;
   /** Whether there is something to read, or to be told by reading; false at the end, or where `isOver` says so. */
   wait(isOver: () => boolean): Promise<boolean>;
   /** Has those who wait look whether that is over. */
   rouse(): void;
 }
 
-type Result<Out> = IteratorResult<ReaderRecord<Out>, undefined>;
+type Result<T> = IteratorResult<T, undefined>;
 
 /** `for await` over a reader: a promise a record, and a turn of the event loop each 5 ms. */
-export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<Out>, undefined, undefined> {
-  readonly #source: Source<Out>;
+export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, undefined> {
+  readonly #source: Source<T>;
   #begun = false;
   #done = false;
   /** Records until the next look at the clock, and how many were between the last two. */
@@ -28,13 +27,13 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   #looked = 0;
   /** Calls whose promise is not settled; each later one has its turn behind them. */
   #pending = 0;
-  #last: Promise<Result<Out>> | undefined;
+  #last: Promise<Result<T>> | undefined;
 
-  constructor(source: Source<Out>) {
+  constructor(source: Source<T>) {
     this.#source = source;
   }
 
-  next(): Promise<Result<Out>> {
+  next(): Promise<Result<T>> {
     if (this.#pending > 0) return this.#queue();
     try {
       if (!this.#begun) this.#begin();
@@ -54,7 +53,7 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     this.#begun = true;
   }
 
-  #queue(): Promise<Result<Out>> {
+  #queue(): Promise<Result<T>> {
     this.#pending++;
     const next = () => {
       try {
@@ -64,12 +63,12 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
         return this.#failed(error);
       }
     };
-    this.#last = (this.#last as Promise<Result<Out>>).then(next, next);
+    this.#last = (this.#last as Promise<Result<T>>).then(next, next);
     return this.#last;
   }
 
   /** A promise, which settles by `settled` or `failed`, only where there is nothing yet or the event loop has a turn. */
-  #next(): Result<Out> | Promise<Result<Out>> {
+  #next(): Result<T> | Promise<Result<T>> {
     if (--this.#left <= 0 && this.#hasHadItsTime()) return turn().then(this.#goOn);
     return this.#take() ?? this.#wait();
   }
@@ -84,20 +83,20 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
   }
 
   /** Undefined: there is nothing yet. */
-  #take(): Result<Out> | undefined {
+  #take(): Result<T> | undefined {
     if (this.#done || this.#source.closed) return this.#end();
     const record = this.#source.read();
     return record === undefined ? undefined : { done: false, value: record };
   }
 
-  #wait(): Promise<Result<Out>> {
+  #wait(): Promise<Result<T>> {
     return this.#source.wait(this.#isOver).then(this.#arrived, this.#failed);
   }
 
   readonly #isOver = () => this.#done;
 
   /** Others may take what came: then it goes on waiting. */
-  readonly #arrived = (more: boolean): Result<Out> | Promise<Result<Out>> => {
+  readonly #arrived = (more: boolean): Result<T> | Promise<Result<T>> => {
     try {
       const next = more ? this.#take() : this.#end();
       return next === undefined ? this.#wait() : this.#settled(next);
@@ -108,7 +107,7 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
 
   readonly #goOn = () => this.#arrived(true);
 
-  #settled(result: Result<Out>): Result<Out> {
+  #settled(result: Result<T>): Result<T> {
     this.#pending--;
     return result;
   }
@@ -118,12 +117,12 @@ export class RecordIterator<Out> implements AsyncIterableIterator<ReaderRecord<O
     throw error;
   };
 
-  #end(): Result<Out> {
+  #end(): Result<T> {
     this.#done = true;
     return { done: true, value: undefined };
   }
 
-  async return(): Promise<Result<Out>> {
+  async return(): Promise<Result<T>> {
     const end = this.#end();
     if (this.#pending > 0) this.#source.rouse();
     return end;

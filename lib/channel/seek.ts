@@ -3,13 +3,14 @@ import { knownOptions, show, wholeNumber } from '../options.js';
 import type { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
 import { isCutOff } from './cut-off.js';
+import { damaged } from './damage.js';
 import { type Guard, OvertakenGuard, type Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { Marks } from './marks.js';
+import { type Mark, Marks } from './marks.js';
 import { pollUntil } from './poll-until.js';
 import { timeInUs, type When } from './time.js';
-import { loadPosition, loadSplit } from './words.js';
+import { loadPosition, loadSplit, readFrozen } from './words.js';
 
 /** Where to read from: a position as `write` returned it, a record's number, or the first record at or after a time. */
 export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
@@ -104,6 +105,46 @@ export class Places {
   #beforeTime(timeUs: number): Place {
     const { least, tail } = this.#bounds();
     return this.#marks.lastWhere(least, tail, (mark) => mark.maxTimeUs < timeUs) ?? this.oldest();
+  }
+
+  #beforeTag(goal: number): Place {
+    const { least, tail } = this.#bounds();
+    const isBefore = (mark: Mark) => (this.#tagAt(mark.position, tail) ?? Number.POSITIVE_INFINITY) <= goal;
+    return this.#marks.lastWhere(least, tail, isBefore) ?? this.oldest();
+  }
+
+  /** The tag of the first record at or behind the start of a frame; undefined where there is none, or damage. */
+  #tagAt(position: number, tail: number): number | undefined {
+    const { words, header } = this.#channel;
+    for (let at = position; at < tail; ) {
+      const word = (header.dataOffset + ((at - header.basePosition) % header.capacity)) >> 2;
+      if ((words[word + 1] & 0xff) === L.KIND_DATA)
+        return readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
+      if (words[word] <= 0) return undefined;
+      at += (words[word] + 15) & -16;
+    }
+    return undefined;
+  }
+
+  /** The tag of the last record before the end of a frame; undefined where there is none. */
+  tagBefore(position: number): number | undefined {
+    const { words, header } = this.#channel;
+    const marks = this.#marks;
+    for (let end = position; end > header.basePosition; ) {
+      const mark = marks.newestAtOrBelow(end - L.FRAME_ALIGN, header.basePosition);
+      const start = mark?.position ?? header.basePosition;
+      let tag: number | undefined;
+      for (let at = start; at < end; ) {
+        const word = (header.dataOffset + at - header.basePosition) >> 2;
+        if ((words[word + 1] & 0xff) === L.KIND_DATA)
+          tag = readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
+        if (words[word] <= 0) throw damaged(this.#channel, at);
+        at += (words[word] + 15) & -16;
+      }
+      if (tag !== undefined) return tag;
+      end = start;
+    }
+    return undefined;
   }
 
   /**
@@ -283,6 +324,16 @@ export class Places {
     return {
       landing: () => this.#beforeTime(goal),
       reached: (cursor) => cursor.timeUs >= goal,
+      from: () => Number.NaN,
+      check: () => {},
+    };
+  }
+
+  /** To the first record whose tag is at least this, in a channel whose tags rise. */
+  routeToTag(goal: number): Route {
+    return {
+      landing: () => this.#beforeTag(goal),
+      reached: (cursor) => cursor.tag >= goal,
       from: () => Number.NaN,
       check: () => {},
     };

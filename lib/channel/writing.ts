@@ -1,6 +1,6 @@
 import { type Codec, checkCodec } from './codecs.js';
-import type { ChannelOptions } from './create.js';
 import type { Data } from './data.js';
+import type { ChannelOptions } from './design.js';
 import { checkIdle, type Idle } from './idle.js';
 import type { WaitStats } from './sleeper.js';
 import { checkLogger, type Logger } from './teller.js';

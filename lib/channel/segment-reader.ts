@@ -1,0 +1,244 @@
+import { MillraceError } from '../errors.js';
+import { binding } from '../native.js';
+import type { Link } from './appender.js';
+import { Arrival, type Looking } from './arrival.js';
+import { Backoff } from './backoff.js';
+import { backwards } from './backwards.js';
+import { Checker } from './checksums.js';
+import { Cursor, type RecordHandler } from './cursor.js';
+import { isCutOff } from './cut-off.js';
+import type { Place } from './guard.js';
+import { type Idle, type IdleStrategy, strategyOf } from './idle.js';
+import * as L from './layout.js';
+import { WriterWatch } from './liveness.js';
+import { type Mapped, openMapped } from './mapped.js';
+import type { ReaderRecord } from './record.js';
+import { ROUNDS_FOR_RECORDS } from './rounds.js';
+import { Places, type Route } from './seek.js';
+import { Sleeper } from './sleeper.js';
+import { atOnce, inTurns } from './slices.js';
+import { explain } from './system.js';
+import { type Limits, waitUntil } from './waiting.js';
+import { ARRIVAL } from './waking.js';
+import { loadPosition, readFrozen } from './words.js';
+
+const DURABLE = L.DURABLE_OFFSET >> 2;
+const TAIL = L.TAIL_OFFSET >> 2;
+
+export interface SegmentReaderOptions {
+  /** Whether nothing at all may be changed in the file: then nobody can ring for who sleeps here. */
+  readOnly?: boolean;
+  idle?: Idle;
+}
+
+/** The reading end of a linear channel that is one part of a longer stream. Nobody is held back by it. */
+export class SegmentReader {
+  readonly path: string;
+  readonly #channel: Mapped;
+  readonly #checker: Checker;
+  readonly #cursor: Cursor;
+  readonly #places: Places;
+  readonly #strategy: IdleStrategy;
+  #sleeper: Sleeper | undefined;
+  #arrival: Arrival | undefined;
+  #closed = false;
+
+  private constructor(channel: Mapped, checker: Checker, { idle }: SegmentReaderOptions) {
+    this.path = channel.path;
+    this.#channel = channel;
+    this.#checker = checker;
+    this.#strategy = strategyOf(idle);
+    this.#places = new Places(channel, checker);
+    this.#cursor = new Cursor(channel, undefined, idle === 'spin' ? undefined : new Backoff(), checker);
+    this.goTo({ position: channel.header.basePosition, record: channel.header.baseRecord });
+  }
+
+  static async open(path: string, options: SegmentReaderOptions): Promise<SegmentReader> {
+    const channel = map(path, options);
+    try {
+      return new SegmentReader(channel, await inTurns(Checker.looking(channel)), options);
+    } catch (error) {
+      binding().closeFile(channel.file);
+      throw explain(error, path, 'open');
+    }
+  }
+
+  /** The same by a plain call; takes long only where the machine went down while it was written. */
+  static openNow(path: string, options: SegmentReaderOptions): SegmentReader {
+    const channel = map(path, options);
+    try {
+      return new SegmentReader(channel, atOnce(Checker.looking(channel)), options);
+    } catch (error) {
+      binding().closeFile(channel.file);
+      throw explain(error, path, 'open');
+    }
+  }
+
+  get metadata(): Record<string, unknown> {
+    return this.#channel.header.metadata;
+  }
+
+  get baseRecord(): number {
+    return this.#channel.header.baseRecord;
+  }
+
+  get incarnation(): number {
+    return this.#channel.header.incarnation;
+  }
+
+  get capacity(): number {
+    return this.#channel.header.capacity;
+  }
+
+  /** Whether its machine went down while it was written, and nobody went on with it since. */
+  get cutOff(): boolean {
+    return isCutOff(this.#channel);
+  }
+
+  /** Hands out what is there; the bytes are lent for the call only, and writing to them ends the process. */
+  poll(handler: RecordHandler, limit: number): number {
+    return this.#cursor.poll(handler, limit);
+  }
+
+  /** Whether a record is there to be read. */
+  hasNext(): boolean {
+    return this.#cursor.hasNext();
+  }
+
+  /** All of it is read, and nothing will be added. Throws where records are missing before its end. */
+  hasEnded(): boolean {
+    return this.#cursor.ended !== undefined || this.#waits.hasEnded();
+  }
+
+  /** Once it has ended: where the stream goes on. Undefined where nothing says so. */
+  link(): Link | undefined {
+    if (this.#cursor.ended !== 'sealed') return undefined;
+    const { words, header } = this.#channel;
+    const at = header.dataOffset + this.#cursor.position - header.basePosition + header.frameHeader;
+    const payload = at >> 2;
+    return {
+      position: readFrozen(words, payload),
+      record: readFrozen(words, payload + 2),
+      incarnation: words[payload + 4],
+    };
+  }
+
+  get position(): number {
+    return this.#cursor.position;
+  }
+
+  /** Of the record that is being handled. */
+  get tag(): number {
+    return this.#cursor.tag;
+  }
+
+  get timeUs(): number {
+    return this.#cursor.timeUs;
+  }
+
+  /** All below it is on the disk. */
+  get durablePosition(): number {
+    return loadPosition(this.#channel.words, DURABLE);
+  }
+
+  /** How far its writer said it has come; never more than the truth. */
+  get tailPosition(): number {
+    return loadPosition(this.#channel.words, TAIL);
+  }
+
+  /** The tag of the last record before a position that is the end of a frame; undefined where there is none. */
+  tagBefore(position: number): number | undefined {
+    return this.#places.tagBefore(position);
+  }
+
+  goTo({ position, record }: Place): void {
+    this.#cursor.moveTo(position, record);
+  }
+
+  seekOldest(): void {
+    this.goTo(this.#places.oldest());
+  }
+
+  seekLatest(): void {
+    this.#goBy(this.#places.routeTo('latest'));
+  }
+
+  /** To the first record whose tag is at least this; where there is none, to the end. */
+  seekTag(tag: number): void {
+    this.#goBy(this.#places.routeToTag(tag));
+  }
+
+  /** To the first record whose timestamp is at least this; where there is none, to the end. */
+  seekTime(timeUs: number): void {
+    this.#goBy(this.#places.routeTo({ time: { us: timeUs } }));
+  }
+
+  #goBy(route: Route): void {
+    this.goTo(this.#places.find(route));
+  }
+
+  /** The records before where it stands, last one first, copied out. */
+  backwards(): Generator<ReaderRecord, void, undefined> {
+    return backwards<Buffer>(this.#channel, this.#cursor.position, this.#checker, undefined, () =>
+      this.#assertOpen(),
+    );
+  }
+
+  /** Waits until `look` finds something; it looks again whenever something was written, or this segment ended. */
+  wait<T>(look: () => T | undefined, what: string, limits: Limits): Promise<T> {
+    this.#waits; // so that there is a place to sleep
+    return waitUntil(look, what, limits, this.#strategy, this.#sleeper);
+  }
+
+  waitSync(look: Looking, timeoutMs: number | undefined): boolean {
+    return this.#waits.waitSync(look, timeoutMs);
+  }
+
+  get #waits(): Arrival {
+    if (this.#arrival !== undefined) return this.#arrival;
+    const channel = this.#channel;
+    this.#sleeper = new Sleeper(channel, ARRIVAL, ROUNDS_FOR_RECORDS);
+    // Who reads a stream goes on waiting for a dead writer's successor.
+    this.#arrival = new Arrival(
+      channel,
+      this.#cursor,
+      new WriterWatch(channel),
+      this.#sleeper,
+      this.#strategy,
+      Number.POSITIVE_INFINITY,
+    );
+    return this.#arrival;
+  }
+
+  /** Has all who wait here look. */
+  rouse(): void {
+    this.#sleeper?.rouse();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sleeper?.close();
+    binding().closeFile(this.#channel.file);
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) {
+      throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.path} is closed`, {
+        path: this.path,
+      });
+    }
+  }
+}
+
+function map(path: string, { readOnly }: SegmentReaderOptions): Mapped {
+  const channel = openMapped(path, readOnly === true ? 'read' : 'write if allowed');
+  try {
+    // The header only, for whoever sleeps; records are never written here.
+    if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
+    return channel;
+  } catch (error) {
+    binding().closeFile(channel.file);
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import { closedHandle } from '../errors.js';
+import { binding, type FileHandle, isSystemError } from '../native.js';
+import { Appender, type Link } from './appender.js';
+import type { Data, DescribedRecord } from './data.js';
+import { type ChannelOptions, designHeader, writeHeader } from './design.js';
+import { Flusher } from './flusher.js';
+import { planFile } from './header.js';
+import * as L from './layout.js';
+import { type Beating, beat, heart } from './liveness.js';
+import { type Mapped, viewMapping } from './mapped.js';
+import type { Start } from './publisher.js';
+import { storeEnd } from './recovery.js';
+import { type Recovery, resumeChannel } from './resume.js';
+import { Places } from './seek.js';
+import { explain, isRam } from './system.js';
+
+/** What a linear channel is made with that is one part of a longer stream. */
+export type SegmentDesign = Required<Pick<ChannelOptions, 'capacity' | 'sync' | 'metadata'>> & {
+  /** The number of its first record. */
+  baseRecord: number;
+  /** The largest timestamp of all records before it, in microseconds. */
+  maxTimeUs: number;
+};
+
+/** How long the file of a segment is. */
+export function segmentBytes(capacity: number): number {
+  return planFile('linear', capacity, 0).dataOffset + capacity;
+}
+
+/** The largest payload that a segment takes. */
+export function largestInSegment(capacity: number): number {
+  return planFile('linear', capacity, 0).largest;
+}
+
+/**
+ * The writing end of a linear channel that is one part of a longer stream: its records carry timestamps, tags and
+ * checksums, nobody registers to read it, and it can be begun by plain calls, in a file that was made ahead.
+ */
+export class SegmentWriter implements Beating {
+  readonly path: string;
+  readonly capacity: number;
+  readonly incarnation: number;
+  readonly metadata: Record<string, unknown>;
+  /** The mapping, for who fills a claim. */
+  readonly bytes: Buffer;
+  readonly #channel: Mapped;
+  readonly #appender: Appender;
+  readonly #flusher: Flusher;
+  readonly #beating: WeakRef<Beating>;
+  #state: 'open' | 'sealed' | 'closed' = 'open';
+
+  private constructor(channel: Mapped, start: Start) {
+    this.path = channel.path;
+    this.capacity = channel.header.capacity;
+    this.incarnation = channel.header.incarnation;
+    this.metadata = channel.header.metadata;
+    this.bytes = channel.bytes;
+    this.#channel = channel;
+    this.#appender = new Appender(channel, start);
+    this.#flusher = new Flusher(channel, this.#appender, false);
+    this.#beating = heart.start(this, channel.header.heartbeatMs);
+  }
+
+  /** Makes a segment of a file that has no name yet, and gives it one; the file is closed where that fails. */
+  static begin(
+    path: string,
+    file: FileHandle,
+    { baseRecord, maxTimeUs, ...design }: SegmentDesign,
+  ): SegmentWriter {
+    try {
+      const header = designHeader(
+        { ...design, mode: 'linear', readers: 0, timestamps: true },
+        { position: 0, record: baseRecord },
+      );
+      header.checksums = true;
+      const inRam = isRam(binding().statFile(file).fileSystem);
+      const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
+      writeHeader(channel);
+      binding().linkFile(file, path);
+      return new SegmentWriter(channel, { position: 0, record: baseRecord, maxTimeUs, unmarked: 0 });
+    } catch (error) {
+      binding().closeFile(file);
+      throw explain(error, path, 'create');
+    }
+  }
+
+  /** Goes on with the last segment of a stream, over its dead writer. */
+  static async resume(
+    path: string,
+  ): Promise<{ segment: SegmentWriter; recovery: Recovery; maxTimeUs: number }> {
+    const { channel, recovered, recovery } = await resumeChannel(path);
+    return { segment: new SegmentWriter(channel, recovered), recovery, maxTimeUs: recovered.maxTimeUs };
+  }
+
+  /** Appends one record; returns the bytes of the stream it took, or a `Refusal`. */
+  append(data: Data, type: number, tag: number, timeUs: number): number {
+    return this.#appender.append(data, type, tag, timeUs);
+  }
+
+  /** All or none of them; plain bytes are tagged from `tag` on, one by one. */
+  appendBatch(
+    records: readonly Uint8Array[] | readonly DescribedRecord[],
+    timeUs: number,
+    tag: number,
+  ): number {
+    return this.#appender.appendBatch(records, timeUs, tag, 1);
+  }
+
+  /** The byte of `bytes` from which on the caller fills in `length` bytes, or a `Refusal`. */
+  openClaim(length: number): number {
+    return this.#appender.openClaim(length);
+  }
+
+  commitClaim(length: number, type: number, tag: number, timeUs: number): number {
+    return this.#appender.commitClaim(length, type, tag, timeUs);
+  }
+
+  abortClaim(): void {
+    this.#appender.abortClaim();
+  }
+
+  heartbeat(): void {
+    this.#appender.publish();
+    beat(this.#channel);
+  }
+
+  get position(): number {
+    return this.#appender.position;
+  }
+
+  /** The tag of the last record before a position that was `position` once; undefined where there is none. */
+  tagBefore(position: number): number | undefined {
+    this.#appender.publish();
+    return new Places(this.#channel, undefined).tagBefore(position);
+  }
+
+  /** Bytes of frames, headers counted, that fit. */
+  get remaining(): number {
+    return this.#appender.remaining;
+  }
+
+  get durablePosition(): number {
+    return this.#flusher.durable;
+  }
+
+  /** Resolves once all below `position`, and the file's name, are on the disk. */
+  reached(position: number): Promise<number> {
+    return this.#flusher.reached(position);
+  }
+
+  /** Ends it: nothing is missing from it, and the stream goes on there. Nothing is synced by that. */
+  seal(link: Link): void {
+    if (this.#state !== 'open') throw closedHandle('segment', this.path);
+    heart.stop(this.#beating);
+    const end = this.#appender.appendEnd('sealed', link);
+    this.#flusher.finish(end);
+    storeEnd(this.#channel, L.STATE_SEALED, this.#appender.position);
+    this.#appender.stop(() => closedHandle('segment', this.path));
+    this.#state = 'sealed';
+  }
+
+  /** After `seal`: brings all of it to the disk where it is to be, gives back the space behind its end, and lets go. */
+  async settle(sync: boolean): Promise<void> {
+    const { file, header } = this.#channel;
+    try {
+      if (sync) await this.#flusher.syncEnd();
+      else this.#flusher.letGo();
+      const end = header.dataOffset + this.#appender.position + L.RESERVED_BYTES;
+      if (end < header.dataOffset + header.capacity) await binding().punchHole(file, end);
+    } catch (error) {
+      // Space that can't be given back is kept.
+      if (!isSystemError(error)) throw error;
+    } finally {
+      binding().closeFile(file);
+    }
+  }
+
+  /** Lets go of it, as it is: another one may go on with it. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    const isOpen = this.#state === 'open';
+    this.#state = 'closed';
+    if (!isOpen) return;
+    heart.stop(this.#beating);
+    if (this.#appender.busy) this.#appender.abortClaim();
+    this.#appender.publish();
+    this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
+    this.#appender.stop(() => closedHandle('segment', this.path));
+    this.#flusher.letGo();
+    binding().closeFile(this.#channel.file);
+  }
+}
