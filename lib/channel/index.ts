@@ -13,6 +13,7 @@ export {
   utf8,
 } from './codecs.js';
 export { checkDirectory, freeBytes } from './create.js';
+export { Copier, partOf } from './copier.js';
 export type { RecordHandler } from './cursor.js';
 export type { BatchRecord, Data, DescribedRecord, RecordOptions } from './data.js';
 export type { ChannelOptions } from './design.js';
@@ -42,6 +43,7 @@ export { explain, isOutOfSpace, noSpace } from './system.js';
 export type { ReaderInfo } from './table.js';
 export type { Logger } from './teller.js';
 export type { When } from './time.js';
+export { checkLogger } from './teller.js';
 export { timeInUs } from './time.js';
 export { turn } from './turns.js';
 export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
