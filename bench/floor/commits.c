@@ -73,9 +73,10 @@ int main(int argc, char **argv) {
     qsort(samples, n, sizeof *samples, by_size);
     printf("{\"commits\":%lu,\"ms\":%.3f,\"cpuMs\":%.3f,\"rssKiB\":%ld,", count,
            (double)(before - start) / 1e6, (double)used / 1e3, rss_kib());
-    printf("\"us\":{\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}}\n", (double)samples[n / 2] / 1e3,
+    printf("\"us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"p9999\":%.1f,\"max\":%.1f}}\n",
+           (double)samples[n / 2] / 1e3, (double)samples[n - 1 - n / 10] / 1e3,
            (double)samples[n - 1 - n / 100] / 1e3, (double)samples[n - 1 - n / 1000] / 1e3,
-           (double)samples[n - 1] / 1e3);
+           (double)samples[n - 1 - n / 10000] / 1e3, (double)samples[n - 1] / 1e3);
     fflush(stdout);
   }
   return 0;

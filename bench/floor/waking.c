@@ -345,8 +345,9 @@ int main(int argc, char **argv) {
     if (timed) {
       const size_t n = trips < MOST_SAMPLES ? trips : MOST_SAMPLES;
       qsort(samples, n, sizeof *samples, by_size);
-      printf(",\"us\":{\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.2f}", percentile(n, 0.5), percentile(n, 0.99),
-             percentile(n, 0.999), percentile(n, 1));
+      printf(",\"us\":{\"p50\":%.2f,\"p90\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"p9999\":%.2f,\"max\":%.2f}",
+             percentile(n, 0.5), percentile(n, 0.9), percentile(n, 0.99), percentile(n, 0.999), percentile(n, 0.9999),
+             percentile(n, 1));
     }
     puts("}");
     fflush(stdout);

@@ -18,21 +18,18 @@ export class RememberingProbe {
   /** `oneWayNs`: of a cache line. `alone`: how many of the looks found both cores without strangers. */
   describe() {
     const ways = this.#looks.map(({ oneWayNs }) => oneWayNs);
-    const seen = placements(ways);
     return {
       looks: ways.length,
       alone: this.#looks.filter(({ alone }) => alone).length,
-      near: ways.filter((oneWayNs) => seen.of(oneWayNs) === 'near').length,
       oneWayNs: spread(ways),
-      how: seen.how,
+      how: placements(ways).how,
     };
   }
 }
 
-export function showPlacement({ looks, alone, near, oneWayNs: { median, p10, p90 } }) {
-  const where = near === looks ? 'near' : near === 0 ? 'far' : `near in ${near} of ${looks} looks`;
+export function showPlacement({ looks, alone, oneWayNs: { median, p10, p90 } }) {
   return (
-    `a cache line goes one way in ${median.toFixed(0)} ns (${p10.toFixed(0)}..${p90.toFixed(0)}), ${where};` +
+    `a cache line goes one way in ${median.toFixed(0)} ns (${p10.toFixed(0)}..${p90.toFixed(0)});` +
     ` both cores to themselves in ${alone} of ${looks} looks`
   );
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { quantile, spread } from './statistics.js';
+import { spread } from './statistics.js';
 
 const WARM_UP_ROUNDS = 3;
 /** Between two turns, so that nobody's last work falls into the next one's. */
@@ -31,8 +31,13 @@ export class Rounds {
     this.figure = figure;
   }
 
+  /** What `name` did, round by round. */
+  turns(name) {
+    return this.rounds.map(({ facts }) => facts[name]);
+  }
+
   of(name) {
-    return this.rounds.map(({ facts }) => this.figure(facts[name]));
+    return this.turns(name).map(this.figure);
   }
 
   spread(name) {
@@ -52,21 +57,4 @@ export class Rounds {
   greatest(names) {
     return names.reduce((best, name) => (this.spread(name).median > this.spread(best).median ? name : best));
   }
-}
-
-/** How far the two cpus were from each other, and in how many rounds they had their cores to themselves. */
-export function describeProbes(rounds) {
-  const looks = rounds.map(({ probe }) => probe).filter((look) => look !== undefined);
-  if (looks.length === 0) return undefined;
-  const ways = looks.map(({ oneWayNs }) => oneWayNs);
-  return {
-    rounds: looks.length,
-    alone: looks.filter(({ alone }) => alone).length,
-    oneWayNs: [quantile(ways, 0), quantile(ways, 0.5), quantile(ways, 1)],
-  };
-}
-
-export function showProbes({ rounds, alone, oneWayNs }) {
-  const [least, median, most] = oneWayNs.map((ns) => ns.toFixed(0));
-  return `a cache line goes one way in ${median} ns (${least}..${most}); both cores to themselves in ${alone} of ${rounds} rounds`;
 }

@@ -7,14 +7,14 @@ import { scaleFor, spreadText } from './units.js';
 export function tablesOf(rows) {
   return groupsOf(rows).map(([group, own]) => {
     const columns = columnsOf(own);
-    const ratios = own.some(({ ratio }) => ratio !== undefined);
+    const ratios = [...new Set(own.flatMap(({ ratio }) => (ratio === undefined ? [] : [ratioTitle(ratio)])))];
     const bars = own.some(({ bar }) => bar !== undefined);
     return {
       group,
       head: [
         '',
         ...columns.map(({ title }) => title),
-        ...(ratios ? ['ratio'] : []),
+        ...(ratios.length > 0 ? [ratios.length === 1 ? ratios[0] : 'ratio'] : []),
         ...(bars ? ['bar'] : []),
       ],
       lines: own.map((row) => ({
@@ -24,7 +24,7 @@ export function tablesOf(rows) {
             const figure = row.figures?.[name];
             return figure === undefined ? '' : spreadText(figure, scale.multiply);
           }),
-          ...(ratios ? [ratioText(row.ratio)] : []),
+          ...(ratios.length > 0 ? [ratioText(row.ratio, ratios.length === 1)] : []),
           ...(bars ? [barText(row.bar)] : []),
         ],
         bar: row.bar,
@@ -58,9 +58,13 @@ function columnsOf(rows) {
   });
 }
 
-function ratioText(ratio) {
+function ratioTitle({ to, what }) {
+  return `${what === undefined ? '×' : `${what}, ×`} ${to}`;
+}
+
+function ratioText(ratio, titled) {
   if (ratio === undefined) return '';
-  return `${spreadText(ratio)} × ${ratio.to}${ratio.what === undefined ? '' : `, ${ratio.what}`}`;
+  return titled ? spreadText(ratio) : `${spreadText(ratio)} ${ratioTitle(ratio)}`;
 }
 
 const VERDICTS = new Map([
@@ -70,7 +74,8 @@ const VERDICTS = new Map([
 ]);
 
 export function barText(bar) {
-  return bar === undefined ? '' : `${bar.text}: ${VERDICTS.get(bar.met)}`;
+  if (bar === undefined) return '';
+  return `${bar.text}: ${VERDICTS.get(bar.met)}${bar.why === undefined ? '' : `, ${bar.why}`}`;
 }
 
 /** For a terminal. */

@@ -37,6 +37,7 @@ const UNITS = {
   KiB: [2 ** 10, BYTES],
   MiB: [2 ** 20, BYTES],
   'B/s': [1, BYTE_RATE],
+  'GB/s': [1e9, BYTE_RATE],
   /** Of one cpu, or of a whole. */
   share: [1, [[0.01, '%']]],
 };
@@ -62,14 +63,13 @@ export function scaleFor(unit, values) {
 export function number(value) {
   if (value === undefined || value === null || Number.isNaN(value)) return '';
   if (!Number.isFinite(value)) return String(value);
-  const magnitude = Math.abs(value);
-  if (magnitude >= 100)
+  if (value === 0) return '0';
+  if (Math.abs(value) >= 999.5) {
     return Math.round(value)
       .toString()
       .replace(/\B(?=(\d{3})+$)/g, ' ');
-  if (magnitude >= 10) return value.toFixed(1);
-  if (magnitude >= 1 || magnitude === 0) return value.toFixed(magnitude === 0 ? 0 : 2);
-  return value.toFixed(Math.min(6, 2 - Math.floor(Math.log10(magnitude))));
+  }
+  return Math.abs(value) < 1e-6 ? value.toExponential(1) : value.toPrecision(3);
 }
 
 /** `median (p10..p90)`, or what of it there is. */

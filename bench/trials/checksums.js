@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { figure } from '../harness/figures.js';
 import { floorProgram } from '../harness/floor.js';
 import { PinnedProcess } from '../harness/process.js';
+import { parts } from '../harness/progress.js';
 import { quantile, spread } from '../harness/statistics.js';
 
 const BYTES = 256 * 2 ** 20;
@@ -16,31 +18,65 @@ const MOST_ATTEMPTS = 6;
 
 const millrace = fileURLToPath(new URL('./checksums-process.js', import.meta.url));
 
+const FILLED = 'checksums filled in';
+
 export const checksums = {
   name: 'checksums',
-  places: ['memory'],
-  async run({ memoryFolder, cpus, options }) {
+  title: 'Filling in checksums',
+  about: `One pass over ${BYTES / 2 ** 20} MiB of frames in memory, as before a sync: each frame's CRC32C is computed and
+stored; rates are of payload. The C program reads the same bytes, reads them and stores a word in each frame, and copies
+them; rates are of bytes. All are pinned to one cpu and take turns; a pass that got less than ${UNDISTURBED_CPU * 100} % of
+its cpu doesn't count. *Cached* is the quickest of ${CACHED_PASSES} passes over ${CACHED / 2 ** 10} KiB, where memory is no
+limit.`,
+  quick: { passes: 5 },
+  full: { passes: 30 },
+
+  async run({ folder, cpus, options: { passes }, progress }) {
     const started = [];
     // All on one cpu, one after another.
     const start = async (...command) => {
-      const process = new PinnedProcess(cpus.split(',')[0], ...command);
+      const process = new PinnedProcess(cpus[0], ...command);
       started.push(process);
       await process.hear();
       return process;
     };
     try {
-      const path = join(memoryFolder, 'frames');
-      const addon = await start(process.execPath, [millrace, memoryFolder, path, String(BYTES)]);
+      const path = join(folder, 'frames');
+      const addon = await start(process.execPath, [millrace, folder, path, String(BYTES)]);
       await ask(addon, 'fill 64');
       const floor = await start(floorProgram('memory'), [path]);
       const summary = [];
-      for (const record of RECORDS) summary.push(await measure(addon, floor, record, options.passes));
-      return { bytes: BYTES, cached: CACHED, summary };
+      const each = parts(
+        progress,
+        RECORDS.map(() => 1),
+      );
+      for (const [i, record] of RECORDS.entries()) {
+        summary.push(await measure(addon, floor, record, passes, each[i]));
+      }
+      return { sizes: RECORDS, batch: 1, bytes: BYTES, cached: CACHED, summary };
     } finally {
       await Promise.all(started.map((process) => process.end()));
     }
   },
-  lines,
+
+  rows({ summary }) {
+    return summary.flatMap(({ record, ways }) =>
+      ways.map(({ way, passes, dropped, best, gigabytesASecond }) => ({
+        group: `records of ${record} bytes`,
+        name: way,
+        ...(passes === 0
+          ? { absent: 'no pass had its cpu to itself' }
+          : {
+              figures: {
+                rate: { unit: 'GB/s', ...gigabytesASecond },
+                best: figure('GB/s', best),
+              },
+              samples: passes,
+              note: dropped > 0 ? `${dropped} passes dropped` : undefined,
+            }),
+      })),
+    );
+  },
 };
 
 async function ask(process, line) {
@@ -48,10 +84,10 @@ async function ask(process, line) {
   return process.hear(60_000);
 }
 
-async function measure(addon, floor, record, wanted) {
+async function measure(addon, floor, record, wanted, progress) {
   const { frame } = await ask(addon, `fill ${record}`);
   const ways = {
-    'checksums filled in': () => ask(addon, `sum ${BYTES}`),
+    [FILLED]: () => ask(addon, `sum ${BYTES}`),
     'C read': async () => ({ ...(await ask(floor, `read ${BYTES}`)), bytes: BYTES }),
     'C read, a word stored': async () => ({ ...(await ask(floor, `touch ${BYTES} ${frame}`)), bytes: BYTES }),
     'C memcpy': async () => ({ ...(await ask(floor, `copy ${BYTES}`)), bytes: BYTES }),
@@ -70,6 +106,7 @@ async function measure(addon, floor, record, wanted) {
       if (done.cpuMs < done.ms * UNDISTURBED_CPU) passes[way].dropped++;
       else counted.push((done.payload ?? done.bytes) / done.ms / 1e6);
     }
+    progress(Math.min(...Object.values(passes).map(({ counted }) => counted.length)), wanted);
   }
   return { record, frame, ways: Object.entries(passes).map(([way, seen]) => ({ way, ...condense(seen) })) };
 }
@@ -93,27 +130,4 @@ function condense({ counted, dropped }) {
     gigabytesASecond: spread(counted),
     all: counted,
   };
-}
-
-function lines({ summary, bytes, cached }) {
-  const out = [
-    `  ${bytes / 2 ** 20} MiB a pass (cached: ${cached / 2 ** 10} KiB, the quickest of ${CACHED_PASSES});` +
-      ' GB/s of payload, of C: of bytes',
-  ];
-  for (const { record, ways } of summary) {
-    out.push(`    records of ${record} bytes`);
-    for (const { way, passes, dropped, best, gigabytesASecond } of ways) {
-      out.push(
-        passes === 0
-          ? `      ${way.padEnd(24)} no pass had its cpu to itself`
-          : `      ${way.padEnd(24)} best ${best.toFixed(2)}  median ${show(gigabytesASecond)}` +
-              `  ${passes} passes, ${dropped} dropped`,
-      );
-    }
-  }
-  return out;
-}
-
-function show({ median, p10, p90 }) {
-  return `${median.toFixed(2)} (${p10.toFixed(2)}..${p90.toFixed(2)})`;
 }

@@ -64,6 +64,9 @@ answerTurns({
     const ns = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
     const facts = await turn(ms, waiters, (took) => ns.record(Math.max(1, Math.round(took * 1e6))));
     const us = (percent) => ns.percentile(percent) / 1000;
-    return { ...facts, us: { p50: us(50), p99: us(99), p999: us(99.9), max: ns.max / 1000 } };
+    return {
+      ...facts,
+      us: { p50: us(50), p90: us(90), p99: us(99), p999: us(99.9), p9999: us(99.99), max: ns.max / 1000 },
+    };
   },
 });

@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { percent, shareOf, show, sum, verdict } from '../harness/figures.js';
+import { barOf, cpuFigures, curve, figure, sum, waitedShares } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
+import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
 import { removeCrossing, SIZE } from '../peers/crossings.js';
 
 const script = fileURLToPath(new URL('./flood-process.js', import.meta.url));
 
 const CAPACITY = '8MiB';
-/** process.send gets time instead of a number of records, of which it would need minutes. */
-const SEND_MS = 400;
 const PLENTY = 1e9;
 const PATIENCE_MS = 600_000;
 
@@ -33,30 +32,39 @@ const SENT = SENDS.map(({ name }) => name);
 const BARS = { 'millrace for await': 5, 'millrace batches': 20 };
 const HELD_MS = 10;
 
+const RATE = 'the rate';
+const HELD = "how long the reader's event loop is held";
+
 export const flood = {
   name: 'flood',
-  async run({ folder, cpus, node, probe, options, progress }) {
+  title: 'A flood of small records between event loops',
+  about: `Records of ${SIZE} bytes one way, as fast as the reader takes them. The writer calls \`tryWrite\` (ring of
+${CAPACITY}), and after a refusal waits for \`ready()\`; over \`process.send\` it goes on until \`send\` returns \`false\`,
+and then waits until one more is away. It is read by \`for await\`, by \`batches()\`, and by \`poll\` of at most 1024
+with a \`setImmediate\` after each. \`process.send\` with an array of 100 is what a careful user would do; the yardstick
+is the faster of those with one record a message, which get a time (\`sendMs\`) instead of a number of records. The
+reader's event loop is watched in runs of their own: the time between turns of a chain of \`setImmediate\`, only of those
+in which records were read; *waits* are what an event has to wait that comes at any moment.`,
+  quick: { turns: 5, records: 1e6, sendMs: 150, seconds: 1 },
+  full: { turns: 20, records: 1e7, sendMs: 400, seconds: 10 },
+
+  async run({ folder, cpus, node, probe, options: { turns, records, sendMs, seconds }, progress }) {
+    const [inRounds, alone] = parts(progress, [turns * (sendMs + 100), seconds * 1000]);
     const sides = [];
     try {
       for (const [i, { name, config }] of WAYS.entries()) sides.push(await start(i, name, config));
-      const each = Math.ceil(options.records / options.turns);
-      const rounds = await takeRounds(
-        sides.map(({ name, isSend, ask }) => ({
-          name,
-          turn: () => ask(isSend ? `run ${PLENTY} ${SEND_MS}` : `run ${each} ${PATIENCE_MS}`),
-        })),
-        { turns: options.turns, warmUp: 2, probe, progress },
-      );
-      const alone = {};
-      for (const { name, ask } of sides) alone[name] = await ask(`held ${PLENTY} ${options.seconds * 1000}`);
-      return {
-        size: SIZE,
-        capacity: CAPACITY,
-        records: options.records,
-        seconds: options.seconds,
-        alone,
-        rounds,
-      };
+      const each = Math.ceil(records / turns);
+      const taking = sides.map(({ name, isSend, ask }) => ({
+        name,
+        turn: () => ask(isSend ? `run ${PLENTY} ${sendMs}` : `run ${each} ${PATIENCE_MS}`),
+      }));
+      const rounds = await takeRounds(taking, { turns, warmUp: 2, probe, progress: inRounds });
+      const watched = {};
+      for (const [i, { name, ask }] of sides.entries()) {
+        watched[name] = await ask(`held ${PLENTY} ${seconds * 1000}`);
+        alone(i + 1, sides.length);
+      }
+      return { size: SIZE, batch: 1, capacity: CAPACITY, alone: watched, rounds };
     } finally {
       await Promise.all(sides.map(({ end }) => end()));
     }
@@ -80,59 +88,56 @@ export const flood = {
       };
     }
   },
-  lines,
+
+  rows({ alone, rounds }) {
+    const rates = new Rounds(rounds, ({ perSecond }) => perSecond);
+    const base = rates.greatest(SENT);
+    const rate = ({ name }) => {
+      const own = rates.turns(name);
+      const ratio = rates.ratio(name, base);
+      const bar = BARS[name];
+      return {
+        group: RATE,
+        name,
+        figures: {
+          records: { unit: '/s', ...rates.spread(name) },
+          ...cpuFigures(own),
+          "reader's heap": figure('B', own.at(-1).back.heapBytes),
+          rss: figure('KiB', own.at(-1).back.rssKiB),
+        },
+        ratio: { to: `${base}'s`, what: 'rate', ...ratio },
+        bar: bar && barOf(`at least ${bar} times`, ratio.median >= bar, waitedShares(own, rates.turns(base))),
+        samples: sum(own.map((turn) => turn.records)),
+      };
+    };
+    const held = ({ name }) => {
+      const { turns, waits } = alone[name].back.held;
+      const ms = (value) => figure('ms', value);
+      return {
+        group: HELD,
+        name,
+        figures: {
+          p50: ms(turns.p50),
+          p99: ms(turns.p99),
+          'p99.99': ms(turns.p9999),
+          max: ms(turns.max),
+          'waits p99.9': ms(waits.p999),
+          'waits p99.99': ms(waits.p9999),
+        },
+        bar: name.startsWith('millrace')
+          ? barOf(`p99.99 at most ${HELD_MS} ms`, turns.p9999 <= HELD_MS, waitedShares([alone[name]]))
+          : undefined,
+        samples: turns.count,
+      };
+    };
+    return [...WAYS.map(rate), ...WAYS.map(held)];
+  },
+
+  distributions({ alone }) {
+    const series = WAYS.map(({ name }) => {
+      const { turns } = alone[name].back.held;
+      return { name, quantiles: curve(turns, turns.count) };
+    });
+    return [{ title: "Turns of the reader's event loop under the flood", unit: 'ms', series }];
+  },
 };
-
-function lines({ size, capacity, records, seconds, alone, rounds }) {
-  const rates = new Rounds(rounds, ({ perSecond }) => perSecond);
-  const base = rates.greatest(SENT);
-  const out = [
-    `  ${size}-byte records, ring of ${capacity}; ${rounds.length} turns each, of ${Math.ceil(records / rounds.length)} records, of ${SEND_MS} ms for process.send; thousands a second, median (p10..p90)`,
-  ];
-  const waited = (turns) => ['front', 'back'].map((end) => shareOf(turns, end, 'waitedMs'));
-  for (const { name } of WAYS) {
-    const own = turnsOf(rounds, name);
-    const { median, p10, p90 } = rates.spread(name);
-    const ratio = rates.ratio(name, base);
-    const bar = BARS[name];
-    const last = own.at(-1).back;
-    out.push(
-      `    ${name.padEnd(38)} ${show({ median: median / 1e3, p10: p10 / 1e3, p90: p90 / 1e3 }, 0).padStart(22)}` +
-        `  ${show(ratio, 1).padStart(20)} x ${base}` +
-        (bar ? verdict(bar, ratio.median >= bar, [...waited(own), ...waited(turnsOf(rounds, base))]) : '') +
-        `  cpu ${percent(shareOf(own, 'front'))}+${percent(shareOf(own, 'back'))}` +
-        `, waited for a cpu ${percent(shareOf(own, 'front', 'waitedMs'))}+${percent(shareOf(own, 'back', 'waitedMs'))}` +
-        `, reader's heap ${mebi(last.heapBytes)} rss ${mebi(last.rssKiB * 1024)} MiB` +
-        `, ${sum(own.map((turn) => turn.records))} records`,
-    );
-  }
-  out.push(
-    `  the reader's event loop, in runs of their own of ${seconds} s; ms between turns, and waits of random events`,
-  );
-  for (const { name } of WAYS) {
-    const { back, records: read } = alone[name];
-    const { turns, monitor, waits } = back.held;
-    const bar = name.startsWith('millrace')
-      ? verdict(`p99.99 ${HELD_MS} ms`, turns.p9999 <= HELD_MS, waited([alone[name]]))
-      : '';
-    out.push(
-      `    ${name.padEnd(38)} p50 ${ms(turns.p50)} p99 ${ms(turns.p99)} p99.9 ${ms(turns.p999)}` +
-        ` p99.99 ${ms(turns.p9999)} max ${ms(turns.max)}${bar}  waits p99.9 ${ms(waits.p999)} p99.99 ${ms(waits.p9999)}` +
-        `  monitor p99.99 ${ms(monitor.p9999)} max ${ms(monitor.max)}` +
-        `  of ${turns.count} turns, ${read} records, waited ${back.waitedMs.toFixed(0)} ms for a cpu`,
-    );
-  }
-  return out;
-}
-
-function turnsOf(rounds, name) {
-  return rounds.map(({ facts }) => facts[name]);
-}
-
-function mebi(bytes) {
-  return (bytes / 2 ** 20).toFixed(0);
-}
-
-function ms(value) {
-  return value.toFixed(3);
-}

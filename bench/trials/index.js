@@ -1,3 +1,10 @@
+import { checksums } from './checksums.js';
+import { commits } from './commits.js';
+import { flood } from './flood.js';
+import { floorOneWay, floorReaders, floorRoundTrip } from './pairs.js';
+import { parkedReaders } from './parked-readers.js';
+import { roundtrip } from './roundtrip.js';
+import { stalls } from './stalls.js';
 import { waking } from './waking.js';
 
 /**
@@ -12,4 +19,15 @@ import { waking } from './waking.js';
  *   distributions?(results) quantile curves: [{ title, unit, series: [{ name, quantiles: [[0.5, value], …] }] }]
  * Units are those of harness/units.js.
  */
-export const trials = [waking];
+export const trials = [
+  floorRoundTrip,
+  floorOneWay,
+  roundtrip,
+  flood,
+  waking,
+  parkedReaders,
+  commits,
+  stalls,
+  checksums,
+  floorReaders,
+];

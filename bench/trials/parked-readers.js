@@ -2,9 +2,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { percent, show } from '../harness/figures.js';
+import { barOf, figure, percent, reason, share, waitedShares } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
+import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
+import { SIZE } from '../peers/crossings.js';
 
 const script = fileURLToPath(new URL('./parked-readers-process.js', import.meta.url));
 
@@ -21,9 +23,27 @@ const WAYS = [
   { name: `${COUNT} Unix sockets`, config: { how: 'sockets' } },
 ];
 
+const SILENT = 'while the writer is silent';
+const HEARING = `each hears a record, after ${SILENCE_MS} ms of silence`;
+const FIGURES = {
+  first: 'firstUs',
+  'half of them': 'middleUs',
+  all: 'lastUs',
+  'the writer was busy for': 'tookUs',
+};
+
 export const parkedReaders = {
   name: 'parked-readers',
-  async run({ folder, cpus, node, probe, options, progress }) {
+  title: `${COUNT} parked readers`,
+  about: `One process with ${COUNT} readers that iterate with \`idle: 'park'\`: of one channel, and of ${COUNT}. Their
+writers are in another process, alive and silent. After that time each hears a record, ${SILENCE_MS} ms after the last
+one: the writer writes it (to ${COUNT} channels one after the other), and each reader notes when its loop has it; times are
+from before the writer's first record. For comparison ${COUNT} Unix sockets between two processes.`,
+  quick: { turns: 5, seconds: 2 },
+  full: { turns: 20, seconds: 10 },
+
+  async run({ folder, cpus, node, probe, options: { turns, seconds }, progress }) {
+    const [inSilence, inRounds] = parts(progress, [seconds, turns / 10]);
     const sides = [];
     const absent = {};
     try {
@@ -31,18 +51,55 @@ export const parkedReaders = {
         try {
           sides.push(await start(way, folder, cpus, node));
         } catch (error) {
-          absent[way.name] = error.message.match(/^\w*Error.*$/gm)?.at(-1) ?? error.message;
+          absent[way.name] = reason(error);
         }
       }
       const idle = {};
-      for (const { name, idleFor } of sides) idle[name] = await idleFor(options.seconds);
-      const rounds = await takeRounds(sides, { turns: options.turns, probe, progress });
-      return { count: COUNT, seconds: options.seconds, silenceMs: SILENCE_MS, absent, idle, rounds };
+      for (const [i, { name, idleFor }] of sides.entries()) {
+        idle[name] = await idleFor(seconds);
+        inSilence(i + 1, sides.length);
+      }
+      const rounds = await takeRounds(sides, { turns, probe, progress: inRounds });
+      return { size: SIZE, batch: 1, count: COUNT, seconds, absent, idle, rounds };
     } finally {
       await Promise.all(sides.map(({ end }) => end()));
     }
   },
-  lines,
+
+  rows({ absent, idle, rounds }) {
+    const names = Object.keys(idle);
+    const of = (fact) => new Rounds(rounds, (turn) => turn[fact]);
+    const silent = (name) => {
+      const { front, back } = idle[name];
+      const used = back.cpuMs / back.ms;
+      return {
+        group: SILENT,
+        name,
+        figures: {
+          "cpu of the readers' process": share(used),
+          "the writer's": share(front.cpuMs / front.ms),
+          "readers' rss": figure('KiB', back.rssKiB),
+          "writer's rss": figure('KiB', front.rssKiB),
+        },
+        bar: name.includes('channel')
+          ? barOf(`at most ${percent(BAR)} of a cpu`, used <= BAR, waitedShares([idle[name]]))
+          : undefined,
+      };
+    };
+    const hearing = (name) => ({
+      group: HEARING,
+      name,
+      figures: Object.fromEntries(
+        Object.entries(FIGURES).map(([title, fact]) => [title, { unit: 'us', ...of(fact).spread(name) }]),
+      ),
+      samples: rounds.length,
+    });
+    return [
+      ...names.map(silent),
+      ...names.map(hearing),
+      ...Object.entries(absent).map(([name, why]) => ({ group: SILENT, name, absent: why })),
+    ];
+  },
 };
 
 async function start({ name, config }, folder, cpus, node) {
@@ -87,37 +144,4 @@ async function start({ name, config }, folder, cpus, node) {
       return { front, back };
     },
   };
-}
-
-function lines({ seconds, silenceMs, absent, idle, rounds }) {
-  const names = Object.keys(idle);
-  const out = [
-    ...Object.entries(absent).map(([name, why]) => `  ${name}: absent, ${why}`),
-    `  the writer lives and is silent for ${seconds} s; cpu of the readers' process, and of the writer's`,
-  ];
-  for (const name of names) {
-    const { front, back } = idle[name];
-    const share = back.cpuMs / back.ms;
-    const bar = name.includes('channel') ? `  [bar ${percent(BAR)}: ${share < BAR ? 'met' : 'MISSED'}]` : '';
-    out.push(
-      `    ${name.padEnd(32)} ${percent(share, 3)}${bar}, ${percent(front.cpuMs / front.ms, 3)}` +
-        `  rss ${(back.rssKiB / 1024).toFixed(0)}, ${(front.rssKiB / 1024).toFixed(0)} MiB`,
-    );
-  }
-  out.push(
-    `  all of them hear one record each, after ${silenceMs} ms of silence; us since the writer began, ${rounds.length} rounds, median (p10..p90)`,
-  );
-  const of = (fact) => new Rounds(rounds, (turn) => turn[fact]);
-  for (const name of names) {
-    const figures = [
-      ['first', 'firstUs'],
-      ['half of them', 'middleUs'],
-      ['all', 'lastUs'],
-      ['the writer was busy for', 'tookUs'],
-    ];
-    out.push(
-      `    ${name.padEnd(32)} ${figures.map(([title, fact]) => `${title} ${show(of(fact).spread(name), 0)}`).join('  ')}`,
-    );
-  }
-  return out;
 }

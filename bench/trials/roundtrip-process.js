@@ -7,24 +7,25 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { answerTurns } from '../harness/listener.js';
 import { Usage } from '../harness/load.js';
-import { END, nextNumber, say } from '../harness/participant.js';
-import { PinnedProcess } from '../harness/process.js';
-import { crossings } from '../peers/crossings.js';
+import { END, LAST_BYTE, nextNumber, say } from '../harness/participant.js';
+import { partnerStarter } from '../harness/partner.js';
+import { crossings, SIZE } from '../peers/crossings.js';
 
 const TRIPS_BETWEEN_CLOCKS = 16;
 
 const [role, text] = process.argv.slice(2);
-const config = JSON.parse(text);
+const config = { size: SIZE, ...JSON.parse(text) };
 const crossing = crossings[config.crossing];
 
 const roles = {
   async back() {
-    const end = await crossing.back(config.address, config);
+    const end = await crossing.back(config);
     answerTurns({
       async turn() {
-        const usage = new Usage();
+        const usage = new Usage(config);
         let answered = 0;
-        const answer = (number) => {
+        const answer = (number, lastByte) => {
+          if (lastByte !== LAST_BYTE) throw new Error(`${number} came mangled`);
           if (number === END) return false;
           end.send(number);
           answered++;
@@ -39,14 +40,8 @@ const roles = {
   },
 
   async front() {
-    const script = fileURLToPath(import.meta.url);
-    const start = async (options) => {
-      const args = [...config.node, script, 'back', text];
-      const back = new PinnedProcess(config.cpus[1], process.execPath, args, options);
-      await back.hear();
-      return back;
-    };
-    const { process: back, end } = await crossing.front(start, config.address, config);
+    const start = partnerStarter(fileURLToPath(import.meta.url), text, config);
+    const { back, end } = await crossing.front(start, config);
     const pair = new Pair(back, end);
     answerTurns({
       trips: (ms, pauseMs) => pair.trips(ms, pauseMs),
@@ -69,7 +64,7 @@ class Pair {
   async trips(ms, pauseMs, keep = pauseMs > 0) {
     await this.#begin();
     const took = [];
-    const usage = new Usage();
+    const usage = new Usage(config);
     const start = performance.now();
     const deadline = start + ms;
     const clockEach = keep ? 1 : TRIPS_BETWEEN_CLOCKS;
@@ -82,7 +77,8 @@ class Pair {
       this.#end.send(this.#number);
     };
     /** Whether there shall be another trip. */
-    const arrived = (number) => {
+    const arrived = (number, lastByte) => {
+      if (lastByte !== LAST_BYTE) throw new Error(`${number} came mangled`);
       if (number !== this.#number) throw new Error(`${number} came instead of ${this.#number}`);
       this.#number = nextNumber(number);
       if (++trips % clockEach === 0) {
@@ -112,8 +108,8 @@ class Pair {
   }
 
   async #converse(next, arrived, pauseMs) {
-    const done = this.#end.listen((number) => {
-      if (!arrived(number)) return false;
+    const done = this.#end.listen((number, lastByte) => {
+      if (!arrived(number, lastByte)) return false;
       if (pauseMs > 0) globalThis.setTimeout(next, pauseMs);
       else next();
       return true;
@@ -127,8 +123,8 @@ class Pair {
     while (more) {
       if (pauseMs > 0) sleepSync(pauseMs);
       next();
-      this.#end.exchange((number) => {
-        more = arrived(number);
+      this.#end.exchange((number, lastByte) => {
+        more = arrived(number, lastByte);
         return false;
       });
     }
@@ -136,7 +132,7 @@ class Pair {
 
   async idle(seconds) {
     await this.#begin();
-    const usage = new Usage();
+    const usage = new Usage(config);
     let own;
     if (config.blocks) {
       sleepSync(seconds * 1000);
@@ -165,7 +161,7 @@ class Pair {
 function distribution(took) {
   const sorted = Float64Array.from(took).sort();
   const at = (q) => sorted[Math.floor((sorted.length - 1) * q)];
-  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), p9999: at(0.9999), max: at(1) };
 }
 
 const nothing = new Int32Array(new SharedArrayBuffer(4));

@@ -1,18 +1,24 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { percent, shareOf, show, sum, verdict } from '../harness/figures.js';
+import {
+  barOf,
+  cpuFigures,
+  curve,
+  figure,
+  reason,
+  share,
+  shareOf,
+  sum,
+  waitedShares,
+} from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
+import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
 import { removeCrossing, SIZE } from '../peers/crossings.js';
 
 const script = fileURLToPath(new URL('./roundtrip-process.js', import.meta.url));
 
 const PAUSE_MS = 5;
-/** Some fifty trips. */
-const RESTED_TURN_MS = 300;
-const LATENCY_MS = 2000;
-const RESTED_LATENCY_MS = 6000;
-const IDLE_SECONDS = 5;
 
 const send = (serialization, form) => ({
   name: `process.send, ${serialization}, ${form}`,
@@ -40,49 +46,104 @@ const BARS = {
   rested: { 'millrace park': [SOCKET.name, 1], 'millrace waitSync park': [SOCKET.name, 0.5] },
 };
 
+const BUSY = 'back to back';
+const RESTED = `after ${PAUSE_MS} ms of silence`;
+const IDLE = 'nobody says anything';
+
 export const roundtrip = {
   name: 'roundtrip',
+  title: 'Round trips between event loops',
+  about: `${SIZE} bytes there and back between two processes, of which each goes on with its event loop; Millrace over
+two channels, each end \`for await (const { data } of reader)\` and \`writer.write(bytes)\`. *Back to back*: the answer
+is the signal for the next. *After silence*: each message comes ${PAUSE_MS} ms after the last answer, when both sleep; the
+median of a turn's trips is what is compared. With \`waitSync\` both threads block, and the pause is a blocked thread,
+too. Times one by one, and so p99, are from runs of their own. A process that is pinned to one cpu never spins with
+\`adaptive\`.`,
+  quick: { turns: 5, ms: 40, restedMs: 100, latencyMs: 300, restedLatencyMs: 500, idleSeconds: 0.5 },
+  full: { turns: 20, ms: 80, restedMs: 300, latencyMs: 2000, restedLatencyMs: 6000, idleSeconds: 5 },
+
   async run({ folder, cpus, node, probe, options, progress }) {
+    const { turns, ms, restedMs, latencyMs, restedLatencyMs, idleSeconds } = options;
+    const aloneMs = latencyMs + restedLatencyMs + idleSeconds * 1000;
+    const [inBusy, inRested, inAlone] = parts(progress, [turns * ms, turns * restedMs, aloneMs]);
     const { sides, absent } = await startAll(folder, cpus, node);
     try {
       const tell = (line) => sides.map(({ name, ask }) => ({ name, turn: () => ask(line) }));
-      const busy = await takeRounds(tell(`trips ${options.ms} 0`), {
-        turns: options.turns,
-        probe,
-        progress,
-      });
-      const rested = await takeRounds(tell(`trips ${RESTED_TURN_MS} ${PAUSE_MS}`), {
-        turns: options.turns,
+      const rounds = await takeRounds(tell(`trips ${ms} 0`), { turns, probe, progress: inBusy });
+      const rested = await takeRounds(tell(`trips ${restedMs} ${PAUSE_MS}`), {
+        turns,
         warmUp: 1,
         probe,
-        progress,
+        progress: inRested,
       });
       const alone = {};
-      for (const { name, ask } of sides) {
+      for (const [i, { name, ask }] of sides.entries()) {
         alone[name] = {
-          busy: await ask(`latency ${LATENCY_MS} 0`),
-          rested: await ask(`latency ${RESTED_LATENCY_MS} ${PAUSE_MS}`),
-          idle: await ask(`idle ${IDLE_SECONDS}`),
+          busy: await ask(`latency ${latencyMs} 0`),
+          rested: await ask(`latency ${restedLatencyMs} ${PAUSE_MS}`),
+          idle: await ask(`idle ${idleSeconds}`),
         };
+        inAlone(i + 1, sides.length);
       }
-      return {
-        size: SIZE,
-        absent,
-        turnMs: options.ms,
-        restedTurnMs: RESTED_TURN_MS,
-        pauseMs: PAUSE_MS,
-        latencyMs: [LATENCY_MS, RESTED_LATENCY_MS],
-        idleSeconds: IDLE_SECONDS,
-        alone,
-        rounds: busy,
-        rested,
-      };
+      return { size: SIZE, batch: 1, pauseMs: PAUSE_MS, absent, alone, rounds, rested };
     } finally {
       await Promise.all(sides.map(({ end }) => end()));
     }
   },
-  lines,
+
+  rows({ absent, alone, rounds, rested }) {
+    const names = Object.keys(alone);
+    return [
+      ...compared(BUSY, names, new Rounds(rounds, ({ us }) => us.mean), alone, BARS.busy),
+      ...compared(RESTED, names, new Rounds(rested, ({ us }) => us.p50), alone, BARS.rested),
+      ...names.map((name) => ({
+        group: IDLE,
+        name,
+        figures: {
+          'cpu of the front': share(shareOf([alone[name].idle], 'front')),
+          'cpu of the back': share(shareOf([alone[name].idle], 'back')),
+        },
+      })),
+      ...Object.entries(absent).map(([name, why]) => ({ group: BUSY, name, absent: why })),
+    ];
+  },
+
+  distributions({ alone }) {
+    const series = (which) =>
+      Object.entries(alone).map(([name, { [which]: own }]) => ({
+        name,
+        quantiles: curve(own.us, own.trips),
+      }));
+    return [
+      { title: 'Round trips back to back', unit: 'us', series: series('busy') },
+      { title: `Round trips after ${PAUSE_MS} ms of silence`, unit: 'us', series: series('rested') },
+    ];
+  },
 };
+
+function compared(group, names, trips, alone, bars) {
+  const fastest = trips.least([...SENT, SOCKET.name].filter((name) => names.includes(name)));
+  const which = group === BUSY ? 'busy' : 'rested';
+  return names.map((name) => {
+    const bar = bars[name];
+    const base = bar === undefined || bar[0] === 'fastest' ? fastest : bar[0];
+    const ratio = trips.ratio(name, base);
+    const own = trips.turns(name);
+    return {
+      group,
+      name,
+      figures: {
+        'round trip': { unit: 'us', ...trips.spread(name) },
+        p99: figure('us', alone[name][which].us.p99),
+        ...cpuFigures(own),
+      },
+      ratio: { to: `${base}'s`, what: 'time', ...ratio },
+      bar:
+        bar && barOf(`at most ${bar[1]} of it`, ratio.median <= bar[1], waitedShares(own, trips.turns(base))),
+      samples: sum(own.map((turn) => turn.trips)),
+    };
+  });
+}
 
 async function startAll(folder, cpus, node) {
   const sides = [];
@@ -109,78 +170,4 @@ async function startAll(folder, cpus, node) {
     }
   }
   return { sides, absent };
-}
-
-/** The last line that names an error: what is behind those that only pass it on. */
-function reason({ message }) {
-  return message.match(/^\w*Error.*$/gm)?.at(-1) ?? message.split('\n')[0];
-}
-
-function lines({
-  size,
-  absent,
-  turnMs,
-  restedTurnMs,
-  pauseMs,
-  latencyMs,
-  idleSeconds,
-  alone,
-  rounds,
-  rested,
-}) {
-  const names = Object.keys(alone);
-  const out = [
-    ...Object.entries(absent).map(([name, why]) => `  ${name}: absent, ${why}`),
-    `  ${size} bytes there and back, back to back, ${rounds.length} turns of ${turnMs} ms each; us, median (p10..p90)`,
-    ...comparison(new Rounds(rounds, ({ us }) => us.mean), names, BARS.busy),
-    `  after ${pauseMs} ms of silence each, ${rested.length} turns of ${restedTurnMs} ms each; medians of a turn's trips`,
-    ...comparison(new Rounds(rested, ({ us }) => us.p50), names, BARS.rested),
-    `  in runs of their own, us: back to back (${latencyMs[0]} ms), after ${pauseMs} ms of silence each (${latencyMs[1]} ms); and the cpu of both ends where nobody says anything for ${idleSeconds} s`,
-  ];
-  for (const name of names) {
-    const { busy, rested: afterRest, idle } = alone[name];
-    out.push(
-      `    ${name.padEnd(30)} ${tail(busy)}  rested ${tail(afterRest)}` +
-        `  idle ${percent(shareOf([idle], 'front'), 2)} + ${percent(shareOf([idle], 'back'), 2)}`,
-    );
-  }
-  return out;
-}
-
-function comparison(trips, names, bars) {
-  const sent = trips.least(SENT.filter((name) => names.includes(name)));
-  const fastest = trips.least([sent, SOCKET.name]);
-  return names.map((name) => {
-    const own = turnsOf(trips.rounds, name);
-    const waited = (end) => percent(shareOf(own, end, 'waitedMs'));
-    const ratios = [
-      `${show(trips.ratio(name, fastest), 3)} of ${fastest}'s`,
-      ...(fastest === SOCKET.name ? [] : [`${show(trips.ratio(name, SOCKET.name), 3)} of the socket's`]),
-      ...(fastest === sent ? [] : [`${show(trips.ratio(name, sent), 3)} of ${sent}'s`]),
-    ];
-    const bar = judge(trips, name, bars[name], fastest);
-    return (
-      `    ${name.padEnd(30)} ${show(trips.spread(name)).padStart(24)}  ${ratios.join('  ')}${bar}` +
-      `  cpu ${percent(shareOf(own, 'front'))}+${percent(shareOf(own, 'back'))}` +
-      `, waited for a cpu ${waited('front')}+${waited('back')}, ${sum(own.map((turn) => turn.trips))} trips`
-    );
-  });
-}
-
-function judge(trips, name, bar, fastest) {
-  if (bar === undefined) return '';
-  const base = bar[0] === 'fastest' ? fastest : bar[0];
-  const { median } = trips.ratio(name, base);
-  const waited = [name, base].flatMap((one) =>
-    ['front', 'back'].map((end) => shareOf(turnsOf(trips.rounds, one), end, 'waitedMs')),
-  );
-  return verdict(bar[1], median <= bar[1], waited);
-}
-
-function turnsOf(rounds, name) {
-  return rounds.map(({ facts }) => facts[name]);
-}
-
-function tail({ us }) {
-  return `p50 ${us.p50.toFixed(1)} p99 ${us.p99.toFixed(1)} p99.9 ${us.p999.toFixed(1)}`;
 }

@@ -6,6 +6,9 @@ import { floorProgram } from '../harness/floor.js';
 const millrace = fileURLToPath(new URL('./millrace-process.js', import.meta.url));
 const shmRing = fileURLToPath(new URL('../peers/shm-ring-process.js', import.meta.url));
 
+/** What their readers do after an empty look: look again at once, or stay away for a while. */
+const IDLES = { eager: 'eager', spin: 'eager', adaptive: 'backing off' };
+
 let made = 0;
 const freshName = () => `channel-${made++}`;
 const freshKey = () => String(0x6d720000 + (process.pid % 0x1000) * 16 + (made++ % 16));
@@ -21,7 +24,7 @@ function roundTrip(name, [ping, pong]) {
 export function cOneWay(folder, size, batch, idle) {
   const program = floorProgram('channel');
   const path = join(folder, freshName());
-  return oneWay(`C ${idle}`, [
+  return oneWay(`C, ${IDLES[idle] ?? idle}`, [
     [program, 'writer', path, String(size), String(batch)],
     [program, 'reader', path, idle],
   ]);
@@ -30,7 +33,7 @@ export function cOneWay(folder, size, batch, idle) {
 export function cRoundTrip(folder, size, idle) {
   const program = floorProgram('channel');
   const [there, back] = [join(folder, freshName()), join(folder, freshName())];
-  return roundTrip(`C ${idle}`, [
+  return roundTrip(`C, ${IDLES[idle] ?? idle}`, [
     [program, 'ping', there, back, String(size), idle],
     [program, 'pong', there, back, String(size), idle],
   ]);
@@ -38,7 +41,7 @@ export function cRoundTrip(folder, size, idle) {
 
 export function millraceOneWay(folder, size, how, idle) {
   const path = join(folder, freshName());
-  return oneWay(`millrace ${how} ${idle}`, [
+  return oneWay(`millrace, ${IDLES[idle]}`, [
     [process.execPath, millrace, 'writer', path, String(size), how],
     [process.execPath, millrace, 'reader', path, idle],
   ]);
@@ -46,7 +49,7 @@ export function millraceOneWay(folder, size, how, idle) {
 
 export function millraceRoundTrip(folder, size, idle) {
   const [there, back] = [join(folder, freshName()), join(folder, freshName())];
-  return roundTrip(`millrace ${idle}`, [
+  return roundTrip(`millrace, ${IDLES[idle]}`, [
     [process.execPath, millrace, 'ping', there, back, String(size), idle],
     [process.execPath, millrace, 'pong', there, back, String(size), idle],
   ]);

@@ -156,6 +156,7 @@ function percentiles(histogram) {
   return {
     count: histogram.count,
     p50: ms(50),
+    p90: ms(90),
     p99: ms(99),
     p999: ms(99.9),
     p9999: ms(99.99),

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { curve, figure, share } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 
 const CAPACITY = 2 ** 30;
@@ -13,25 +14,82 @@ const millrace = fileURLToPath(new URL('./stalls-process.js', import.meta.url));
 
 export const stalls = {
   name: 'stalls',
-  places: ['disk', 'memory'],
-  async run({ folder, memoryFolder, cpus, node, options }) {
+  title: 'How long a steady writer holds its event loop',
+  about: `${RECORD}-byte records at ${MEGABYTES_A_SECOND} MB/s into linear channels of ${CAPACITY / 2 ** 30} GiB, made
+beforehand. Each turn of the event loop, a chain of \`setImmediate\`, writes what is due, and the time between two turns
+is recorded. Millions of turns take a microsecond, so their quantiles are kind to long ones: *waits* are what an event has
+to wait that comes at any moment. Beside it the same without syncing, and the same in memory: what is seen there, too, is
+the machine, the garbage collector or strangers. \`--single-threaded-gc\` takes V8's waiting for its own helper threads
+away.`,
+  full: { seconds: 60 },
+
+  async run({ folder, disk, cpus, node, options: { seconds }, progress }) {
     const variants = [
-      { name: `disk, sync every ${EVERY_MS} ms`, folder, everyMs: EVERY_MS },
-      { name: 'disk, no sync', folder, everyMs: 0 },
-      { name: 'memory, no sync', folder: memoryFolder, everyMs: 0 },
+      { name: `disk, sync every ${EVERY_MS} ms`, into: disk, everyMs: EVERY_MS, flags: [] },
+      { name: 'disk, no sync', into: disk, everyMs: 0, flags: [] },
+      { name: 'memory, no sync', into: folder, everyMs: 0, flags: [] },
+      {
+        name: 'disk, sync, single-threaded GC',
+        into: disk,
+        everyMs: EVERY_MS,
+        flags: ['--single-threaded-gc'],
+      },
     ];
     const summary = [];
-    for (const variant of variants) {
-      summary.push({ name: variant.name, ...(await measure(variant, cpus, node, options.seconds)) });
+    for (const [i, { name, flags, ...variant }] of variants.entries()) {
+      summary.push({ name, ...(await measure(variant, cpus.join(','), [...node, ...flags], seconds)) });
+      progress(i + 1, variants.length);
     }
-    return { capacity: CAPACITY, record: RECORD, megabytesASecond: MEGABYTES_A_SECOND, node, summary };
+    return { size: RECORD, batch: 1, capacity: CAPACITY, megabytesASecond: MEGABYTES_A_SECOND, summary };
   },
-  lines,
+
+  rows({ summary, size }) {
+    const ms = (value) => figure('ms', value);
+    const turns = (one) => ({
+      group: 'turns of the event loop',
+      name: one.name,
+      figures: {
+        p50: ms(one.turns.p50),
+        p99: ms(one.turns.p99),
+        'p99.9': ms(one.turns.p999),
+        'p99.99': ms(one.turns.p9999),
+        max: ms(one.turns.max),
+        'waits p99.9': ms(one.waits.p999),
+        'waits p99.99': ms(one.waits.p9999),
+        'longest write': ms(one.longestWriteMs),
+      },
+      samples: one.turns.count,
+    });
+    const surroundings = (one) => ({
+      group: 'what it took',
+      name: one.name,
+      figures: {
+        written: figure('B/s', (one.records * size) / one.seconds),
+        'most behind': ms(one.mostBehindMs),
+        cpu: share(one.cpu),
+        'without a cpu': ms(one.waitedForCpuMs),
+        'taken by the host': ms(one.stolenMs),
+        heap: figure('B', one.heapBytes),
+        rss: figure('KiB', one.rssKiB),
+      },
+      note: `${one.syncs} syncs, ${one.longTurns} turns longer than 1 ms: ${one.longest.slice(0, LONGEST_SHOWN).map(apart).join(', ') || 'none'}`,
+    });
+    return [...summary.map(turns), ...summary.map(surroundings)];
+  },
+
+  distributions({ summary }) {
+    const series = (which) =>
+      summary.map((one) => ({ name: one.name, quantiles: curve(one[which], one[which].count) }));
+    return [
+      { title: 'Turns of the event loop', unit: 'ms', series: series('turns') },
+      { title: 'Turns, less the time without a cpu', unit: 'ms', series: series('turnsWithoutCpuWait') },
+    ];
+  },
 };
 
-async function measure({ folder, everyMs }, cpus, node, seconds) {
-  const args = [folder, everyMs, CAPACITY, RECORD, MEGABYTES_A_SECOND].map(String);
-  const started = new PinnedProcess(cpus, process.execPath, [...node, millrace, ...args]);
+async function measure({ into, everyMs }, cpus, flags, seconds) {
+  const args = [into, everyMs, CAPACITY, RECORD, MEGABYTES_A_SECOND].map(String);
+  const started = new PinnedProcess(cpus, process.execPath, [...flags, millrace, ...args]);
   try {
     await started.hear();
     started.say(`run ${seconds}`);
@@ -41,38 +99,6 @@ async function measure({ folder, everyMs }, cpus, node, seconds) {
   }
 }
 
-function lines({ summary, record, megabytesASecond, node }) {
-  const flags = node.length > 0 ? `; node ${node.join(' ')}` : '';
-  const out = [`  ${record}-byte records at ${megabytesASecond} MB/s; ms${flags}`];
-  for (const one of summary) {
-    const rate = (one.records * record) / one.seconds / 1e6;
-    out.push(
-      `    ${one.name}: ${one.seconds.toFixed(0)} s, ${rate.toFixed(1)} MB/s, ${one.syncs} syncs,` +
-        ` ${one.channels} channels,` +
-        ` cpu ${Math.round(one.cpu * 100)} %, waited ${one.waitedForCpuMs.toFixed(0)} ms for a cpu,` +
-        ` ${one.stolenMs} ms stolen from all,` +
-        ` heap ${(one.heapBytes / 2 ** 20).toFixed(0)} MiB rss ${(one.rssKiB / 2 ** 10).toFixed(0)} MiB`,
-      `      turns of the event loop ${show(one.turns)}  of ${one.turns.count}`,
-      `      less waiting for a cpu  ${show(one.turnsWithoutCpuWait)}`,
-      `      waits of random events  p99 ${ms(one.waits.p99)}  p99.9 ${ms(one.waits.p999)}` +
-        `  p99.99 ${ms(one.waits.p9999)}`,
-      `      longest write ${ms(one.longestWriteMs)}; longer than 1 ms: ${one.longWrites} writes,` +
-        ` ${one.longTurns} turns;` +
-        ` at most ${ms(one.mostBehindMs)} behind`,
-      `      the longest turns       ${one.longest.slice(0, LONGEST_SHOWN).map(apart).join(', ')}`,
-    );
-  }
-  return out;
-}
-
 function apart({ ms: took, waitedMs }) {
-  return `${took.toFixed(1)} (${waitedMs.toFixed(1)} for a cpu)`;
-}
-
-function show({ p50, p99, p999, p9999, max }) {
-  return `p50 ${ms(p50)}  p99 ${ms(p99)}  p99.9 ${ms(p999)}  p99.99 ${ms(p9999)}  max ${ms(max)}`;
-}
-
-function ms(value) {
-  return value.toFixed(3);
+  return `${took.toFixed(1)} ms (${waitedMs.toFixed(1)} for a cpu)`;
 }

@@ -59,7 +59,7 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
   rows({ alone, rounds }) {
     const trips = new Rounds(rounds, (turn) => (turn.ms * 1000) / turn.trips);
     const busy = ([name, title]) => {
-      const own = rounds.map(({ facts }) => facts[name]);
+      const own = trips.turns(name);
       const cpu = (end) => sum(own.map(({ cpuMs }) => cpuMs[end])) / sum(own.map((turn) => turn.ms));
       return {
         group: 'back to back',
@@ -90,7 +90,10 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
 
   distributions({ alone }) {
     const series = (which) =>
-      WAYS.map(([name, title]) => ({ name: title, quantiles: curve(alone[name][which]) }));
+      WAYS.map(([name, title]) => ({
+        name: title,
+        quantiles: curve(alone[name][which].us, alone[name][which].trips),
+      }));
     return [
       { title: 'Round trips back to back', unit: 'us', series: series('busy') },
       { title: 'Round trips after both slept', unit: 'us', series: series('rested') },

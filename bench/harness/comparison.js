@@ -1,10 +1,37 @@
+import { reason } from './figures.js';
+import { Side } from './side.js';
 import { placements, spread } from './statistics.js';
+import { alternate } from './turns.js';
 
 /** Marks the figures of pairs in which strangers used the other half of a core. */
-const SHARED = ', shared cores';
+export const SHARED = ', shared cores';
+
+/**
+ * Lets two sides take turns, pair by pair; says by placement what they did and what was dropped, or that one of them
+ * is absent.
+ */
+export async function compare({ base, contender }, cpus, probe, options) {
+  const started = [];
+  try {
+    for (const description of [base, contender]) started.push(await Side.start(description, cpus));
+  } catch (error) {
+    await Promise.all(started.map((side) => side.end()));
+    return { absent: reason(error) };
+  }
+  try {
+    const measured = await alternate(probe, ...started, options);
+    return { summary: summarize(measured), pairs: measured.map(compact) };
+  } finally {
+    await Promise.all(started.map((side) => side.end()));
+  }
+}
+
+function compact({ probes, alone, dropped, ratio, base, contender }) {
+  return { probes, alone, dropped, ratio, base: base.perSecond, contender: contender.perSecond };
+}
 
 /** Condenses the pairs of one comparison: by placement, with what was dropped and why. */
-export function summarize(pairs) {
+function summarize(pairs) {
   const kept = pairs.filter((pair) => pair.dropped === undefined);
   const seen =
     kept.length > 0 ? placements(kept.flatMap((pair) => pair.probes)) : { how: 'nothing to report' };
@@ -49,49 +76,4 @@ function mebibytes(turns, fact, unit) {
 
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The lines of one comparison. */
-export function lines(comparison, kind) {
-  const { base, contender, summary } = comparison;
-  const droppedText = Object.entries(summary.dropped).map(([why, count]) => `${count} dropped: ${why}`);
-  const text = [`${contender} / ${base}: ${summary.measured} pairs`, ...droppedText].join(', ');
-  const out = [`  ${text}; ${summary.placement}`];
-  for (const [label, group] of Object.entries(summary.groups)) {
-    const ratio = kind === 'round-trip' ? inverse(group.ratio) : group.ratio;
-    const unit = kind === 'round-trip' ? 'time' : 'rate';
-    out.push(
-      `    ${label}: ${unit} ratio ${show(ratio)}  over ${group.pairs} pairs`,
-      `         ${side(base, group.base, kind)}`,
-      `         ${side(contender, group.contender, kind)}`,
-    );
-  }
-  return out;
-}
-
-function inverse({ median, p10, p90 }) {
-  return { median: 1 / median, p10: 1 / p90, p90: 1 / p10 };
-}
-
-function show({ median, p10, p90 }, digits = 2) {
-  return `${median.toFixed(digits)} (${p10.toFixed(digits)}..${p90.toFixed(digits)})`;
-}
-
-function side(name, facts, kind) {
-  const { median, p10, p90 } = facts.perSecond;
-  const figure =
-    kind === 'round-trip'
-      ? `${show({ median: 1e9 / median, p10: 1e9 / p90, p90: 1e9 / p10 }, 0)} ns a trip`
-      : `${show({ median: median / 1e6, p10: p10 / 1e6, p90: p90 / 1e6 })} M/s`;
-  const cpu = `cpu ${percent(facts.cpu.front)}+${percent(facts.cpu.back)}`;
-  const heap = facts.heapMiB[0] === null ? '' : ` heap ${pair(facts.heapMiB)} MiB`;
-  return `${name.padEnd(28)} ${figure.padEnd(30)} ${cpu}${heap} rss ${pair(facts.rssMiB)} MiB, ${facts.samples} records`;
-}
-
-function percent(share) {
-  return `${Math.round(share * 100)}%`;
-}
-
-function pair(values) {
-  return values.map((value) => value.toFixed(0)).join('+');
 }
