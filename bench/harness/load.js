@@ -23,13 +23,25 @@ export function showLoad({ average, running, autogroup }) {
  * measurement.
  */
 export class CpuWait {
-  #file = openSync(`/proc/self/task/${process.pid}/schedstat`);
+  #file = openSync('/proc/thread-self/schedstat');
   #text = Buffer.alloc(96);
 
   /** Milliseconds since the thread began. */
   get ms() {
+    return this.#read()[1];
+  }
+
+  /** How long it had one, up to date where the kernel was just asked what all threads of the process used. */
+  get usedMs() {
+    return this.#read()[0];
+  }
+
+  #read() {
     const length = readSync(this.#file, this.#text, 0, this.#text.length, 0);
-    return Number(this.#text.latin1Slice(0, length).split(' ')[1]) / 1e6;
+    return this.#text
+      .latin1Slice(0, length)
+      .split(' ')
+      .map((ns) => ns / 1e6);
   }
 }
 
@@ -58,20 +70,33 @@ export function showSurroundings({ after, stolenMs: stolen }) {
   return `${showLoad(after)}; the host took ${stolen} ms of cpu meanwhile`;
 }
 
-/** What a process used between two moments: its cpu, and how long its main thread stood ready and got none. */
+/**
+ * What a process used between two moments: its cpu, and how long the calling thread stood ready and got none. With
+ * `ofThread` that thread's cpu alone, where others of the process do work of their own.
+ */
 export class Usage {
   static #wait = new CpuWait();
-  #cpu = process.cpuUsage();
+  #ofThread;
+  #cpuMs;
   #waited = Usage.#wait.ms;
   #start = performance.now();
 
+  constructor({ ofThread = false } = {}) {
+    this.#ofThread = ofThread;
+    this.#cpuMs = this.#usedMs();
+  }
+
   end() {
-    const { user, system } = process.cpuUsage(this.#cpu);
     return {
       ms: performance.now() - this.#start,
-      cpuMs: (user + system) / 1000,
+      cpuMs: this.#usedMs() - this.#cpuMs,
       waitedMs: Usage.#wait.ms - this.#waited,
     };
+  }
+
+  #usedMs() {
+    const { user, system } = process.cpuUsage();
+    return this.#ofThread ? Usage.#wait.usedMs : (user + system) / 1000;
   }
 }
 

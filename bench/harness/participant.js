@@ -1,4 +1,6 @@
-import { readSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
+import { isMainThread, workerData } from 'node:worker_threads';
+import { Usage } from './load.js';
 
 /** Numbers of records stay below this; END comes instead of one when a turn is over. */
 const NUMBERS = 1 << 30;
@@ -57,15 +59,20 @@ export function nowNs() {
   return seconds * 1e9 + nanoseconds;
 }
 
+/** Of a thread that blocks: the descriptor of its own line to the harness. All others have standard streams. */
+const lineFd = workerData?.lineFd;
+
 export function say(fact) {
-  process.stdout.write(`${JSON.stringify(fact)}\n`);
+  const line = `${JSON.stringify(fact)}\n`;
+  if (lineFd === undefined) process.stdout.write(line);
+  else writeSync(lineFd, line);
 }
 
 const input = Buffer.alloc(256);
 
 /** Sleeps until the harness says something. */
 function hear() {
-  const length = readSync(0, input);
+  const length = readSync(lineFd ?? 0, input);
   if (length === 0) process.exit(0);
   return input.toString('latin1', 0, length).trim();
 }
@@ -85,19 +92,18 @@ export function runTurns(turn) {
   for (;;) {
     const ms = Number(/^run (\S+)/.exec(hear())?.[1]);
     say({ running: true });
-    const cpu = process.cpuUsage();
+    const usage = new Usage({ ofThread: !isMainThread });
     const startNs = nowNs();
     const done = turn(startNs + ms * 1e6);
     const endNs = done.endNs ?? nowNs();
-    const wallUs = (nowNs() - startNs) / 1000;
-    const { user, system } = process.cpuUsage(cpu);
+    const { ms: wallMs, cpuMs } = usage.end();
     const { heapUsed, rss } = process.memoryUsage();
     say({
       ...done,
       startNs,
       endNs,
-      wallUs,
-      cpuUs: user + system,
+      wallUs: wallMs * 1000,
+      cpuUs: cpuMs * 1000,
       heapBytes: heapUsed,
       rssKiB: Math.round(rss / 1024),
     });

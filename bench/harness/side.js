@@ -1,13 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import { PinnedProcess } from './process.js';
 
+const threadsProcess = fileURLToPath(new URL('./threads-process.js', import.meta.url));
+
 /**
- * Two processes that do one piece of work together. A side's description:
- * name, kind ('one-way' or 'round-trip'), and front and back, each [command, ...arguments].
- * The front writes (or pings), the back reads (or answers). cleanUp(), if any, is called once both are gone.
+ * Two processes, or two threads of one, that do one piece of work together. A side's description:
+ * name, kind ('one-way' or 'round-trip'), and front and back, each [command, ...arguments], or those in `threads`
+ * (see threads-process.js). The front writes (or pings), the back reads (or answers). cleanUp(), if any, is called
+ * once both are gone.
  */
 export class Side {
   #front;
   #back;
+  #processes;
   #cleanUp;
 
   static async start(description, cpus) {
@@ -15,13 +20,14 @@ export class Side {
     side.name = description.name;
     side.kind = description.kind;
     side.#cleanUp = description.cleanUp;
-    side.#front = new PinnedProcess(cpus[0], ...split(description.front));
-    side.#back = new PinnedProcess(cpus[1], ...split(description.back));
-    const both = [side.#front, side.#back];
+    const both = description.threads
+      ? side.#startThreads(description.threads, cpus)
+      : side.#startTwo(description, cpus);
+    [side.#front, side.#back] = both;
     try {
-      await Promise.all(both.map((process) => process.hear())); // created
-      for (const process of both) process.say('open');
-      await Promise.all(both.map((process) => process.hear())); // ready
+      await Promise.all(both.map((end) => end.hear())); // created
+      for (const end of both) end.say('open');
+      await Promise.all(both.map((end) => end.hear())); // ready
     } catch (error) {
       await side.end();
       throw error;
@@ -43,8 +49,20 @@ export class Side {
   }
 
   async end() {
-    await Promise.all([this.#front.end(), this.#back.end()]);
+    await Promise.all(this.#processes.map((process) => process.end()));
     this.#cleanUp?.();
+  }
+
+  #startTwo({ front, back }, cpus) {
+    this.#processes = [front, back].map((command, i) => new PinnedProcess(cpus[i], ...split(command)));
+    return this.#processes;
+  }
+
+  #startThreads({ node = [], ...config }, cpus) {
+    const args = [...node, threadsProcess, JSON.stringify({ ...config, cpus })];
+    const process = new PinnedProcess(cpus.join(','), globalThis.process.execPath, args, { lines: 2 });
+    this.#processes = [process];
+    return process.lines;
   }
 
   #verify(front, back) {
