@@ -63,8 +63,7 @@ Failure SyncData(int fd) {
 }
 
 Failure SyncInSteps(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
-  constexpr unsigned kWriteAndWait =
-      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  constexpr unsigned kWriteAndWait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const auto step = [fd](int64_t at, int64_t length) { return sync_file_range(fd, at, length, kWriteAndWait); };
   const Failure failure = InSteps(0, bytes, &cancelled, "sync_file_range", step);
   if (failure) return failure;

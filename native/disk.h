@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-// What is done to a file's place on its disk. All of these block; those in steps stop with ECANCELED once `cancelled` is
-// set.
+// What is done to a file's place on its disk. All of these block; those in steps stop with ECANCELED once `cancelled`
+// is set.
 
 // Allocates every byte of [0, bytes) in steps. Without `cancelled` there is no pause between them: for a thread that
 // waits.

@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-// What JavaScript holds of an object here: an external, tagged with the kind of the object. A handle from another copy of
-// the addon in this process is foreign, too.
+// What JavaScript holds of an object here: an external, tagged with the kind of the object. A handle from another copy
+// of the addon in this process is foreign, too.
 enum class Kind : uint64_t { kFile = 1, kBell, kPreparation };
 
 bool TagHandle(napi_env env, napi_value handle, Kind kind);

@@ -45,7 +45,8 @@ struct Preparation::Work {
 };
 
 std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync, Failure* failure) {
-  const auto work = std::make_shared<Work>(plan, sync);
+  // make_shared would take more of libstdc++ than a glibc of 2.28 has (see glibc.cc).
+  const std::shared_ptr<Work> work(new Work(plan, sync));
   auto threads_part = std::make_unique<std::shared_ptr<Work>>(work);
   if (!StartThread(&Preparation::Make, threads_part.get())) {
     *failure = {EAGAIN, "pthread_create", -1};

@@ -12,8 +12,8 @@
 namespace millrace {
 
 // A file that is made before it is needed, on a thread of its own: libuv's pool may be busy with syncs for as long as a
-// disk takes. Lives on one JavaScript thread; what both threads use is theirs together, so neither waits for the other's
-// end.
+// disk takes. Lives on one JavaScript thread; what both threads use is theirs together, so neither waits for the end of
+// the other.
 class Preparation {
  public:
   // Begins at once. nullptr and a failure where there is no thread to be had.
