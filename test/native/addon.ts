@@ -52,16 +52,26 @@ export async function holdInThread(path: string, byte: number): Promise<Worker> 
   return worker;
 }
 
-/** How many descriptors of this process are open on files of the directory, with a name or without. */
-export function descriptorsIn(directory: string): number {
-  const links = readdirSync('/proc/self/fd').map((fd) => {
+/** The descriptors of this process that are open on files of the directory, with a name or without. */
+function openIn(directory: string): string[] {
+  return readdirSync('/proc/self/fd').filter((fd) => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${directory}/`);
     } catch {
-      return ''; // the one that readdir used itself
+      return false; // the one that readdir used itself
     }
   });
-  return links.filter((link) => link.startsWith(`${directory}/`)).length;
+}
+
+export function descriptorsIn(directory: string): number {
+  return openIn(directory).length;
+}
+
+/** The number of the only one. */
+export function descriptorOf(directory: string): number {
+  const [fd, ...more] = openIn(directory);
+  if (fd === undefined || more.length > 0) throw new Error('There is not exactly one');
+  return Number(fd);
 }
 
 export function mappingsIn(directory: string): number {

@@ -20,6 +20,29 @@ test('two opens in one thread exclude each other, byte by byte', async () => {
   native.closeFile(other);
 });
 
+test('bytes far apart and side by side are locked each by itself', async () => {
+  const { path, file } = await namedFile(newDirectory(), 4096);
+  const other = native.openFile(path, true);
+  const bytes = Array.from({ length: 2001 }, (_, byte) => byte).slice(1);
+  for (const byte of bytes) expect(native.lockByte(byte % 2 === 0 ? file : other, byte)).toBe(true);
+  for (const byte of bytes) {
+    const [holder, stranger] = byte % 2 === 0 ? [file, other] : [other, file];
+    expect(native.isByteLocked(stranger, byte)).toBe(true);
+    expect(native.lockByte(stranger, byte)).toBe(false);
+    expect(native.isByteLocked(holder, byte)).toBe(false);
+  }
+  expect(native.isByteLocked(other, 2001)).toBe(false);
+  for (const byte of [2, 1000, 2000]) {
+    native.unlockByte(file, byte);
+    expect(native.isByteLocked(other, byte)).toBe(false);
+    expect(native.isByteLocked(file, byte - 1)).toBe(true);
+    expect(native.lockByte(other, byte)).toBe(true);
+  }
+  native.closeFile(file);
+  for (const byte of bytes) expect(native.lockByte(other, byte)).toBe(true);
+  native.closeFile(other);
+});
+
 test('the holder itself is told that the byte is not locked by another, and may take it again', async () => {
   const { file } = await namedFile(newDirectory());
   expect(native.isByteLocked(file, 0)).toBe(false);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { binding } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
-import { mappingsIn, systemError, until } from './addon.js';
+import { descriptorsIn, mappingsIn, systemError, until } from './addon.js';
 
 const native = binding();
 const DISK_BYTES = 4 << 20;
@@ -36,4 +36,29 @@ test.skipIf(!mounted)('a disk that is too small refuses, says what is free, and 
   // What was allocated is there: storing to every page of it can't fail.
   new Uint8Array(native.mapFile(file)).fill(1);
   native.closeFile(file);
+});
+
+test.skipIf(!mounted)('so it refuses what is prepared or made at once', async () => {
+  await until('the disk is empty', () => statfsSync(disk).bavail * statfsSync(disk).bsize === DISK_BYTES);
+  for (const sync of [false, true]) {
+    const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, sync);
+    const error = await systemError(() => native.takePrepared(preparation, true));
+    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: DISK_BYTES });
+    expect(descriptorsIn(disk)).toBe(0);
+  }
+  const file = native.createFileNow(disk, 3 << 20, 0o600);
+  const error = await systemError(() => native.createFileNow(disk, 2 << 20, 0o600));
+  expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: 1 << 20 });
+  native.closeFile(file);
+});
+
+test.skipIf(!mounted)('a punched hole makes room on a disk that is full', async () => {
+  await until('the disk is empty', () => statfsSync(disk).bavail * statfsSync(disk).bsize === DISK_BYTES);
+  const full = native.createFileNow(disk, DISK_BYTES, 0o600);
+  new Uint8Array(native.mapFile(full)).fill(1);
+  expect((await systemError(() => native.createFileNow(disk, 4096, 0o600))).code).toBe('ENOSPC');
+  await native.punchHole(full, 1 << 20);
+  const second = native.createFileNow(disk, 3 << 20, 0o600);
+  native.closeFile(second);
+  native.closeFile(full);
 });
