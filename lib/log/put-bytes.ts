@@ -1,0 +1,24 @@
+/** Up to so many characters a loop over them is quicker than a call into the runtime. */
+const SHORT_TEXT = 40;
+
+/** How many bytes it is; a string as UTF-8. */
+export function bytesOf(data: Uint8Array | string): number {
+  if (typeof data !== 'string') return data.length;
+  return data.length <= SHORT_TEXT && isAscii(data) ? data.length : Buffer.byteLength(data);
+}
+
+/** Writes it as its `bytes` bytes. */
+export function putBytes(target: Buffer, at: number, data: Uint8Array | string, bytes: number): void {
+  if (typeof data !== 'string') target.set(data, at);
+  else if (bytes === data.length && bytes <= SHORT_TEXT) putAscii(target, at, data);
+  else target.write(data, at, bytes);
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
+
+function putAscii(target: Buffer, at: number, text: string): void {
+  for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i);
+}
