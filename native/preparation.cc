@@ -82,8 +82,6 @@ std::unique_ptr<File> Preparation::Take(Failure* failure) {
 void Preparation::Drop() {
   if (over()) return;
   work_->dropped.store(true, std::memory_order_relaxed);
-  // Now, and not when the thread has come to its end behind this.
-  if (Ready()) work_->file.reset();
   work_.reset();
 }
 
