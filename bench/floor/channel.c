@@ -1,6 +1,7 @@
 // The yardstick: the product's frame protocol in C, as four processes of a benchmark side.
 //
-//   channel writer PATH SIZE BATCH [like-js]      one-way: writes until its time is up, then a record numbered END
+//   channel writer PATH SIZE BATCH [like-js]      one-way: writes until its time is up, or so many as it is told, which
+//                                                 is whole batches; then a record numbered END
 //   channel reader PATH IDLE                      one-way: reads until END
 //   channel ping PATH-OUT PATH-IN SIZE IDLE       round trips: writes one, waits for its echo
 //   channel pong PATH-IN PATH-OUT SIZE IDLE       answers each record with one of the same number
@@ -107,14 +108,16 @@ static void write_turns(writer *w, uint32_t size, uint32_t batch) {
   for (uint32_t i = 0; i < batch; i++) sources[i] = source_buffer(size);
   uint32_t number = 0;
   double ms;
+  uint64_t most;
   say("{\"ready\":true}");
-  while (next_turn(&ms)) {
+  while (next_counted_turn(&ms, &most)) {
     tally count = {0};
     uint64_t refusals = w->refusals;
     turn t = begin_turn();
     uint64_t deadline = t.start + (uint64_t)(ms * 1e6);
     do {
-      for (uint32_t left = RECORDS_BETWEEN_CLOCKS; left > 0; left -= batch) {
+      const uint64_t some = most - count.records < RECORDS_BETWEEN_CLOCKS ? most - count.records : RECORDS_BETWEEN_CLOCKS;
+      for (uint64_t left = some; left > 0; left -= batch) {
         for (uint32_t i = 0; i < batch; i++) {
           put_number(sources[i], number);
           number = next_number(number);
@@ -125,8 +128,8 @@ static void write_turns(writer *w, uint32_t size, uint32_t batch) {
           while (!write_records(w, (const void *const *)sources, batch, size)) relax(PAUSES_WHEN_REFUSED);
         }
       }
-      count.records += RECORDS_BETWEEN_CLOCKS;
-    } while (now_ns() < deadline);
+      count.records += some;
+    } while (count.records < most && now_ns() < deadline);
     put_number(sources[0], END);
     write_or_wait(w, sources[0], size);
     publish_tail(w);

@@ -42,10 +42,18 @@ static inline void pin_to(int cpu) {
   if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0) fail("pthread_setaffinity_np");
 }
 
-// Sleeps until the harness says "run MS"; false when it says anything else or goes away.
-static inline int next_turn(double *ms) {
+// Sleeps until the harness says "run MS", or "run MS RECORDS"; false when it says anything else or goes away.
+static inline int next_counted_turn(double *ms, uint64_t *most) {
   char line[64];
-  return fgets(line, sizeof line, stdin) != NULL && sscanf(line, "run %lf", ms) == 1;
+  unsigned long long records = UINT64_MAX;
+  const int understood = fgets(line, sizeof line, stdin) != NULL && sscanf(line, "run %lf %llu", ms, &records) >= 1;
+  *most = records;
+  return understood;
+}
+
+static inline int next_turn(double *ms) {
+  uint64_t unused;
+  return next_counted_turn(ms, &unused);
 }
 
 static inline void say(const char *line) {

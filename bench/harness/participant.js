@@ -12,12 +12,12 @@ export function nextNumber(number) {
   return (number + 1) & (NUMBERS - 1);
 }
 
-/** A reused source of `size` bytes that starts with the number last put into it. */
+/** A reused source of `size` bytes, in whole words, that starts with the number last put into it. */
 export class Source {
   constructor(size) {
-    this.bytes = new Uint8Array(size).fill(0x11);
+    this.words = new Int32Array(Math.ceil(size / 4));
+    this.bytes = new Uint8Array(this.words.buffer, 0, size).fill(0x11);
     this.bytes[size - 1] = LAST_BYTE;
-    this.words = new Int32Array(this.bytes.buffer, 0, size >> 2);
   }
 
   number(value) {
@@ -84,17 +84,18 @@ export function awaitPartner() {
 }
 
 /**
- * Runs turns until the harness goes away. `turn(deadlineNs)` does the work and returns
+ * Runs turns until the harness goes away: of so many milliseconds, and of `most` records where it says so.
+ * `turn(deadlineNs, most)` does the work and returns
  * { records, sum, gaps, and, if it ended earlier than it returned, endNs }.
  */
 export function runTurns(turn) {
   say({ ready: true });
   for (;;) {
-    const ms = Number(/^run (\S+)/.exec(hear())?.[1]);
+    const [, ms, most] = /^run (\S+)(?: (\d+))?/.exec(hear());
     say({ running: true });
     const usage = new Usage({ ofThread: !isMainThread });
     const startNs = nowNs();
-    const done = turn(startNs + ms * 1e6);
+    const done = turn(startNs + Number(ms) * 1e6, Number(most ?? Infinity));
     const endNs = done.endNs ?? nowNs();
     const { ms: wallMs, cpuMs } = usage.end();
     const { heapUsed, rss } = process.memoryUsage();

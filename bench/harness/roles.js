@@ -21,35 +21,39 @@ function awaitRecord(poll, tally) {
 export function writeTurns(size, write) {
   const source = new Source(size);
   let number = 0;
-  function writeSome() {
+  function writeSome(count) {
     let refusals = 0;
-    for (let i = 0; i < RECORDS_BETWEEN_CLOCKS; i++) {
+    for (let i = 0; i < count; i++) {
       source.number(number);
       number = nextNumber(number);
       refusals += writeOrWait(write, source);
     }
     return refusals;
   }
-  runTurns((deadlineNs) => {
+  runTurns((deadlineNs, most) => {
     let records = 0;
     let refusals = 0;
     do {
-      refusals += writeSome();
-      records += RECORDS_BETWEEN_CLOCKS;
-    } while (nowNs() < deadlineNs);
+      const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
+      refusals += writeSome(count);
+      records += count;
+    } while (records < most && nowNs() < deadlineNs);
     source.number(END);
     refusals += writeOrWait(write, source);
     return sent(records, source, refusals);
   });
 }
 
-/** Writes BATCH records at once: `write(sources)` takes all or none; `writeOne(source)` ends the turn. */
+/**
+ * Writes BATCH records at once: `write(sources)` takes all or none; `writeOne(source)` ends the turn. A turn of so
+ * many records is one of whole batches.
+ */
 export function writeBatchTurns(size, write, writeOne) {
   const sources = Array.from({ length: BATCH }, () => new Source(size));
   let number = 0;
-  function writeSome() {
+  function writeSome(count) {
     let refusals = 0;
-    for (let left = RECORDS_BETWEEN_CLOCKS; left > 0; left -= BATCH) {
+    for (let left = count; left > 0; left -= BATCH) {
       for (let i = 0; i < BATCH; i++) {
         sources[i].number(number);
         number = nextNumber(number);
@@ -58,13 +62,14 @@ export function writeBatchTurns(size, write, writeOne) {
     }
     return refusals;
   }
-  runTurns((deadlineNs) => {
+  runTurns((deadlineNs, most) => {
     let records = 0;
     let refusals = 0;
     do {
-      refusals += writeSome();
-      records += RECORDS_BETWEEN_CLOCKS;
-    } while (nowNs() < deadlineNs);
+      const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
+      refusals += writeSome(count);
+      records += count;
+    } while (records < most && nowNs() < deadlineNs);
     sources[0].number(END);
     refusals += writeOrWait(writeOne, sources[0]);
     return sent(records, sources[0], refusals);

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { PinnedProcess } from './process.js';
 
+const PATIENCE_MS = 20_000;
+
 const threadsProcess = fileURLToPath(new URL('./threads-process.js', import.meta.url));
 
 /**
@@ -35,13 +37,14 @@ export class Side {
     return side;
   }
 
-  /** One turn; the other sides are asleep meanwhile. */
-  async turn(ms) {
+  /** One turn, of `most` records where that is said; the other sides are asleep meanwhile. */
+  async turn(ms, most = '') {
     this.#back.say(`run ${ms}`);
     await this.#back.hear(); // running
-    this.#front.say(`run ${ms}`);
+    this.#front.say(`run ${ms} ${most}`);
     await this.#front.hear();
-    const [front, back] = await Promise.all([this.#front.hear(), this.#back.hear()]);
+    const patience = ms + PATIENCE_MS;
+    const [front, back] = await Promise.all([this.#front.hear(patience), this.#back.hear(patience)]);
     this.#verify(front, back);
     const endNs = this.kind === 'one-way' ? back.endNs : front.endNs;
     const elapsedNs = endNs - front.startNs;

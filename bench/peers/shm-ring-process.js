@@ -38,9 +38,13 @@ function segment(key) {
   return attach(Number(key));
 }
 
+function put(producer, { words, bytes }) {
+  return producer.put(words, bytes.length);
+}
+
 function oneByOne(producer) {
   return (source) => {
-    if (!producer.put(source.words)) return false;
+    if (!put(producer, source)) return false;
     producer.publish();
     return true;
   };
@@ -50,7 +54,7 @@ function oneByOne(producer) {
 function allAtOnce(producer) {
   let done = 0;
   return (sources) => {
-    while (done < sources.length && producer.put(sources[done].words)) done++;
+    while (done < sources.length && put(producer, sources[done])) done++;
     producer.publish();
     if (done < sources.length) return false;
     done = 0;
@@ -60,8 +64,9 @@ function allAtOnce(producer) {
 
 function tallying(consumer) {
   let tally;
-  const handle = (ring, at, words) => {
-    tally.take(ring[at], ring[at + words - 1] >>> 24);
+  const handle = (ring, at, bytes) => {
+    const last = bytes - 1;
+    tally.take(ring[at], (ring[at + (last >> 2)] >>> ((last & 3) * 8)) & 0xff);
   };
   return (into) => {
     tally = into;

@@ -13,7 +13,7 @@ const RING_WORDS = (8 << 20) / 4;
 const MASK = RING_WORDS - 1;
 const SKIP = -1;
 /** Up to this many words a loop beats TypedArray.prototype.set. */
-const LOOPED_WORDS = 64;
+const LOOPED_WORDS = 16;
 
 const shm = createRequire(import.meta.url)('shm-typed-array');
 
@@ -37,8 +37,8 @@ export class Producer {
     this.#seenTail = Atomics.load(this.#control, TAIL);
   }
 
-  /** Puts the words of `source` in as one record; the reader sees it after `publish`. False: no room. */
-  put(source) {
+  /** Puts `bytes` bytes, the words of `source`, in as one record; the reader sees it after `publish`. False: no room. */
+  put(source, bytes) {
     const needed = source.length + 1;
     let head = this.#head;
     const left = RING_WORDS - (head & MASK);
@@ -53,7 +53,7 @@ export class Producer {
       head = (head + skipped) | 0;
     }
     const at = head & MASK;
-    ring[at] = source.length << 2;
+    ring[at] = bytes;
     if (source.length <= LOOPED_WORDS) {
       for (let i = 0; i < source.length; i++) ring[at + 1 + i] = source[i];
     } else {
@@ -81,7 +81,7 @@ export class Consumer {
     this.#seenHead = this.#tail;
   }
 
-  /** Hands every record there is, `most` at the utmost, to handle(ring, firstWord, words); returns how many. */
+  /** Hands every record there is, `most` at the utmost, to handle(ring, firstWord, bytes); returns how many. */
   take(handle, most) {
     if (this.#tail === this.#seenHead) {
       this.#seenHead = Atomics.load(this.#control, HEAD);
@@ -97,9 +97,8 @@ export class Consumer {
         tail = (tail + RING_WORDS - at) | 0;
         continue;
       }
-      const words = length >> 2;
-      handle(ring, at + 1, words);
-      tail = (tail + 1 + words) | 0;
+      handle(ring, at + 1, length);
+      tail = (tail + 1 + ((length + 3) >> 2)) | 0;
       records++;
     }
     this.#tail = tail;

@@ -1,6 +1,6 @@
 // One end of a stream of messages between two event loops: one-way-process.js front|back CONFIG (JSON). The front is
 // told by the harness
-//   run MS      sends for so long, as fast as the back lets it
+//   run MS [RECORDS]   sends for so long, or so many, as fast as the back lets it
 // and starts the back, which is told `run`, and listens until END comes.
 import { fileURLToPath } from 'node:url';
 import { answerTurns } from '../harness/listener.js';
@@ -40,28 +40,29 @@ const roles = {
     const { back, end } = await crossing.front(start, config);
     let number = 0;
 
-    async function send(ms) {
+    async function send(ms, most) {
       const usage = new Usage(config);
       const startNs = nowNs();
       const deadline = startNs + ms * 1e6;
       let records = 0;
       do {
-        for (let i = 0; i < RECORDS_BETWEEN_CLOCKS; i++) {
+        const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
+        for (let i = 0; i < count; i++) {
           const accepted = end.send(number);
           number = nextNumber(number);
           if (!accepted) await end.room();
         }
-        records += RECORDS_BETWEEN_CLOCKS;
-      } while (nowNs() < deadline);
+        records += count;
+      } while (records < most && nowNs() < deadline);
       if (!end.send(END)) await end.room();
       return { startNs, records, ...usage.end() };
     }
 
     answerTurns({
-      async run(ms) {
+      async run(ms, most = Infinity) {
         back.say('run');
         await back.hear(); // running
-        const front = await send(ms);
+        const front = await send(ms, most);
         const received = await back.hear();
         if (
           received.gaps > 0 ||
