@@ -50,8 +50,13 @@ export class Line {
   #take(line) {
     if (this.#closed) return;
     const said = JSON.parse(line);
-    if (this.#waiting) this.#waiting.resolve(said);
-    else this.#heard.push(said);
+    if (this.#waiting === undefined) {
+      this.#heard.push(said);
+      return;
+    }
+    // The next line may come before whoever waits goes on.
+    this.#waiting.resolve(said);
+    this.#waiting = undefined;
   }
 }
 
