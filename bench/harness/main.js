@@ -1,3 +1,5 @@
+import { barsOf, reportable } from '../report/results.js';
+import { writeReport } from '../report/write.js';
 import { chosenTrials, parseCommand, USAGE, UsageError } from './command.js';
 import { resultsFolder } from './results.js';
 import { runTrials } from './run.js';
@@ -20,13 +22,34 @@ async function obey(trials, command) {
     for (const { trial, options } of chosen) console.log(`${trial.name.padEnd(28)} ${optionsText(options)}`);
     return 0;
   }
-  const { saved, failed, cut, notBegun, code } = await runTrials(chosen, command, into);
-  console.log('');
-  if (saved.length > 0) console.log(`results in ${into}: ${saved.join(', ')}`);
-  if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`);
-  if (cut.length > 0) console.log(`cut short, so without results: ${cut.join(', ')}`);
-  if (notBegun.length > 0) console.log(`not begun: ${notBegun.join(', ')}`);
-  return code ?? (failed.length > 0 ? 1 : 0);
+  const outcome = command.reportOnly ? nothingRun : await runTrials(chosen, command, into);
+  const report = writeReport(into, trials);
+  console.log(
+    ['', ...said(outcome, trials, into), report ? `report: ${report}` : `no results in ${into}`].join('\n'),
+  );
+  return outcome.code ?? (outcome.failed.length > 0 ? 1 : 0);
+}
+
+const nothingRun = { saved: [], failed: [], cut: [], notBegun: [] };
+
+function said({ saved, failed, cut, notBegun }, trials, into) {
+  const measured = trials.filter(({ name }) => saved.includes(name));
+  const bars = barsOf(reportable(into, measured));
+  const count = (met) => bars.filter(({ bar }) => bar.met === met).length;
+  const missed = bars.filter(({ bar }) => bar.met === false);
+  return [
+    ...(bars.length > 0
+      ? [`bars: ${count(true)} met, ${count(false)} missed, ${count(undefined)} that can't be said`]
+      : []),
+    ...missed.map(
+      ({ trial, group, name, bar }) =>
+        `  missed: ${trial.name}, ${group ? `${group}, ` : ''}${name}: ${bar.text}`,
+    ),
+    ...(saved.length > 0 ? [`results in ${into}: ${saved.join(', ')}`] : []),
+    ...(failed.length > 0 ? [`failed: ${failed.join(', ')}`] : []),
+    ...(cut.length > 0 ? [`cut short, so without results: ${cut.join(', ')}`] : []),
+    ...(notBegun.length > 0 ? [`not begun: ${notBegun.join(', ')}`] : []),
+  ];
 }
 
 function optionsText(options) {

@@ -1,43 +1,36 @@
-import { scaleFor, spreadText } from './units.js';
+import { number, scaleFor, spreadText } from './units.js';
 
 /**
  * The tables of a trial, made of its rows: one for each group, with the columns that its rows have, each in one
- * unit. Every cell is text; whoever shows them decides how.
+ * unit. Everything in them is text; whoever shows them decides how.
  */
 export function tablesOf(rows) {
   return groupsOf(rows).map(([group, own]) => {
     const columns = columnsOf(own);
-    const ratios = [...new Set(own.flatMap(({ ratio }) => (ratio === undefined ? [] : [ratioTitle(ratio)])))];
-    const bars = own.some(({ bar }) => bar !== undefined);
+    const ratios = new Set(own.flatMap(({ ratio }) => (ratio === undefined ? [] : [ratioTitle(ratio)])));
+    const [onlyRatio] = ratios.size === 1 ? ratios : [];
     return {
       group,
-      head: [
-        '',
-        ...columns.map(({ title }) => title),
-        ...(ratios.length > 0 ? [ratios.length === 1 ? ratios[0] : 'ratio'] : []),
-        ...(bars ? ['bar'] : []),
-      ],
+      columns: columns.map(({ title }) => title),
+      /** The title of the column of ratios, where there is one. */
+      ratio: onlyRatio ?? (ratios.size > 0 ? 'ratio' : undefined),
+      bars: own.some(({ bar }) => bar !== undefined),
       lines: own.map((row) => ({
         name: row.name,
-        cells: [
-          ...columns.map(({ name, scale }) => {
-            const figure = row.figures?.[name];
-            return figure === undefined ? '' : spreadText(figure, scale.multiply);
-          }),
-          ...(ratios.length > 0 ? [ratioText(row.ratio, ratios.length === 1)] : []),
-          ...(bars ? [barText(row.bar)] : []),
-        ],
-        bar: row.bar,
+        cells: columns.map(({ name, scale }) => cellOf(row.figures?.[name], scale)),
+        ratio: row.ratio && spreadText(row.ratio),
+        /** Of what, where that is not in the title. */
+        ratioOf: row.ratio && onlyRatio === undefined ? ratioTitle(row.ratio) : undefined,
+        verdict: verdictOf(row.bar),
         absent: row.absent,
-        note: [row.note, row.samples === undefined ? undefined : `${row.samples} samples`]
-          .filter((text) => text !== undefined)
-          .join('; '),
+        note: noteOf(row),
       })),
     };
   });
 }
 
-function groupsOf(rows) {
+/** `[group, its rows]`, in the order in which they come. */
+export function groupsOf(rows) {
   const groups = new Map();
   for (const row of rows) {
     if (!groups.has(row.group)) groups.set(row.group, []);
@@ -58,24 +51,30 @@ function columnsOf(rows) {
   });
 }
 
-function ratioTitle({ to, what }) {
-  return `${what === undefined ? '×' : `${what}, ×`} ${to}`;
+function cellOf(figure, { multiply }) {
+  return figure === undefined ? '' : spreadText(figure, multiply);
 }
 
-function ratioText(ratio, titled) {
-  if (ratio === undefined) return '';
-  return titled ? spreadText(ratio) : `${spreadText(ratio)} ${ratioTitle(ratio)}`;
+export function ratioTitle({ to, what }) {
+  return what === undefined ? `/ ${to}` : `${what} / ${to}`;
+}
+
+function noteOf({ note, samples }) {
+  const counted = samples === undefined ? undefined : `${number(samples)} samples`;
+  return [note, counted].filter((text) => text !== undefined).join('; ');
 }
 
 const VERDICTS = new Map([
-  [true, 'met'],
-  [false, 'MISSED'],
-  [undefined, "can't be said"],
+  [true, { kind: 'met', word: 'met' }],
+  [false, { kind: 'missed', word: 'MISSED' }],
+  [undefined, { kind: 'unsaid', word: "can't be said" }],
 ]);
 
-export function barText(bar) {
-  if (bar === undefined) return '';
-  return `${bar.text}: ${VERDICTS.get(bar.met)}${bar.why === undefined ? '' : `, ${bar.why}`}`;
+/** A bar in words: what it asks for, and what came of that. */
+export function verdictOf(bar) {
+  if (bar === undefined) return undefined;
+  const { kind, word } = VERDICTS.get(bar.met);
+  return { kind, text: bar.text, word: bar.why === undefined ? word : `${word}: ${bar.why}` };
 }
 
 /** For a terminal. */
@@ -83,19 +82,24 @@ export function textOf(rows) {
   return tablesOf(rows).flatMap((table) => ['', ...tableText(table)]);
 }
 
-function tableText({ group, head, lines }) {
+function tableText({ group, columns, ratio, bars, lines }) {
+  const head = [group ?? '', ...columns, ...(ratio ? [ratio] : []), ...(bars ? ['bar'] : [])];
   const present = lines.filter(({ absent }) => absent === undefined);
-  const cellsOf = ({ name, cells }) => [name, ...cells];
-  const all = [[group ?? '', ...head.slice(1)], ...present.map(cellsOf)];
-  const widths = head.map((_, column) => Math.max(...all.map((cells) => cells[column].length)));
-  const line = (cells) =>
+  const body = present.map((one) => [
+    one.name,
+    ...one.cells,
+    ...(ratio ? [[one.ratio, one.ratioOf].filter(Boolean).join(' ')] : []),
+    ...(bars ? [one.verdict ? `${one.verdict.text}: ${one.verdict.word}` : ''] : []),
+  ]);
+  const widths = head.map((_, column) => Math.max(...[head, ...body].map((cells) => cells[column].length)));
+  const aligned = (cells) =>
     cells
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
       .join('  ')
       .trimEnd();
   return [
-    `  ${line(all[0])}`,
-    ...present.map((one) => `  ${line(cellsOf(one))}${one.note ? `  ${one.note}` : ''}`),
+    `  ${aligned(head)}`,
+    ...body.map((cells, i) => `  ${aligned(cells)}${present[i].note ? `  (${present[i].note})` : ''}`),
     ...lines
       .filter(({ absent }) => absent !== undefined)
       .map(({ name, absent }) => `  ${name}: absent, ${absent}`),

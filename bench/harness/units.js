@@ -59,7 +59,7 @@ export function scaleFor(unit, values) {
   return { multiply: factor / size, unit: name };
 }
 
-/** Three digits that count, thousands apart. */
+/** Three digits that count, thousands apart, in one piece. */
 export function number(value) {
   if (value === undefined || value === null || Number.isNaN(value)) return '';
   if (!Number.isFinite(value)) return String(value);
@@ -67,9 +67,14 @@ export function number(value) {
   if (Math.abs(value) >= 999.5) {
     return Math.round(value)
       .toString()
-      .replace(/\B(?=(\d{3})+$)/g, ' ');
+      .replace(/\B(?=(\d{3})+$)/g, '\u00a0');
   }
   return Math.abs(value) < 1e-6 ? value.toExponential(1) : value.toPrecision(3);
+}
+
+/** A round number, without digits that say nothing. */
+export function tick(value) {
+  return Math.abs(value) >= 1000 ? number(value) : String(Number(value.toPrecision(3)));
 }
 
 /** `median (p10..p90)`, or what of it there is. */

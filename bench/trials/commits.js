@@ -79,7 +79,7 @@ can be; with *frame and header* also the first page, as a channel does. Latencie
           cpu: share(total(own, 'cpuMs') / total(own, 'ms')),
           'without a cpu': share(total(own, 'waitedMs') / total(own, 'ms')),
         },
-        ratio: { to: `${BASE}'s`, what: 'rate', ...rates.ratio(name, BASE) },
+        ratio: { to: BASE, what: 'rate', ...rates.ratio(name, BASE) },
         samples: total(own, 'commits'),
         note: `of sums ${(overall(own) / overall(rates.turns(BASE))).toFixed(2)} times`,
       };

@@ -105,8 +105,14 @@ in which records were read; *waits* are what an event has to wait that comes at 
           "reader's heap": figure('B', own.at(-1).back.heapBytes),
           rss: figure('KiB', own.at(-1).back.rssKiB),
         },
-        ratio: { to: `${base}'s`, what: 'rate', ...ratio },
-        bar: bar && barOf(`at least ${bar} times`, ratio.median >= bar, waitedShares(own, rates.turns(base))),
+        ratio: { to: base, what: 'rate', ...ratio },
+        bar:
+          bar &&
+          barOf(
+            `at least ${bar} times ${base}'s rate`,
+            ratio.median >= bar,
+            waitedShares(own, rates.turns(base)),
+          ),
         samples: sum(own.map((turn) => turn.records)),
       };
     };

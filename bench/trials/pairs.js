@@ -1,4 +1,5 @@
 import { compare, SHARED } from '../harness/comparison.js';
+import { sum } from '../harness/figures.js';
 import { parts } from '../harness/progress.js';
 import * as sides from './sides.js';
 
@@ -131,11 +132,12 @@ function trialOfPairs({ comparisons, ...described }) {
 
 function rowsOf({ group, kind, base, contender, absent, summary, bar }) {
   if (absent !== undefined) return [{ group, name: `${contender}, beside ${base}`, absent }];
-  const dropped = Object.entries(summary.dropped).map(([why, count]) => `${count} dropped: ${why}`);
-  const counted = `of ${summary.measured} pairs${dropped.map((text) => `, ${text}`).join('')}`;
+  const dropped = sum(Object.values(summary.dropped));
+  const counted = `of ${summary.measured} pairs${dropped > 0 ? `, ${dropped} dropped` : ''}`;
   if (Object.keys(summary.groups).length === 0) {
     return [{ group, name: `${contender}, beside ${base}`, absent: `nothing to report ${counted}` }];
   }
+  const judged = judgedAmong(Object.keys(summary.groups));
   return Object.entries(summary.groups).flatMap(([placement, own]) => {
     const ratio = kind === 'round-trip' ? inverse(own.ratio) : own.ratio;
     const where = `${group}, ${placement}`;
@@ -145,16 +147,25 @@ function rowsOf({ group, kind, base, contender, absent, summary, bar }) {
         group: where,
         name: contender,
         ...sideOf(own.contender, kind),
-        ratio: { to: `${base}'s`, what: kind === 'round-trip' ? 'time' : 'rate', ...ratio },
-        bar: bar === undefined ? undefined : judge(bar, kind, ratio.median, placement),
+        ratio: { to: base, what: kind === 'round-trip' ? 'time' : 'rate', ...ratio },
+        bar:
+          bar !== undefined && judged(placement)
+            ? judge(bar, kind, base, ratio.median, placement)
+            : undefined,
         note: `${own.pairs} ${counted}`,
       },
     ];
   });
 }
 
-function judge(bar, kind, median, placement) {
-  const text = kind === 'round-trip' ? 'no longer' : 'no less';
+/** Pairs that shared their cores are judged only where there are no others, and then nothing can be said. */
+function judgedAmong(placements) {
+  const alone = placements.filter((placement) => !placement.endsWith(SHARED));
+  return (placement) => alone.length === 0 || alone.includes(placement);
+}
+
+function judge(bar, kind, base, median, placement) {
+  const text = kind === 'round-trip' ? `no longer than ${base}'s` : `no less than ${base}'s`;
   if (placement.endsWith(SHARED)) return { text, met: undefined, why: 'cores were shared' };
   return { text, met: kind === 'round-trip' ? median <= bar : median >= bar };
 }

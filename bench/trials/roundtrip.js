@@ -137,9 +137,14 @@ function compared(group, names, trips, alone, bars) {
         p99: figure('us', alone[name][which].us.p99),
         ...cpuFigures(own),
       },
-      ratio: { to: `${base}'s`, what: 'time', ...ratio },
+      ratio: { to: base, what: 'time', ...ratio },
       bar:
-        bar && barOf(`at most ${bar[1]} of it`, ratio.median <= bar[1], waitedShares(own, trips.turns(base))),
+        bar &&
+        barOf(
+          `at most ${bar[1]} of ${base}'s time`,
+          ratio.median <= bar[1],
+          waitedShares(own, trips.turns(base)),
+        ),
       samples: sum(own.map((turn) => turn.trips)),
     };
   });

@@ -71,7 +71,7 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
           'cpu of one': share(cpu(0)),
           'and the other': share(cpu(1)),
         },
-        ratio: { to: "the stream socket's", ...trips.ratio(name, BASE) },
+        ratio: { to: 'stream socket', what: 'time', ...trips.ratio(name, BASE) },
         samples: sum(own.map((turn) => turn.trips)),
       };
     };
