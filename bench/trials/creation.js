@@ -151,8 +151,8 @@ function rowsOf({ rounds, absent }, { place, capacity }) {
 }
 
 function heldNote(rounds, name) {
-  const longest = rounds
-    .map(({ facts }) => facts[name].held)
+  const longest = new Rounds(rounds, ({ held }) => held)
+    .of(name)
     .reduce((most, held) => (held.heldNs > most.heldNs ? held : most));
   const ms = (ns) => (ns / 1e6).toFixed(1);
   return `held at most ${ms(longest.heldNs)} ms, ${ms(longest.waitedNs)} of them without a cpu`;

@@ -76,7 +76,7 @@ const roles = {
       const done = await work(startNs);
       const { refusals } = flood;
       flood.end();
-      return { ...done, refusals, sum: flood.sum(done.records), startNs, ...usage.end() };
+      return { ...done, refusals, sum: flood.sum(done.records), startNs, endNs: nowNs(), ...usage.end() };
     }
 
     answerTurns({

@@ -115,7 +115,7 @@ async function turn(writer, readers, how, line) {
       throw new Error(`a reader lost or mangled records: ${JSON.stringify({ front, backs })}`);
     }
   }
-  return { ...front, endNs: Math.max(...backs.map(({ endNs }) => endNs)) };
+  return { ...front, endNs: Math.max(...[front, ...backs].map(({ endNs }) => endNs)) };
 }
 
 function floodRow({ rounds, cpus }, readers) {
@@ -131,27 +131,28 @@ function floodRow({ rounds, cpus }, readers) {
       ratio: { to: count(1), what: 'written', ...rates.ratio(flooded(readers), flooded(1)) },
     }),
     note: `${busy} polled busily${readers > busy ? `, ${readers - busy} each millisecond, on ${busy} cpu${busy > 1 ? 's' : ''}` : ''}`,
-    samples: recordsOf(rounds, flooded(readers)),
+    samples: sum(rates.turns(flooded(readers)).map(({ records }) => records)),
   };
 }
 
 const PACES = {
-  bursts: 'what a reader costs the writer, in bursts',
-  paced: `what a reader costs the writer, at ${RATE / 1e6} million a second`,
+  bursts: () => 'what a reader costs the writer, in bursts',
+  paced: ({ rate }) => `what a reader costs the writer, at ${rate / 1e6} million a second`,
 };
 
-function costRow({ rounds }, pace, readers) {
+function costRow(results, pace, readers) {
+  const { rounds } = results;
   const costs = new Rounds(rounds, ({ writingUs, records }) => (writingUs * 1000) / records);
   const name = costed(pace, readers);
   const row = {
-    group: PACES[pace],
+    group: PACES[pace](results),
     name: count(readers),
     figures: { "writer's cpu a record": { unit: 'ns', ...costs.spread(name) } },
-    samples: recordsOf(rounds, name),
+    samples: sum(costs.turns(name).map(({ records }) => records)),
   };
   if (readers === 0) return row;
   const ratio = costs.ratio(name, costed(pace, 0));
-  const refusals = sum(rounds.map(({ facts }) => facts[name].refusals));
+  const refusals = sum(costs.turns(name).map((turn) => turn.refusals));
   return {
     ...row,
     ratio: { to: count(0), ...ratio },
@@ -161,10 +162,6 @@ function costRow({ rounds }, pace, readers) {
     },
     ...(refusals > 0 && { note: `the writer was held back ${refusals} times` }),
   };
-}
-
-function recordsOf(rounds, name) {
-  return sum(rounds.map(({ facts }) => facts[name].records));
 }
 
 function count(readers) {

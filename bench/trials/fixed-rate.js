@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { curve, share, shareOf, sum } from '../harness/figures.js';
+import { curve, figure, share, shareOf, sum } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
@@ -121,7 +121,7 @@ function rowOf({ rounds, all }, rate, name) {
       p50: quantile('p50'),
       p99: quantile('p99'),
       'p99.9': quantile('p999'),
-      'max of all': { unit: 'ns', median: all[side].max },
+      'max of all': figure('ns', all[side].max),
       "reader's cpu": share(shareOf(turns, 'back')),
       'without a cpu': share(shareOf(turns, 'back', 'waitedMs')),
     },

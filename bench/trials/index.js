@@ -1,6 +1,11 @@
 import { checksums } from './checksums.js';
+import { classic } from './classic.js';
 import { commits } from './commits.js';
+import { creation } from './creation.js';
+import { fanOut } from './fan-out.js';
+import { fixedRate } from './fixed-rate.js';
 import { flood } from './flood.js';
+import { memory } from './memory.js';
 import { floorOneWay, floorReaders, floorRoundTrip } from './pairs.js';
 import { parkedReaders } from './parked-readers.js';
 import { roundtrip } from './roundtrip.js';
@@ -23,9 +28,14 @@ export const trials = [
   floorRoundTrip,
   floorOneWay,
   roundtrip,
+  classic,
+  fanOut,
+  fixedRate,
   flood,
   waking,
   parkedReaders,
+  creation,
+  memory,
   commits,
   stalls,
   checksums,

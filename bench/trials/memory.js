@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { sum } from '../harness/figures.js';
+import { barOf, figure, sum } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
-import { takeRounds } from '../harness/rounds.js';
+import { Rounds, takeRounds } from '../harness/rounds.js';
 import { spread } from '../harness/statistics.js';
 
 const script = fileURLToPath(new URL('./memory-process.js', import.meta.url));
@@ -122,7 +122,7 @@ async function ask(process, line) {
 
 function allocationRow({ rounds, records, messages }, who, way, name, end) {
   const each = way === 'send' ? messages : records;
-  const turns = rounds.map(({ facts }) => facts[way][end]);
+  const turns = new Rounds(rounds, (turn) => turn[end]).of(way);
   const bytes = spread(turns.map(({ heapBytes }) => heapBytes / each));
   const scavenges = sum(turns.map((turn) => turn.scavenges));
   return {
@@ -130,10 +130,10 @@ function allocationRow({ rounds, records, messages }, who, way, name, end) {
     name,
     figures: {
       heap: { unit: 'B', ...bytes },
-      'scavenges a million records': { unit: '', median: (scavenges / turns.length / each) * 1e6 },
+      'scavenges a million records': figure('', (scavenges / turns.length / each) * 1e6),
     },
     ...(FRUGAL.includes(way) && {
-      bar: { text: 'nothing', met: bytes.median < NOTHING_BYTES && scavenges === 0 },
+      bar: barOf('nothing', bytes.median < NOTHING_BYTES && scavenges === 0),
     }),
     samples: turns.length * each,
   };
@@ -150,10 +150,10 @@ function residentRow({ resident, capacity }, end, name) {
   const figures = Object.entries({ before: 'before', open: 'open', after: 'after a pass' }).flatMap(
     ([when, title]) => {
       const now = resident[end][when];
-      return now === undefined ? [] : [[title, { unit: 'B', median: now.all }]];
+      return now === undefined ? [] : [[title, figure('B', now.all)]];
     },
   );
-  const shared = { unit: 'B', median: resident[end].after.shared };
+  const shared = figure('B', resident[end].after.shared);
   return {
     group: `resident, with a ring of ${capacity / 2 ** 20} MiB`,
     name,
