@@ -49,10 +49,14 @@ export class Flusher {
   #ending = false;
   /** Whether its name is on the disk, too. */
   #named: boolean;
+  readonly #before: (() => Promise<void>) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `named`: the name is known to be on the disk. */
-  constructor(channel: Mapped, appender: Appender, named: boolean) {
+  /**
+   * `named`: the name is known to be on the disk. `before`: what has to be there before anything of this is said to be:
+   * resolves once it is.
+   */
+  constructor(channel: Mapped, appender: Appender, named: boolean, before?: () => Promise<void>) {
     const { header } = channel;
     const { kind, everyMs, everyBytes } = header.sync;
     this.#channel = channel;
@@ -60,6 +64,7 @@ export class Flusher {
     // What lies above may have checksums or not: its writer died. Filling them in twice does no harm.
     this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
     this.#named = named;
+    this.#before = before;
     this.#eachSyncs = kind === L.SYNC_INTERVAL;
     this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
     if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
@@ -127,6 +132,7 @@ export class Flusher {
     this.#summed = Math.max(this.#summed, target);
     if (!sync) return;
     await this.#syncName();
+    await this.#before?.();
     this.#durable = target;
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
     if (this.#closed) return;
@@ -215,6 +221,7 @@ export class Flusher {
     try {
       await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
       await this.#syncName();
+      await this.#before?.();
     } catch (error) {
       this.#fail(error);
       throw this.#failure;

@@ -12,8 +12,8 @@ export {
   timestamped,
   utf8,
 } from './codecs.js';
-export { checkDirectory, freeBytes } from './create.js';
 export { Copier, partOf } from './copier.js';
+export { checkDirectory, freeBytes } from './create.js';
 export type { RecordHandler } from './cursor.js';
 export type { BatchRecord, Data, DescribedRecord, RecordOptions } from './data.js';
 export type { ChannelOptions } from './design.js';
@@ -39,15 +39,16 @@ export type { Where } from './seek.js';
 export { SegmentReader, type SegmentReaderOptions } from './segment-reader.js';
 export { largestInSegment, type SegmentDesign, SegmentWriter, segmentBytes } from './segment-writer.js';
 export type { WaitStats } from './sleeper.js';
-export { explain, isOutOfSpace, noSpace } from './system.js';
+export { explain, isOutOfSpace, noSpace, refuseFileSystem } from './system.js';
 export type { ReaderInfo } from './table.js';
 export type { Logger } from './teller.js';
-export type { When } from './time.js';
 export { checkLogger } from './teller.js';
+export type { When } from './time.js';
 export { timeInUs } from './time.js';
 export { turn } from './turns.js';
 export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
 export type { WaitOptions } from './waiting.js';
 export { type Limits, limitsFromNow, throwIfAborted, waitOptions, waitUntil, within } from './waiting.js';
+export { join, loadAcquire, storeRelease, writeFrozen } from './words.js';
 export { Writer } from './writer.js';
 export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';

@@ -12,6 +12,8 @@ export interface Source<T> {
   wait(isOver: () => boolean): Promise<boolean>;
   /** Has those who wait look whether that is over. */
   rouse(): void;
+  /** The iteration is over. */
+  end?(): void;
 }
 
 type Result<T> = IteratorResult<T, undefined>;
@@ -119,6 +121,7 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
 
   #end(): Result<T> {
     this.#done = true;
+    this.#source.end?.();
     return { done: true, value: undefined };
   }
 

@@ -109,13 +109,14 @@ export class Places {
 
   #beforeTag(goal: number): Place {
     const { least, tail } = this.#bounds();
-    const isBefore = (mark: Mark) => (this.#tagAt(mark.position, tail) ?? Number.POSITIVE_INFINITY) <= goal;
+    const isBefore = (mark: Mark) => (this.tagFrom(mark.position) ?? Number.POSITIVE_INFINITY) <= goal;
     return this.#marks.lastWhere(least, tail, isBefore) ?? this.oldest();
   }
 
   /** The tag of the first record at or behind the start of a frame; undefined where there is none, or damage. */
-  #tagAt(position: number, tail: number): number | undefined {
+  tagFrom(position: number): number | undefined {
     const { words, header } = this.#channel;
+    const { tail } = this.#bounds();
     for (let at = position; at < tail; ) {
       const word = (header.dataOffset + ((at - header.basePosition) % header.capacity)) >> 2;
       if ((words[word + 1] & 0xff) === L.KIND_DATA)

@@ -151,6 +151,11 @@ export class SegmentReader {
     return this.#places.tagBefore(position);
   }
 
+  /** The tag of the first record at or behind a position that is the start of a frame; undefined where there is none. */
+  tagFrom(position: number): number | undefined {
+    return this.#places.tagFrom(position);
+  }
+
   goTo({ position, record }: Place): void {
     this.#cursor.moveTo(position, record);
   }

@@ -1,4 +1,4 @@
-import { closedHandle } from '../errors.js';
+import { closedHandle, type MillraceError } from '../errors.js';
 import { binding, type FileHandle, isSystemError } from '../native.js';
 import { Appender, type Link } from './appender.js';
 import type { Data, DescribedRecord } from './data.js';
@@ -21,6 +21,13 @@ export type SegmentDesign = Required<Pick<ChannelOptions, 'capacity' | 'sync' | 
   /** The largest timestamp of all records before it, in microseconds. */
   maxTimeUs: number;
 };
+
+export interface ResumedSegment {
+  segment: SegmentWriter;
+  recovery: Recovery;
+  /** The largest timestamp of the stream up to here, as far as the segment's marks know. */
+  maxTimeUs: number;
+}
 
 /** How long the file of a segment is. */
 export function segmentBytes(capacity: number): number {
@@ -49,7 +56,7 @@ export class SegmentWriter implements Beating {
   readonly #beating: WeakRef<Beating>;
   #state: 'open' | 'sealed' | 'closed' = 'open';
 
-  private constructor(channel: Mapped, start: Start) {
+  private constructor(channel: Mapped, start: Start, before: () => Promise<void>) {
     this.path = channel.path;
     this.capacity = channel.header.capacity;
     this.incarnation = channel.header.incarnation;
@@ -57,15 +64,19 @@ export class SegmentWriter implements Beating {
     this.bytes = channel.bytes;
     this.#channel = channel;
     this.#appender = new Appender(channel, start);
-    this.#flusher = new Flusher(channel, this.#appender, false);
+    this.#flusher = new Flusher(channel, this.#appender, false, before);
     this.#beating = heart.start(this, channel.header.heartbeatMs);
   }
 
-  /** Makes a segment of a file that has no name yet, and gives it one; the file is closed where that fails. */
+  /**
+   * Makes a segment of a file that has no name yet, and gives it one; the file is closed where that fails. `before`
+   * resolves once the stream before this segment is on the disk.
+   */
   static begin(
     path: string,
     file: FileHandle,
     { baseRecord, maxTimeUs, ...design }: SegmentDesign,
+    before: () => Promise<void>,
   ): SegmentWriter {
     try {
       const header = designHeader(
@@ -77,7 +88,7 @@ export class SegmentWriter implements Beating {
       const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
       writeHeader(channel);
       binding().linkFile(file, path);
-      return new SegmentWriter(channel, { position: 0, record: baseRecord, maxTimeUs, unmarked: 0 });
+      return new SegmentWriter(channel, { position: 0, record: baseRecord, maxTimeUs, unmarked: 0 }, before);
     } catch (error) {
       binding().closeFile(file);
       throw explain(error, path, 'create');
@@ -85,11 +96,13 @@ export class SegmentWriter implements Beating {
   }
 
   /** Goes on with the last segment of a stream, over its dead writer. */
-  static async resume(
-    path: string,
-  ): Promise<{ segment: SegmentWriter; recovery: Recovery; maxTimeUs: number }> {
+  static async resume(path: string, before: () => Promise<void>): Promise<ResumedSegment> {
     const { channel, recovered, recovery } = await resumeChannel(path);
-    return { segment: new SegmentWriter(channel, recovered), recovery, maxTimeUs: recovered.maxTimeUs };
+    return {
+      segment: new SegmentWriter(channel, recovered, before),
+      recovery,
+      maxTimeUs: recovered.maxTimeUs,
+    };
   }
 
   /** Appends one record; returns the bytes of the stream it took, or a `Refusal`. */
@@ -117,6 +130,11 @@ export class SegmentWriter implements Beating {
 
   abortClaim(): void {
     this.#appender.abortClaim();
+  }
+
+  /** Why nothing more is written, if so. */
+  get failure(): MillraceError | undefined {
+    return this.#appender.stopped?.();
   }
 
   heartbeat(): void {

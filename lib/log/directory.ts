@@ -1,0 +1,130 @@
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { explain, SegmentReader } from '../channel/index.js';
+import { MillraceError } from '../errors.js';
+
+export const LOCK_FILE = 'log.lock';
+export const CURSORS_FILE = 'cursors.mr';
+export const SET_ASIDE = 'set-aside';
+
+const DIGITS = 20;
+const SEGMENT_NAME = /^(\d{20})\.mr$/;
+/** A segment that is being put in the place of another one. */
+const REPLACEMENT_NAME = /^\.\d{20}\.mr\.replacing$/;
+
+export interface SegmentFile {
+  /** The offset of its first record, or that of the next one where it has none yet. */
+  base: number;
+  path: string;
+}
+
+/** What a segment's metadata says of its place in the log. */
+export interface SegmentFacts {
+  /** The log that it belongs to. */
+  id: string;
+  base: number;
+  /** The largest timestamp of all records before it, in microseconds. */
+  maxTimeUs: number;
+  /** How often it was compacted. */
+  generation: number;
+}
+
+export function segmentName(base: number): string {
+  return `${String(base).padStart(DIGITS, '0')}.mr`;
+}
+
+export function factsOf(metadata: Record<string, unknown>, path: string): SegmentFacts {
+  const facts = metadata.log as Partial<SegmentFacts> | undefined;
+  const numbers = [facts?.base, facts?.maxTimeUs, facts?.generation];
+  if (typeof facts?.id === 'string' && numbers.every((n) => Number.isSafeInteger(n)))
+    return facts as SegmentFacts;
+  throw new MillraceError('ERR_FORMAT', `${path} is a channel, but not a segment of a log`, { path });
+}
+
+/** What lies in a log's directory. */
+export class Directory {
+  readonly path: string;
+  readonly #times = new Map<number, number>();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  make(): void {
+    try {
+      mkdirSync(this.path, { recursive: true });
+    } catch (error) {
+      throw explain(error, this.path, 'make the directory');
+    }
+  }
+
+  assertThere(): void {
+    const stat = statSync(this.path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true) return;
+    throw new MillraceError('ERR_NOT_FOUND', `There is no log at ${this.path}`, { path: this.path });
+  }
+
+  fileOf(base: number): string {
+    return join(this.path, segmentName(base));
+  }
+
+  /** The segments by their base offsets. */
+  segments(): SegmentFile[] {
+    const segments: SegmentFile[] = [];
+    for (const name of this.#names()) {
+      const match = SEGMENT_NAME.exec(name);
+      if (match === null) continue;
+      const base = Number(match[1]);
+      if (Number.isSafeInteger(base)) segments.push({ base, path: join(this.path, name) });
+    }
+    return segments.sort((a, b) => a.base - b.base);
+  }
+
+  /** What is not a log's. */
+  foreign(): string[] {
+    const known = [LOCK_FILE, CURSORS_FILE, SET_ASIDE];
+    return this.#names().filter((name) => !known.includes(name) && !SEGMENT_NAME.test(name));
+  }
+
+  /** What whoever compacts or repairs left behind when it died. */
+  static isReplacement(name: string): boolean {
+    return REPLACEMENT_NAME.test(name);
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.path);
+    } catch (error) {
+      throw explain(error, this.path, 'read the log');
+    }
+  }
+
+  /** The largest timestamp of all records before a segment; undefined where that can't be read. */
+  maxTimeBefore({ base, path }: SegmentFile): number | undefined {
+    const known = this.#times.get(base);
+    if (known !== undefined) return known;
+    let reader: SegmentReader;
+    try {
+      reader = SegmentReader.openNow(path, { readOnly: true });
+    } catch {
+      // Damaged or gone: whoever reads there is told.
+      return undefined;
+    }
+    const { maxTimeUs } = factsOf(reader.metadata, path);
+    reader.close();
+    this.#times.set(base, maxTimeUs);
+    return maxTimeUs;
+  }
+}
+
+/** The last of the segments that begins at or before an offset. */
+export function segmentOf(segments: readonly SegmentFile[], offset: number): SegmentFile | undefined {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (segments[middle].base <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return segments[low - 1];
+}

@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import { environment, explain } from '../channel/index.js';
+import { MillraceError } from '../errors.js';
+import { binding, type FileHandle } from '../native.js';
+import { LOCK_FILE } from './directory.js';
+
+const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
+const FORMAT = 1;
+const FILE_BYTES = 4096;
+const PERMISSIONS = 0o600;
+
+const FORMAT_OFFSET = 8;
+const FEATURES_OFFSET = 12;
+const ID_OFFSET = 16;
+const ID_BYTES = 16;
+const CRC_OFFSET = 64;
+
+const FEATURE_SHARED = 1;
+
+/** Locks on bytes of the file. */
+export const WRITER_BYTE = 0;
+
+export interface LockFacts {
+  /** In hexadecimal digits. */
+  id: string;
+  shared: boolean;
+}
+
+/** The file that says whose log it is, and on which its writers hold their locks. */
+export class LockFile {
+  readonly path: string;
+  readonly id: string;
+  readonly shared: boolean;
+  readonly file: FileHandle;
+  #closed = false;
+
+  private constructor(path: string, file: FileHandle, { id, shared }: LockFacts) {
+    this.path = path;
+    this.file = file;
+    this.id = id;
+    this.shared = shared;
+  }
+
+  /** Opens it, or makes it where there is none; of several who do at once, one makes it. */
+  static openOrMake(directory: string, shared: boolean): LockFile {
+    const path = join(directory, LOCK_FILE);
+    for (;;) {
+      const lock = LockFile.open(directory, true) ?? LockFile.#make(directory, path, shared);
+      if (lock !== undefined) return lock;
+    }
+  }
+
+  static open(directory: string, writable: boolean): LockFile | undefined {
+    const path = join(directory, LOCK_FILE);
+    let file: FileHandle;
+    try {
+      file = binding().openFile(path, writable);
+    } catch (error) {
+      const explained = explain(error, path, 'open') as MillraceError;
+      if (explained.code === 'ERR_NOT_FOUND') return undefined;
+      throw explained;
+    }
+    try {
+      return new LockFile(path, file, read(path, file));
+    } catch (error) {
+      binding().closeFile(file);
+      throw explain(error, path, 'open');
+    }
+  }
+
+  /** Undefined where another one was quicker. */
+  static #make(directory: string, path: string, shared: boolean): LockFile | undefined {
+    let file: FileHandle | undefined;
+    try {
+      file = binding().createFileNow(directory, FILE_BYTES, PERMISSIONS);
+      const bytes = Buffer.from(binding().mapFile(file));
+      const id = environment.random(ID_BYTES);
+      MAGIC.copy(bytes);
+      bytes.writeUInt32LE(FORMAT, FORMAT_OFFSET);
+      bytes.writeUInt32LE(shared ? FEATURE_SHARED : 0, FEATURES_OFFSET);
+      id.copy(bytes, ID_OFFSET);
+      bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
+      binding().linkFile(file, path);
+      binding().unlockByte(file, WRITER_BYTE);
+      return new LockFile(path, file, { id: id.toString('hex'), shared });
+    } catch (error) {
+      if (file !== undefined) binding().closeFile(file);
+      const explained = explain(error, path, 'create') as MillraceError;
+      if (explained.code === 'ERR_EXISTS') return undefined;
+      throw explained;
+    }
+  }
+
+  /** Takes the log for one writer, for life. */
+  lockForWriter(): void {
+    if (binding().lockByte(this.file, WRITER_BYTE)) return;
+    throw new MillraceError('ERR_WRITER_ACTIVE', `The log of ${this.path} has a live writer`, {
+      path: this.path,
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    binding().closeFile(this.file);
+  }
+}
+
+function read(path: string, file: FileHandle): LockFacts {
+  const stat = binding().statFile(file);
+  if (!stat.regular || stat.bytes !== FILE_BYTES) throw notOurs(path);
+  const bytes = Buffer.from(binding().mapFile(file));
+  const sound = bytes.readInt32LE(CRC_OFFSET) === binding().crc32c(bytes, 0, CRC_OFFSET, 0);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || !sound) throw notOurs(path);
+  const format = bytes.readUInt32LE(FORMAT_OFFSET);
+  const features = bytes.readUInt32LE(FEATURES_OFFSET);
+  if (format !== FORMAT || (features & ~FEATURE_SHARED) !== 0) {
+    throw new MillraceError(
+      'ERR_FORMAT',
+      `${path} has format ${format} with features 0x${features.toString(16)}; this version of Millrace doesn't know that`,
+      { path, format, features },
+    );
+  }
+  const id = bytes.toString('hex', ID_OFFSET, ID_OFFSET + ID_BYTES);
+  return { id, shared: (features & FEATURE_SHARED) !== 0 };
+}
+
+function notOurs(path: string): MillraceError {
+  return new MillraceError('ERR_FORMAT', `${path} is damaged, or not of a log`, { path });
+}

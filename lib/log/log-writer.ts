@@ -1,0 +1,398 @@
+import {
+  type Data,
+  type DescribedRecord,
+  environment,
+  freeBytes,
+  isOutOfSpace,
+  type Limits,
+  largestInSegment,
+  noSpace,
+  Refusal,
+  SegmentWriter,
+  segmentBytes,
+  within,
+} from '../channel/index.js';
+import { closedHandle, MillraceError } from '../errors.js';
+import { binding, type FileHandle, type PreparationHandle } from '../native.js';
+import type { Directory, SegmentFacts } from './directory.js';
+import type { LogSettings } from './options.js';
+import type { Sealed } from './sealed.js';
+
+const FIRST_SEGMENT = 64 * 1024;
+const SEGMENT_STEP = 4096;
+const PERMISSIONS = 0o600;
+const FRAME_HEADER = 32;
+/** What a segment keeps free behind its last record. */
+const RESERVED = 64;
+
+/** Where a log goes on. */
+export interface LogEnd {
+  next: number;
+  maxTimeUs: number;
+  /** The last segment, if it can be gone on with. */
+  segment: SegmentWriter | undefined;
+}
+
+interface Prepared {
+  capacity: number;
+  preparation: PreparationHandle;
+}
+
+/** What is written somewhere in a segment: returns the bytes it took, or a `Refusal`. */
+type Append = (segment: SegmentWriter) => number;
+
+/**
+ * The writing end of a log: appends to its last segment, and goes on in a new one where that is full. `budget` are the
+ * bytes that may be appended without another thought; all else is looked after when it is used up.
+ */
+export class LogWriter {
+  /** Segments that had to be made while somebody waited for them. */
+  rollStalls = 0;
+  readonly sealed: Sealed;
+  readonly #directory: Directory;
+  readonly #id: string;
+  readonly #settings: LogSettings;
+  readonly #onRoll: () => void;
+  #segment: SegmentWriter | undefined;
+  #begunAt = performance.now();
+  #next: number;
+  #maxTimeUs: number;
+  #budget = 0;
+  #prepared: Prepared | undefined;
+  #closed = false;
+  /** Appended through this writer. */
+  #records = 0;
+  #bytes = 0;
+
+  constructor(
+    directory: Directory,
+    id: string,
+    settings: LogSettings,
+    sealed: Sealed,
+    end: LogEnd,
+    onRoll: () => void,
+  ) {
+    this.#directory = directory;
+    this.#id = id;
+    this.#settings = settings;
+    this.sealed = sealed;
+    this.#segment = end.segment;
+    this.#next = end.next;
+    this.#maxTimeUs = end.maxTimeUs;
+    this.#onRoll = onRoll;
+  }
+
+  /** The offset of the next record. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get stats(): { records: number; bytes: number; rollStalls: number } {
+    return { records: this.#records, bytes: this.#bytes, rollStalls: this.rollStalls };
+  }
+
+  /** The segment that is written, if there is one. */
+  get current(): SegmentWriter | undefined {
+    return this.#segment;
+  }
+
+  /** Appends one record; returns its offset. */
+  append(data: Data, type: number, timeUs: number): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const segment = this.#segment;
+    let taken = segment === undefined ? Refusal.FULL : segment.append(data, type, offset, timeUs);
+    if (taken < 0) taken = this.#appendInNext((next) => next.append(data, type, offset, timeUs), taken, data);
+    this.#appended(taken, 1, timeUs);
+    return offset;
+  }
+
+  /** One record that `fill` writes from this byte on. */
+  fill(length: number, type: number, timeUs: number, fill: (bytes: Buffer, at: number) => void): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const appending: Append = (segment) => {
+      const at = segment.openClaim(length);
+      if (at < 0) return at;
+      try {
+        fill(segment.bytes, at);
+      } catch (error) {
+        segment.abortClaim();
+        throw error;
+      }
+      return segment.commitClaim(length, type, offset, timeUs);
+    };
+    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
+    if (taken < 0) taken = this.#inNext(appending, taken, framesOf(length), length);
+    this.#appended(taken, 1, timeUs);
+    return offset;
+  }
+
+  /**
+   * All of them or none, with one commit; returns the offset of the first. Described records bring their own tags, from
+   * `next` on, and are `records` in number.
+   */
+  appendBatch(
+    items: readonly Uint8Array[] | readonly DescribedRecord[],
+    records: number,
+    timeUs: number,
+    maxTimeUs: number,
+  ): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const appending: Append = (segment) => segment.appendBatch(items, timeUs, offset);
+    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
+    if (taken < 0) {
+      let frames = 0;
+      let largest = 0;
+      for (const { length } of items) {
+        frames += framesOf(length);
+        largest = Math.max(largest, length);
+      }
+      taken = this.#inNext(appending, taken, frames, largest);
+    }
+    this.#appended(taken, records, maxTimeUs);
+    return offset;
+  }
+
+  #appended(taken: number, records: number, timeUs: number): void {
+    this.#budget -= taken;
+    this.#bytes += taken;
+    this.#records += records;
+    this.#next += records;
+    if (timeUs > this.#maxTimeUs) this.#maxTimeUs = timeUs;
+  }
+
+  #appendInNext(append: Append, refusal: number, data: Data): number {
+    const length = lengthOf(data);
+    return this.#inNext(append, refusal, framesOf(length), length);
+  }
+
+  /** What this segment refused goes into the next one. */
+  #inNext(append: Append, refusal: number, frames: number, largest: number): number {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    if (refusal === Refusal.ENDED) throw this.#segment?.failure ?? closedHandle('log', this.#directory.path);
+    const { segment } = this.#settings;
+    this.#checkSize(largest, largestInSegment(segment));
+    this.#checkSize(frames, segment - RESERVED);
+    this.#roll(Math.max(frames + RESERVED, largest * 4));
+    const taken = append(this.#segment as SegmentWriter);
+    if (taken < 0) {
+      throw new MillraceError(
+        'ERR_RECORD_TOO_LARGE',
+        `${frames} bytes are too much for ${this.#directory.path}`,
+        {
+          path: this.#directory.path,
+          size: frames,
+          max: segment,
+        },
+      );
+    }
+    return taken;
+  }
+
+  #checkSize(size: number, max: number): void {
+    if (size <= max) return;
+    const { path } = this.#directory;
+    throw new MillraceError(
+      'ERR_RECORD_TOO_LARGE',
+      `${size} bytes are too much for the log ${path}: with segments of ${this.#settings.segment} bytes it takes at most ${max} at once`,
+      { path, size, max },
+    );
+  }
+
+  /** The budget is used up: is the next segment to be prepared, does too much wait for the disk? */
+  #attend(): void {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    const failure = segment.failure;
+    if (failure !== undefined) throw failure;
+    let budget = this.#settings.segment;
+    if (this.#settings.sync !== 'none') {
+      const unsynced = this.unsyncedBytes;
+      budget = this.#settings.maxUnsyncedBytes - unsynced;
+      if (budget <= 0) throw this.#backPressure(unsynced);
+    }
+    const untilHalf = segment.remaining - segment.capacity / 2;
+    if (untilHalf <= 0) this.#prepare();
+    else budget = Math.min(budget, untilHalf);
+    this.#budget = budget;
+  }
+
+  /** Bytes that were appended and may not be on the disk. */
+  get unsyncedBytes(): number {
+    const segment = this.#segment;
+    return (
+      this.sealed.unsyncedBytes + (segment === undefined ? 0 : segment.position - segment.durablePosition)
+    );
+  }
+
+  #backPressure(unsynced: number): MillraceError {
+    const { path } = this.#directory;
+    const { maxUnsyncedBytes } = this.#settings;
+    return new MillraceError(
+      'ERR_BACK_PRESSURE',
+      `${unsynced} bytes of ${path} wait for the disk, and no more than ${maxUnsyncedBytes} may: wait by ready()`,
+      { path, size: unsynced, max: maxUnsyncedBytes },
+    );
+  }
+
+  /** How large the next segment is, with room for so much. */
+  #nextCapacity(least: number): number {
+    const { segment } = this.#settings;
+    let capacity = this.#segment === undefined ? FIRST_SEGMENT : this.#segment.capacity * 2;
+    while (capacity < least) capacity *= 2;
+    return Math.min(segment, Math.ceil(capacity / SEGMENT_STEP) * SEGMENT_STEP);
+  }
+
+  #prepare(): void {
+    if (this.#prepared !== undefined) return;
+    const capacity = this.#nextCapacity(0);
+    // What is written into it is synced more quickly where the file system has nothing else to bring to the disk then.
+    const sync = this.#settings.sync === 'commit';
+    const preparation = binding().prepareFile(
+      this.#directory.path,
+      segmentBytes(capacity),
+      PERMISSIONS,
+      sync,
+    );
+    this.#prepared = { capacity, preparation };
+  }
+
+  /**
+   * Goes on in a new segment. The new one has its name before the old one says where the stream goes on: whoever reads
+   * that finds it. Where that fails, nothing has changed.
+   */
+  #roll(least: number): void {
+    const old = this.#segment;
+    const capacity = this.#nextCapacity(least);
+    const path = this.#directory.fileOf(this.#next);
+    const file = this.#takeFile(path, capacity);
+    let before = (): Promise<void> => Promise.resolve();
+    const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
+    const next = SegmentWriter.begin(
+      path,
+      file.handle,
+      {
+        capacity: file.capacity,
+        sync: this.#settings.sync,
+        metadata: { log: facts },
+        baseRecord: this.#next,
+        maxTimeUs: this.#maxTimeUs,
+      },
+      () => before(),
+    );
+    // step 110
+    if (old !== undefined) {
+      old.seal({ position: 0, record: this.#next, incarnation: next.incarnation });
+      // step 111
+      before = this.sealed.add(old);
+    }
+    this.#segment = next;
+    this.#begunAt = performance.now();
+    this.#budget = 0;
+    this.#onRoll();
+  }
+
+  /** A file for the next segment: the one that was prepared, if it is large enough. */
+  #takeFile(path: string, least: number): { handle: FileHandle; capacity: number } {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
+    else if (prepared !== undefined) {
+      const handle = this.#takePrepared(prepared.preparation);
+      if (handle !== undefined) return { handle, capacity: prepared.capacity };
+    }
+    // The first one is small, and nobody could know when it would be wanted.
+    if (this.#segment !== undefined) this.rollStalls++;
+    const bytes = segmentBytes(least);
+    try {
+      return { handle: binding().createFileNow(this.#directory.path, bytes, PERMISSIONS), capacity: least };
+    } catch (error) {
+      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(this.#directory.path), error);
+      throw error;
+    }
+  }
+
+  #takePrepared(preparation: PreparationHandle): FileHandle | undefined {
+    try {
+      const ready = binding().takePrepared(preparation, false);
+      if (ready !== undefined) return ready;
+      // What is under way is sooner there than what is begun now.
+      this.rollStalls++;
+      return binding().takePrepared(preparation, true);
+    } catch (error) {
+      // There may be room by now; else making one says that there is none.
+      if (isOutOfSpace(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Goes on in a new segment where this one is older than it may be. */
+  rollByAge(): void {
+    const { rollAfterMs } = this.#settings;
+    const segment = this.#segment;
+    if (rollAfterMs === undefined || segment === undefined || segment.position === 0) return;
+    if (performance.now() - this.#begunAt >= rollAfterMs) this.#roll(0);
+  }
+
+  /** Resolves once all that was appended so far is on the disk; with the offset behind it. */
+  async synced(): Promise<number> {
+    const next = this.#next;
+    const segment = this.#segment;
+    if (segment === undefined) return next;
+    await segment.reached(segment.position);
+    return next;
+  }
+
+  /** All records below it are on the disk. */
+  get durable(): number {
+    const segment = this.#segment;
+    if (segment === undefined) return this.#next;
+    const { durablePosition, position } = segment;
+    if (durablePosition === position && this.sealed.unsyncedBytes === 0) return this.#next;
+    return (segment.tagBefore(durablePosition) ?? this.#baseOf(segment) - 1) + 1;
+  }
+
+  #baseOf(segment: SegmentWriter): number {
+    return (segment.metadata.log as SegmentFacts).base;
+  }
+
+  /** Resolves once appending isn't refused for what waits for the disk. */
+  async ready(limits: Limits): Promise<void> {
+    const { path } = this.#directory;
+    while (this.#settings.sync !== 'none' && this.unsyncedBytes >= this.#settings.maxUnsyncedBytes) {
+      await within(this.synced(), `Waiting until ${path} is on its disk`, limits);
+    }
+  }
+
+  /** Brings what was appended to the disk where that was promised, and lets go of it all. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#budget = 0;
+    try {
+      if (this.#settings.sync !== 'none') await this.synced();
+    } finally {
+      if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
+      this.#segment?.close();
+      await this.sealed.settled();
+    }
+  }
+}
+
+/** What a record takes of a segment. */
+function framesOf(length: number): number {
+  return (length + FRAME_HEADER + 15) & -16;
+}
+
+function lengthOf(data: Data): number {
+  if (typeof data === 'string') return Buffer.byteLength(data);
+  if (data instanceof Uint8Array) return data.length;
+  return data.reduce((sum, part) => sum + lengthOf(part), 0);
+}
+
+export function nowUs(): number {
+  return environment.nowUs();
+}

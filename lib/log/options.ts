@@ -1,0 +1,140 @@
+import { checkLogger, type Logger, type Sync } from '../channel/index.js';
+import { invalidArgument } from '../errors.js';
+import { knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+
+export interface Retention {
+  /** Bytes of files; the oldest segments go where there are more. */
+  bytes?: Size;
+  /** How old records become. */
+  ageMs?: number;
+  /** How many segments are kept. */
+  segments?: number;
+  /** Whether what a named cursor has not read is kept (true). */
+  keepUnread?: boolean;
+  /** How much is kept for cursors at most; default: four times `bytes`. */
+  maxUnread?: Size;
+}
+
+export interface LogOptions {
+  /** How large segments grow (64MiB). */
+  segment?: Size;
+  /** Begin a new segment when this one is so old. */
+  rollAfterMs?: number;
+  /** When what is appended reaches the disk ({ everyMs: 100 }). */
+  sync?: 'none' | 'commit' | { everyMs: number };
+  /** How much may wait for the disk before appending is refused (256MiB). */
+  maxUnsyncedBytes?: Size;
+  retention?: Retention;
+  /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
+  writers?: 'exclusive' | 'shared';
+  /** Whether nothing at all may be changed. */
+  readOnly?: boolean;
+  logger?: Logger;
+}
+
+const LOG_OPTIONS = [
+  'segment',
+  'rollAfterMs',
+  'sync',
+  'maxUnsyncedBytes',
+  'retention',
+  'writers',
+  'readOnly',
+  'logger',
+] as const satisfies readonly (keyof LogOptions)[];
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const LEAST_SEGMENT = 16 * KIB;
+const LARGEST_SEGMENT = 1024 * MIB;
+const SEGMENT_STEP = 4096;
+const LONGEST_MS = 2 ** 31 - 1;
+const DEFAULT_UNREAD_TIMES_BYTES = 4;
+
+/** What options come to. */
+export interface LogSettings {
+  segment: number;
+  rollAfterMs: number | undefined;
+  sync: Sync;
+  maxUnsyncedBytes: number;
+  retention: RetentionSettings;
+  writers: 'exclusive' | 'shared' | undefined;
+  readOnly: boolean;
+  logger: Logger | undefined;
+}
+
+export interface RetentionSettings {
+  bytes: number;
+  ageMs: number;
+  segments: number;
+  keepUnread: boolean;
+  maxUnread: number;
+}
+
+export function settingsOf(options: LogOptions): LogSettings {
+  knownOptions('Log.open', options, LOG_OPTIONS);
+  checkLogger(options.logger);
+  const { rollAfterMs, writers } = options;
+  if (writers !== undefined) oneOf('writers', writers, ['exclusive', 'shared'] as const);
+  return {
+    segment: segmentOf(options.segment ?? 64 * MIB),
+    rollAfterMs:
+      rollAfterMs === undefined ? undefined : wholeNumber('rollAfterMs', rollAfterMs, 1, LONGEST_MS),
+    sync: syncOf(options.sync),
+    maxUnsyncedBytes: wholeNumber(
+      'maxUnsyncedBytes',
+      parseSize('maxUnsyncedBytes', options.maxUnsyncedBytes ?? 256 * MIB),
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    retention: retentionOf(options.retention),
+    writers,
+    readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false]),
+    logger: options.logger,
+  };
+}
+
+function segmentOf(size: Size): number {
+  const bytes = parseSize('segment', size);
+  if (bytes < LEAST_SEGMENT || bytes > LARGEST_SEGMENT || bytes % SEGMENT_STEP !== 0) {
+    throw invalidArgument(`segment must be a multiple of 4096 from 16KiB to 1GiB, not ${bytes}`, {
+      size: bytes,
+    });
+  }
+  return bytes;
+}
+
+function syncOf(sync: LogOptions['sync']): Sync {
+  if (sync === undefined) return { everyMs: 100 };
+  if (sync === 'none' || sync === 'commit') return sync;
+  if (typeof sync !== 'object' || sync === null) {
+    throw invalidArgument(`sync must be 'none', 'commit' or { everyMs }, not ${show(sync)}`);
+  }
+  knownOptions('sync', sync, ['everyMs']);
+  return { everyMs: wholeNumber('sync.everyMs', sync.everyMs, 1, 3_600_000) };
+}
+
+function retentionOf(retention: Retention = {}): RetentionSettings {
+  knownOptions('retention', retention, ['bytes', 'ageMs', 'segments', 'keepUnread', 'maxUnread']);
+  const sizeOf = (name: 'bytes' | 'maxUnread', otherwise: number) =>
+    retention[name] === undefined
+      ? otherwise
+      : wholeNumber(
+          `retention.${name}`,
+          parseSize(`retention.${name}`, retention[name]),
+          0,
+          Number.MAX_SAFE_INTEGER,
+        );
+  const countOf = (name: 'ageMs' | 'segments', least: number) =>
+    retention[name] === undefined
+      ? Number.POSITIVE_INFINITY
+      : wholeNumber(`retention.${name}`, retention[name], least, Number.MAX_SAFE_INTEGER);
+  const bytes = sizeOf('bytes', Number.POSITIVE_INFINITY);
+  return {
+    bytes,
+    ageMs: countOf('ageMs', 0),
+    segments: countOf('segments', 1),
+    keepUnread: oneOf('retention.keepUnread', retention.keepUnread ?? true, [true, false]),
+    maxUnread: sizeOf('maxUnread', bytes * DEFAULT_UNREAD_TIMES_BYTES),
+  };
+}

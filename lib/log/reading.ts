@@ -1,0 +1,313 @@
+import {
+  type Limits,
+  limitsFromNow,
+  type ReaderRecord,
+  RecordIterator,
+  SegmentReader,
+  turn,
+  type WaitOptions,
+} from '../channel/index.js';
+import { invalidArgument } from '../errors.js';
+import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../options.js';
+import type { Directory } from './directory.js';
+import type { NamedCursor } from './named-cursor.js';
+import type { LogRecord } from './record.js';
+import { decodeRecord, fromPool } from './record-decoder.js';
+import type { LogWhere, Tail } from './tail.js';
+
+export interface ReadOptions extends WaitOptions {
+  /** Where to begin. Default: 'latest' when following or going backwards, else 'earliest'; or where the cursor is. */
+  from?: LogWhere;
+  /** Whether to wait for more at the end (false). */
+  follow?: boolean;
+  /** How many records at most; how many bytes of values, but one record at least. */
+  limit?: number;
+  maxBytes?: Size;
+  /** Last record first. */
+  reverse?: boolean;
+  /** The name of a cursor to begin at, and to move past each record when the next one is asked for. */
+  cursor?: string;
+  /** Only what is on the disk. */
+  durableOnly?: boolean;
+  /** What to do where records are gone that were to be read ('throw'). */
+  outOfRange?: 'throw' | 'earliest' | 'latest';
+}
+
+export interface BatchesOptions extends ReadOptions {
+  /** How many records a batch has at most (1024). */
+  max?: number;
+}
+
+const READ_OPTIONS = [
+  'from',
+  'follow',
+  'limit',
+  'maxBytes',
+  'reverse',
+  'cursor',
+  'durableOnly',
+  'outOfRange',
+  'signal',
+  'timeoutMs',
+] as const satisfies readonly (keyof ReadOptions)[];
+
+const RECORDS_A_BATCH = 1024;
+/** Read ahead of who iterates. */
+const RECORDS_AHEAD = 64;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
+  knownOptions(what, options, [...READ_OPTIONS, ...more]);
+  oneOf('follow', options.follow ?? false, [true, false]);
+  oneOf('reverse', options.reverse ?? false, [true, false]);
+  oneOf('durableOnly', options.durableOnly ?? false, [true, false]);
+  oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
+  checkWait(options);
+  if (options.reverse !== true) return;
+  for (const other of ['follow', 'cursor', 'durableOnly'] as const) {
+    if (options[other] !== undefined && options[other] !== false) {
+      throw invalidArgument(`Reading backwards goes without ${other}`, { option: other });
+    }
+  }
+}
+
+/** What a read takes at most, and when it is enough. */
+class Allowance {
+  #records: number;
+  #bytes: number;
+
+  constructor({ limit, maxBytes }: ReadOptions) {
+    this.#records = limit === undefined ? NO_LIMIT : wholeNumber('limit', limit, 0, NO_LIMIT);
+    this.#bytes = maxBytes === undefined ? NO_LIMIT : parseSize('maxBytes', maxBytes);
+  }
+
+  /** Records that may be read still. */
+  get records(): number {
+    return this.#records;
+  }
+
+  get isUsedUp(): boolean {
+    return this.#records <= 0 || this.#bytes <= 0;
+  }
+
+  /** False where it is too much; the first one never is. */
+  take({ value, key }: LogRecord, isFirst: boolean): boolean {
+    const bytes = value.length + (key?.length ?? 0);
+    if (this.isUsedUp || (bytes > this.#bytes && !isFirst)) {
+      this.#records = 0;
+      return false;
+    }
+    this.#records--;
+    this.#bytes -= bytes;
+    return true;
+  }
+}
+
+/** Where records come from: a tail that is moved on, or the way back. */
+export interface RecordSource {
+  readonly closed: boolean;
+  /** What is there now, up to `max`; nothing: wait. */
+  read(max: number): LogRecord[];
+  /** False: there will be nothing more. */
+  wait(limits: Limits, isOver: () => boolean): Promise<boolean>;
+  rouse(): void;
+  close(): void;
+}
+
+/** Records from a tail, up to where the log ended when it began; or, following, without an end. */
+export class Forwards implements RecordSource {
+  readonly #tail: Tail;
+  readonly #until: number;
+
+  constructor(tail: Tail, until: number) {
+    this.#tail = tail;
+    this.#until = until;
+  }
+
+  get closed(): boolean {
+    return this.#tail.closed;
+  }
+
+  read(max: number): LogRecord[] {
+    if (this.#tail.offset >= this.#until) return [];
+    const records = this.#tail.readBatch(max);
+    const beyond = records.findIndex(({ offset }) => offset >= this.#until);
+    return beyond < 0 ? records : records.slice(0, beyond);
+  }
+
+  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    if (this.#until !== Number.POSITIVE_INFINITY) {
+      return !this.#tail.closed && this.#tail.offset < this.#until && this.#tail.hasNext();
+    }
+    return this.#tail.wait(limits, isOver);
+  }
+
+  rouse(): void {
+    this.#tail.rouse();
+  }
+
+  close(): void {
+    this.#tail.close();
+  }
+}
+
+/** Records from the last one before a place back to the earliest. */
+export class Backwards implements RecordSource {
+  readonly #records: Iterator<LogRecord>;
+  #done = false;
+  closed = false;
+
+  constructor(records: Iterator<LogRecord>) {
+    this.#records = records;
+  }
+
+  read(max: number): LogRecord[] {
+    const read: LogRecord[] = [];
+    while (read.length < max && !this.#done) {
+      const next = this.#records.next();
+      if (next.done === true) this.#done = true;
+      else read.push(next.value);
+    }
+    return read;
+  }
+
+  async wait(): Promise<boolean> {
+    return !this.#done;
+  }
+
+  rouse(): void {}
+
+  close(): void {
+    this.closed = true;
+    this.#records.return?.();
+  }
+}
+
+/**
+ * Moves a named cursor behind what was read: now and then while records are there, and always before nothing is. Never
+ * back: others may have moved it further.
+ */
+class CursorMover {
+  readonly #cursor: NamedCursor;
+  #given: number | undefined;
+  #passed: number | undefined;
+  #failure: unknown;
+
+  constructor(cursor: NamedCursor) {
+    this.#cursor = cursor;
+  }
+
+  /** Behind all that was given before this one, whoever asks for more is. */
+  giving({ offset }: LogRecord): void {
+    this.#given = offset;
+  }
+
+  /** More is asked for. */
+  pass(): void {
+    if (this.#given !== undefined) this.#passed = this.#given + 1;
+    this.#given = undefined;
+  }
+
+  move(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#passed === undefined) return;
+    const offset = this.#passed;
+    this.#passed = undefined;
+    this.#cursor.advance(offset).catch((error) => {
+      this.#failure ??= error;
+    });
+  }
+}
+
+/** `for await` over the records of a log. */
+export function iterate(
+  source: RecordSource,
+  options: ReadOptions,
+  cursor: NamedCursor | undefined,
+  assertOpen: () => void,
+): AsyncIterableIterator<LogRecord, undefined, undefined> {
+  const allowance = new Allowance(options);
+  const limits = limitsFromNow(options);
+  let ahead: LogRecord[] = [];
+  let at = 0;
+  let isFirst = true;
+  const mover = cursor && new CursorMover(cursor);
+  return new RecordIterator<LogRecord>({
+    get closed() {
+      return source.closed;
+    },
+    assertOpen,
+    read() {
+      mover?.pass();
+      if (allowance.isUsedUp) return undefined;
+      if (at >= ahead.length) {
+        mover?.move();
+        ahead = source.read(Math.min(RECORDS_AHEAD, allowance.records));
+        at = 0;
+      }
+      const record = ahead[at];
+      if (record === undefined || !allowance.take(record, isFirst)) return undefined;
+      isFirst = false;
+      at++;
+      mover?.giving(record);
+      return record;
+    },
+    wait: async (isOver) => !allowance.isUsedUp && (await source.wait(limits, isOver)),
+    rouse: () => source.rouse(),
+    end: () => {
+      source.close();
+      mover?.move();
+    },
+  });
+}
+
+/** The same, batch by batch. */
+export async function* iterateBatches(
+  source: RecordSource,
+  options: BatchesOptions,
+  cursor: NamedCursor | undefined,
+): AsyncGenerator<LogRecord[], void, undefined> {
+  const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, NO_LIMIT);
+  const allowance = new Allowance(options);
+  const limits = limitsFromNow(options);
+  const mover = cursor && new CursorMover(cursor);
+  let isFirst = true;
+  try {
+    while (!allowance.isUsedUp && !source.closed) {
+      const batch: LogRecord[] = [];
+      for (const record of source.read(Math.min(max, allowance.records))) {
+        if (!allowance.take(record, isFirst)) break;
+        isFirst = false;
+        batch.push(record);
+      }
+      if (batch.length > 0) {
+        mover?.giving(batch.at(-1) as LogRecord);
+        yield batch;
+        mover?.pass();
+        mover?.move();
+        await turn();
+      } else if (allowance.isUsedUp || !(await source.wait(limits, () => false))) return;
+    }
+  } finally {
+    source.close();
+  }
+}
+
+/** The records before an offset, last one first, back to the earliest. */
+export function* backwards(directory: Directory, before: number): Generator<LogRecord, void, undefined> {
+  const files = directory.segments().filter(({ base }) => base < before);
+  for (const { path } of files.reverse()) {
+    const segment = SegmentReader.openNow(path, { readOnly: true });
+    try {
+      segment.seekTag(before);
+      // The record itself may be one of a compressed batch, whose frame lies behind.
+      for (const frame of segment.backwards()) yield* recordsOf(frame);
+    } finally {
+      segment.close();
+    }
+  }
+}
+
+function recordsOf({ data, type, tag, timestamp }: ReaderRecord): LogRecord[] {
+  return [decodeRecord(data, 0, data.length, type, tag as number, timestamp as number, fromPool)];
+}

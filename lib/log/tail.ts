@@ -1,0 +1,352 @@
+import {
+  Copier,
+  checkIdle,
+  type Idle,
+  type Limits,
+  limitsFromNow,
+  type RecordHandler,
+  timeInUs,
+  type WaitOptions,
+  type When,
+  waitOptions,
+  waitUntil,
+} from '../channel/index.js';
+import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
+import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
+import type { Directory } from './directory.js';
+import { FrameReader, type FrameReaderOptions, HALT } from './frame-reader.js';
+import { HEADERS, type LogRecord, PACKED } from './record.js';
+import { decodeRecord, RecordParts } from './record-decoder.js';
+
+/** Where to read from. */
+export type LogWhere = 'earliest' | 'latest' | number | { time: When };
+
+/** Called for each record. `bytes[start, end)` is its value, lent for the call only. */
+export type ValueHandler = (bytes: Buffer, start: number, end: number) => void;
+
+export interface TailSettings extends FrameReaderOptions {
+  /** Whether to hand out only what is on the disk. */
+  durableOnly: boolean;
+  /** What to do where records are gone that were to be read. */
+  outOfRange: 'throw' | 'earliest' | 'latest';
+}
+
+export interface TailOptions {
+  /** Where to begin ('latest'). */
+  from?: LogWhere;
+  durableOnly?: boolean;
+  outOfRange?: 'throw' | 'earliest' | 'latest';
+  /** How to wait. */
+  idle?: Idle;
+}
+
+export function tailSettings(options: TailOptions, readOnly: boolean): TailSettings & { from: LogWhere } {
+  knownOptions('tail', options, ['from', 'durableOnly', 'outOfRange', 'idle']);
+  checkIdle(options.idle);
+  return {
+    from: options.from ?? 'latest',
+    durableOnly: oneOf('durableOnly', options.durableOnly ?? false, [true, false]),
+    outOfRange: oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest'] as const),
+    idle: options.idle,
+    readOnly,
+  };
+}
+
+const NO_LIMIT = 0x7fffffff;
+const MOVED = Symbol('moved');
+const NOTHING = Buffer.alloc(0);
+
+/** Reads a log by plain calls, as quickly as a reader does a channel; any number of them, each at its own pace. */
+export class Tail {
+  readonly #directory: Directory;
+  readonly #settings: TailSettings;
+  readonly #frames: FrameReader;
+  readonly #onClose: (tail: Tail) => void;
+  readonly #copier = new Copier();
+  readonly #parts = new RecordParts();
+  /** Records of a compressed batch that are not handed out yet. */
+  #unpacked: LogRecord[] = [];
+  #at = 0;
+  /** What lies before it in a compressed batch is not wanted. */
+  #from = 0;
+  /** Of the poll that is running. */
+  #handler: ValueHandler = () => {};
+  #count = 0;
+  #nowUs = 0;
+  #takesPacked = false;
+  #metPacked = false;
+  #halted = false;
+  #busy = false;
+  #closed = false;
+  #closing = false;
+  /** The frame that is being handled. */
+  #bytes: Buffer = NOTHING;
+  #start = 0;
+  #end = 0;
+  #type = 0;
+  #kept: LogRecord[] = [];
+  readonly #keep: ValueHandler = () => {
+    this.#kept.push(this.record());
+  };
+
+  constructor(directory: Directory, settings: TailSettings, onClose: (tail: Tail) => void) {
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#frames = new FrameReader(directory, settings);
+    this.#onClose = onClose;
+  }
+
+  /**
+   * Hands out the records that are there, up to `limit`; returns how many. **The bytes are lent for the call only, and
+   * writing to them ends the process**: they are the log's own memory.
+   */
+  poll(handler: ValueHandler, limit: number = NO_LIMIT): number {
+    if (typeof handler !== 'function')
+      throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
+    const most = limit === NO_LIMIT || limit === Number.POSITIVE_INFINITY ? NO_LIMIT : checkLimit(limit);
+    this.#assertFree();
+    this.#busy = true;
+    this.#handler = handler;
+    this.#count = 0;
+    this.#nowUs = 0;
+    try {
+      while (this.#count < most) {
+        if (this.#at < this.#unpacked.length) this.#handOutUnpacked();
+        else if (!this.#pollFrames(most)) break;
+      }
+      return this.#count;
+    } finally {
+      this.#busy = false;
+      this.#bytes = NOTHING;
+      if (this.#closing) this.close();
+    }
+  }
+
+  /** False: nothing more is there now. */
+  #pollFrames(most: number): boolean {
+    const wanted = most - this.#count;
+    this.#halted = this.#metPacked = false;
+    const frames = this.#inRange(() => this.#frames.poll(this.#handle, wanted));
+    if (this.#metPacked) {
+      this.#takesPacked = true;
+      try {
+        this.#frames.poll(this.#handle, 1);
+      } finally {
+        this.#takesPacked = false;
+      }
+      return true;
+    }
+    return frames > 0 && !this.#halted && (frames === wanted || this.#settings.durableOnly);
+  }
+
+  /** What was removed while it was to be read is passed over, where that was wished. */
+  #inRange<T>(read: () => T): T {
+    for (;;) {
+      try {
+        return read();
+      } catch (error) {
+        const { outOfRange } = this.#settings;
+        const isGone = error instanceof MillraceError && error.code === 'ERR_OFFSET_OUT_OF_RANGE';
+        if (!isGone || outOfRange === 'throw') throw error;
+        if (outOfRange === 'earliest') this.#frames.seekEarliest();
+        else this.#frames.seekLatest();
+      }
+    }
+  }
+
+  readonly #handle: RecordHandler = (bytes, start, end, type) => {
+    if (this.#settings.durableOnly && this.#isBeyondDurable()) {
+      this.#halted = true;
+      throw HALT;
+    }
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.#type = type;
+    if (type === 0) {
+      this.#handler(bytes, start, end);
+      this.#count++;
+    } else {
+      this.#handleDescribed(bytes, start, end, type);
+    }
+  };
+
+  #handleDescribed(bytes: Buffer, start: number, end: number, type: number): void {
+    const frames = this.#frames;
+    if (type === PACKED) {
+      if (!this.#takesPacked) {
+        this.#metPacked = true;
+        throw HALT;
+      }
+      this.#unpacked = unpackNothing().filter(
+        ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
+      );
+      this.#at = 0;
+      return;
+    }
+    const parts = this.#parts;
+    parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
+    if (this.#hasExpired(parts.expiresAtUs)) return;
+    if ((type & HEADERS) !== 0) parts.headers(bytes, end, frames.tag);
+    this.#handler(bytes, parts.rest, end);
+    this.#count++;
+  }
+
+  #handOutUnpacked(): void {
+    const { value } = this.#unpacked[this.#at];
+    this.#handler(value, 0, value.length);
+    this.#count++;
+    this.#at++;
+    if (this.#at < this.#unpacked.length) return;
+    this.#unpacked = [];
+    this.#at = 0;
+  }
+
+  #hasExpired(expiresAtUs: number | undefined): boolean {
+    if (expiresAtUs === undefined || expiresAtUs === Number.POSITIVE_INFINITY) return false;
+    if (this.#nowUs === 0) this.#nowUs = Date.now() * 1000;
+    return expiresAtUs <= this.#nowUs;
+  }
+
+  #isBeyondDurable(): boolean {
+    const { segment } = this.#frames;
+    return segment !== undefined && segment.position >= segment.durablePosition;
+  }
+
+  /** Inside a handler: its record, copied out. */
+  record(): LogRecord {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at];
+    if (this.#bytes === NOTHING) throw invalidArgument('record() is for inside a handler');
+    const { tag, timeUs } = this.#frames;
+    return decodeRecord(this.#bytes, this.#start, this.#end, this.#type, tag, timeUs, this.#copier);
+  }
+
+  /** Inside a handler: the offset of its record. Else: of the next one. */
+  get offset(): number {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].offset;
+    if (this.#bytes !== NOTHING) return this.#frames.tag;
+    return Math.max(this.#frames.next, this.#from);
+  }
+
+  /** Inside a handler: when its record was appended, in microseconds since 1970. */
+  get timestamp(): number {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].timestamp;
+    if (this.#bytes === NOTHING) throw invalidArgument('timestamp is for inside a handler');
+    return this.#frames.timeUs;
+  }
+
+  /** The next record, copied out, or undefined if there is none yet. */
+  read(): LogRecord | undefined {
+    return this.readBatch(1)[0];
+  }
+
+  /** Up to `max` records that are there now, copied out. */
+  readBatch(max: number): LogRecord[] {
+    wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
+    this.#kept = [];
+    try {
+      this.poll(this.#keep, Math.min(max, NO_LIMIT));
+    } catch (error) {
+      // What was read before stays read; the next call meets the same again.
+      if (this.#kept.length === 0) throw error;
+    }
+    const kept = this.#kept;
+    this.#kept = [];
+    return kept;
+  }
+
+  /** Goes to another place. */
+  seek(where: LogWhere): void {
+    this.#assertFree();
+    const frames = this.#frames;
+    this.#unpacked = [];
+    this.#at = 0;
+    this.#from = 0;
+    if (where === 'earliest') frames.seekEarliest();
+    else if (where === 'latest') frames.seekLatest();
+    else if (typeof where === 'number') {
+      const offset = wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER);
+      this.#inRange(() => frames.seekOffset(offset));
+      this.#from = offset;
+    } else if (typeof where === 'object' && where !== null && 'time' in where) {
+      knownOptions('A place', where, ['time']);
+      frames.seekTime(timeInUs('time', where.time));
+    } else {
+      throw invalidArgument(
+        `A place in a log is 'earliest', 'latest', an offset or { time }, not ${show(where)}`,
+      );
+    }
+  }
+
+  /** Whether there is a record to read now. */
+  hasNext(): boolean {
+    this.#assertFree();
+    if (this.#at < this.#unpacked.length) return true;
+    if (!this.#inRange(() => this.#frames.hasNext())) return false;
+    return !this.#settings.durableOnly || !this.#isBeyondDurable();
+  }
+
+  /** Waits until there is something to read: true; or until this is closed: false. */
+  async ready(options: WaitOptions = {}): Promise<boolean> {
+    waitOptions('ready', options);
+    return this.wait(limitsFromNow(options), () => false);
+  }
+
+  /** The same; ends by false, too, where `isOver` says so when it looks. */
+  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    const what = `Waiting for records of ${this.#directory.path}`;
+    for (;;) {
+      const { segment } = this.#frames;
+      const look = () => {
+        if (this.#closed || isOver()) return false;
+        if (this.hasNext()) return true;
+        return this.#frames.segment === segment ? undefined : MOVED;
+      };
+      // Nobody rings when the disk has something, nor for a first segment.
+      const canSleep = segment !== undefined && !this.#settings.durableOnly;
+      const found = await (canSleep ? segment.wait(look, what, limits) : waitUntil(look, what, limits));
+      if (found !== MOVED) return found;
+    }
+  }
+
+  /** Has those who wait look whether that is over. */
+  rouse(): void {
+    this.#frames.segment?.rouse();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Inside a handler: when that returns. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#busy) {
+      this.#closing = true;
+      return;
+    }
+    this.#closed = true;
+    this.#frames.close();
+    this.#onClose(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #assertFree(): void {
+    if (this.#closed) throw closedHandle('tail', this.#directory.path);
+    if (!this.#busy) return;
+    throw new MillraceError('ERR_BUSY', `A handler of this tail of ${this.#directory.path} is running`, {
+      path: this.#directory.path,
+    });
+  }
+}
+
+function unpackNothing(): LogRecord[] {
+  return [];
+}
+
+function checkLimit(limit: number): number {
+  return Math.min(NO_LIMIT, wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER));
+}
