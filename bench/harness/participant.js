@@ -97,7 +97,7 @@ export function runTurns(turn) {
     const startNs = nowNs();
     const done = turn(startNs + Number(ms) * 1e6, Number(most ?? Infinity));
     const endNs = done.endNs ?? nowNs();
-    const { ms: wallMs, cpuMs } = usage.end();
+    const { ms: wallMs, cpuMs, waitedMs } = usage.end();
     const { heapUsed, rss } = process.memoryUsage();
     say({
       ...done,
@@ -105,6 +105,7 @@ export function runTurns(turn) {
       endNs,
       wallUs: wallMs * 1000,
       cpuUs: cpuMs * 1000,
+      waitedUs: waitedMs * 1000,
       heapBytes: heapUsed,
       rssKiB: Math.round(rss / 1024),
     });

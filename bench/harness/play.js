@@ -5,19 +5,21 @@ const THERE = 0;
 const BACK = 1;
 
 /**
- * Plays the role that the command line says: writer SIZE | reader SIZE | ping SIZE | pong SIZE. There are two
- * ways, there and back: `writing(way, size)` makes a `write(source)`, and `reading(way, size)` a `poll(tally)`,
- * as in roles.js.
+ * Plays the role that the command line says: writer, reader, ping or pong, then the size of records, and what else a
+ * peer wants to be told. There are two ways, there and back: `writing(way, size, …)` makes a `write(source)`, and
+ * `reading(way, size, …)` a `poll(tally)`, as in roles.js.
  */
 export function play({ writing, reading }) {
-  const [role, text] = process.argv.slice(2);
+  const [role, text, ...more] = process.argv.slice(2);
   const size = Number(text);
-  awaitPartner();
+  const write = (way) => writing(way, size, ...more);
+  const poll = (way) => reading(way, size, ...more);
   const roles = {
-    writer: () => writeTurns(size, writing(THERE, size)),
-    reader: () => readTurns(reading(THERE, size)),
-    ping: () => pingTurns(size, writing(THERE, size), reading(BACK, size)),
-    pong: () => pongTurns(size, writing(BACK, size), reading(THERE, size)),
+    writer: () => writeTurns(size, write(THERE)),
+    reader: () => readTurns(poll(THERE)),
+    ping: () => pingTurns(size, write(THERE), poll(BACK)),
+    pong: () => pongTurns(size, write(BACK), poll(THERE)),
   };
+  awaitPartner();
   roles[role]();
 }

@@ -5,10 +5,10 @@ import { play } from '../harness/play.js';
 import { messageForms } from './messages.js';
 import { mostUnderWay } from './window.js';
 
-const { port, memory, form } = workerData;
+const { port, memory } = workerData;
 
 play({
-  writing(way, size) {
+  writing(way, size, form) {
     const taken = new Int32Array(memory[way], 0, 1);
     const { make } = messageForms[form](size);
     const most = mostUnderWay(size);
@@ -20,7 +20,7 @@ play({
       return true;
     };
   },
-  reading(way, size) {
+  reading(way, size, form) {
     const taken = new Int32Array(memory[way], 0, 1);
     const { numberOf, lastByteOf } = messageForms[form](size);
     return (tally) => {

@@ -13,7 +13,7 @@ const HEADER_WORDS = 2;
 const ALIGNMENT_WORDS = 4;
 const SKIP = -1;
 /** Up to this many words a loop beats TypedArray.prototype.set. */
-const LOOPED_WORDS = 64;
+const LOOPED_WORDS = 16;
 
 export const RING_BYTES = (CONTROL_WORDS + RING_WORDS) * 4;
 

@@ -1,9 +1,10 @@
 // One process of a Millrace side:
-//   writer PATH SIZE by-one|by-claim|by-batch | reader PATH IDLE
+//   writer PATH SIZE by-one|by-claim|by-batch | reader PATH IDLE [MS], where MS is how long it sleeps between two looks
 //   ping PATH-OUT PATH-IN SIZE IDLE | pong PATH-IN PATH-OUT SIZE IDLE
 import { Reader, Writer } from '../../dist/index.js';
 import { awaitPartner } from '../harness/participant.js';
 import { pingTurns, pongTurns, readTurns, writeBatchTurns, writeTurns } from '../harness/roles.js';
+import { sleepSync } from '../harness/sleep.js';
 
 const CAPACITY = '8MiB';
 const [role, ...args] = process.argv.slice(2);
@@ -16,9 +17,11 @@ const roles = {
     if (how === 'by-batch') writeBatchTurns(Number(size), byBatch(writer), one);
     else writeTurns(Number(size), how === 'by-claim' ? byClaim(writer) : one);
   },
-  async reader(path, idle) {
+  async reader(path, idle, pauseText = '0') {
+    const pauseMs = Number(pauseText);
     awaitPartner();
-    readTurns(tallying(await opened(path, idle)));
+    const poll = tallying(await opened(path, idle));
+    readTurns(pauseMs > 0 ? sleeping(pauseMs, poll) : poll);
   },
   async ping(outPath, inPath, size, idle) {
     const writer = await created(outPath);
@@ -72,6 +75,13 @@ function tallying(reader) {
   return (into) => {
     tally = into;
     return reader.poll(handle);
+  };
+}
+
+function sleeping(pauseMs, poll) {
+  return (tally) => {
+    sleepSync(pauseMs);
+    return poll(tally);
   };
 }
 

@@ -9,6 +9,7 @@ import { answerTurns } from '../harness/listener.js';
 import { Usage } from '../harness/load.js';
 import { END, LAST_BYTE, nextNumber, say } from '../harness/participant.js';
 import { partnerStarter } from '../harness/partner.js';
+import { sleepSync } from '../harness/sleep.js';
 import { crossings, SIZE } from '../peers/crossings.js';
 
 const TRIPS_BETWEEN_CLOCKS = 16;
@@ -162,12 +163,6 @@ function distribution(took) {
   const sorted = Float64Array.from(took).sort();
   const at = (q) => sorted[Math.floor((sorted.length - 1) * q)];
   return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), p9999: at(0.9999), max: at(1) };
-}
-
-const nothing = new Int32Array(new SharedArrayBuffer(4));
-
-function sleepSync(ms) {
-  Atomics.wait(nothing, 0, 0, ms);
 }
 
 await roles[role]();

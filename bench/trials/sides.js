@@ -39,11 +39,12 @@ export function cRoundTrip(folder, size, idle) {
   ]);
 }
 
-export function millraceOneWay(folder, size, how, idle) {
+/** `pauseMs`: how long the reader sleeps between two looks. */
+export function millraceOneWay(folder, size, how, idle, pauseMs = 0) {
   const path = join(folder, freshName());
   return oneWay(`millrace, ${IDLES[idle]}`, [
     [process.execPath, millrace, 'writer', path, String(size), how],
-    [process.execPath, millrace, 'reader', path, idle],
+    [process.execPath, millrace, 'reader', path, idle, String(pauseMs)],
   ]);
 }
 
