@@ -7,8 +7,9 @@ const WARM_UP_MS = 400;
 /**
  * Lets contenders take turns in rounds. A contender has a name, and `start()`, which resolves with its
  * `turn(ms)` and `end()`. Who can't start is absent, with the reason; all others are ended, whatever happens.
+ * `context` is the trial's { probe, progress }.
  */
-export async function contest(contenders, { turns, ms, probe, progress }) {
+export async function contest(contenders, { turns, ms, ...context }) {
   const sides = [];
   const absent = {};
   try {
@@ -21,7 +22,7 @@ export async function contest(contenders, { turns, ms, probe, progress }) {
       }
     }
     const warmUp = Math.ceil(WARM_UP_MS / ms);
-    return { absent, rounds: await takeRounds(sides, { turns, warmUp, probe, progress }) };
+    return { absent, rounds: await takeRounds(sides, { turns, warmUp, ...context }) };
   } finally {
     await Promise.all(sides.map(({ end }) => end()));
   }

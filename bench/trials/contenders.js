@@ -9,6 +9,16 @@ import { Side } from '../harness/side.js';
 //   front, back          { ms, cpuMs, waitedMs } of either end
 //   seen                 of those records, where the reader doesn't see all of them
 
+const LEAST_SIZE = 16;
+const MOST_SIZE = 65536;
+
+/** Some of them know whole words only, and the least messages of text have their number in them, and more. */
+export function checkSizes(sizes) {
+  const wrong = sizes.find((size) => size % 4 !== 0 || size < LEAST_SIZE || size > MOST_SIZE);
+  if (wrong === undefined) return;
+  throw new Error(`${wrong} is no size from ${LEAST_SIZE} to ${MOST_SIZE} that is a multiple of 4`);
+}
+
 /** Makes contenders for one run of a trial: `place` is its { folder, cpus, node }. */
 export class Contenders {
   #place;

@@ -5,10 +5,13 @@ import { creation } from './creation.js';
 import { fanOut } from './fan-out.js';
 import { fixedRate } from './fixed-rate.js';
 import { flood } from './flood.js';
+import { latestValue } from './latest-value.js';
 import { memory } from './memory.js';
+import { oneWay } from './one-way.js';
 import { floorOneWay, floorReaders, floorRoundTrip } from './pairs.js';
 import { parkedReaders } from './parked-readers.js';
 import { roundtrip } from './roundtrip.js';
+import { roundtripBusy } from './roundtrip-busy.js';
 import { stalls } from './stalls.js';
 import { waking } from './waking.js';
 
@@ -27,6 +30,9 @@ import { waking } from './waking.js';
 export const trials = [
   floorRoundTrip,
   floorOneWay,
+  roundtripBusy,
+  oneWay,
+  latestValue,
   roundtrip,
   classic,
   fanOut,

@@ -2,7 +2,7 @@ import { contest } from '../harness/contest.js';
 import { cpuFigures } from '../harness/figures.js';
 import { parts } from '../harness/progress.js';
 import { barRows, ratesOf, rateTo, samplesOf } from './beside.js';
-import { Contenders } from './contenders.js';
+import { Contenders, checkSizes } from './contenders.js';
 import * as sides from './sides.js';
 import * as threads from './thread-sides.js';
 
@@ -66,6 +66,7 @@ peer does is in bench/README.md.`,
   full: { sizes: [16, 64, 256, 1024, 4096, 65536], turns: 20, ms: 80 },
 
   async run({ folder, cpus, node, probe, options: { sizes, turns, ms }, progress }) {
+    checkSizes(sizes);
     const shares = parts(
       progress,
       sizes.map(() => 1),
@@ -74,7 +75,11 @@ peer does is in bench/README.md.`,
     for (const [i, size] of sizes.entries()) {
       const contenders = all(new Contenders({ folder, cpus, node }), folder, size);
       const names = contenders.map(({ name }) => name);
-      done.push({ size, names, ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })) });
+      done.push({
+        size,
+        names,
+        ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })),
+      });
       shares[i](1, 1);
     }
     return { batch: BATCH, capacity: '8MiB', contests: done };

@@ -3,7 +3,7 @@ import { cpuFigures } from '../harness/figures.js';
 import { parts } from '../harness/progress.js';
 import { spread } from '../harness/statistics.js';
 import { barRows, ratesOf, samplesOf, timeTo } from './beside.js';
-import { Contenders } from './contenders.js';
+import { Contenders, checkSizes } from './contenders.js';
 import * as sides from './sides.js';
 import * as threads from './thread-sides.js';
 
@@ -53,6 +53,7 @@ What each peer does is in bench/README.md.`,
   full: { sizes: [16, 64, 256, 1024], turns: 20, ms: 80 },
 
   async run({ folder, cpus, node, probe, options: { sizes, turns, ms }, progress }) {
+    checkSizes(sizes);
     const shares = parts(
       progress,
       sizes.map(() => 1),
@@ -61,7 +62,11 @@ What each peer does is in bench/README.md.`,
     for (const [i, size] of sizes.entries()) {
       const contenders = all(new Contenders({ folder, cpus, node }), folder, size);
       const names = contenders.map(({ name }) => name);
-      done.push({ size, names, ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })) });
+      done.push({
+        size,
+        names,
+        ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })),
+      });
       shares[i](1, 1);
     }
     return { batch: 1, capacity: '8MiB', contests: done };
