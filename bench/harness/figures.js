@@ -18,11 +18,14 @@ export function share(median) {
 /** Where those who were measured stood ready without a cpu for more than this share of the time, figures are others'. */
 const DISTURBED = 0.1;
 
-/** Whether a bar is met; or that this can't be said, as others used the cpus. `waited` are shares of the time. */
-export function barOf(text, met, waited = []) {
+/**
+ * Whether a bar is met; or that this can't be said, as others used the cpus. `waited` are shares of the time; `of` names the
+ * figure that is judged, where that is not the row's ratio.
+ */
+export function barOf(text, met, waited = [], of = undefined) {
   const most = Math.max(0, ...waited);
-  if (most > DISTURBED) return { text, met: undefined, why: `waited for a cpu ${percent(most)}` };
-  return { text, met };
+  if (most > DISTURBED) return { text, of, met: undefined, why: `waited for a cpu ${percent(most)}` };
+  return { text, of, met };
 }
 
 /** What of the turns' time one end used, or waited for a cpu. */

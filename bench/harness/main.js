@@ -35,15 +35,15 @@ const nothingRun = { saved: [], failed: [], cut: [], notBegun: [] };
 function said({ saved, failed, cut, notBegun }, trials, into) {
   const measured = trials.filter(({ name }) => saved.includes(name));
   const bars = barsOf(reportable(into, measured));
-  const count = (met) => bars.filter(({ bar }) => bar.met === met).length;
-  const missed = bars.filter(({ bar }) => bar.met === false);
+  const count = (kind) => bars.filter(({ verdict }) => verdict.kind === kind).length;
+  const missed = bars.filter(({ verdict }) => verdict.kind === 'missed');
   return [
     ...(bars.length > 0
-      ? [`bars: ${count(true)} met, ${count(false)} missed, ${count(undefined)} that can't be said`]
+      ? [`bars: ${count('met')} met, ${count('missed')} missed, ${count('unsaid')} that can't be said`]
       : []),
     ...missed.map(
-      ({ trial, group, name, bar }) =>
-        `  missed: ${trial.name}, ${group ? `${group}, ` : ''}${name}: ${bar.text}`,
+      ({ trial, group, name, verdict, measured }) =>
+        `  missed: ${trial.name}, ${group ? `${group}, ` : ''}${name}: ${verdict.text}; ${measured.text ?? ''}`,
     ),
     ...(saved.length > 0 ? [`results in ${into}: ${saved.join(', ')}`] : []),
     ...(failed.length > 0 ? [`failed: ${failed.join(', ')}`] : []),

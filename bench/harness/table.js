@@ -55,7 +55,7 @@ function cellOf(figure, { multiply }) {
   return figure === undefined ? '' : spreadText(figure, multiply);
 }
 
-export function ratioTitle({ to, what }) {
+function ratioTitle({ to, what }) {
   return what === undefined ? `/ ${to}` : `${what} / ${to}`;
 }
 
@@ -69,6 +69,14 @@ const VERDICTS = new Map([
   [false, { kind: 'missed', word: 'MISSED' }],
   [undefined, { kind: 'unsaid', word: "can't be said" }],
 ]);
+
+/** What is judged by a row's bar, where that is one of its figures, named in `bar.of`, or its ratio; as text. */
+export function measuredOf({ bar, ratio, figures }) {
+  const figure = figures?.[bar.of];
+  if (figure === undefined) return { text: ratio && spreadText(ratio), of: ratio && ratioTitle(ratio) };
+  const { multiply, unit } = scaleFor(figure.unit, [figure.median]);
+  return { text: `${spreadText(figure, multiply)} ${unit}`, of: bar.of };
+}
 
 /** A bar in words: what it asks for, and what came of that. */
 export function verdictOf(bar) {

@@ -1,8 +1,7 @@
 import { showSurroundings } from '../harness/load.js';
 import { showPlacement } from '../harness/placement.js';
 import { duration } from '../harness/progress.js';
-import { ratioTitle, tablesOf, verdictOf } from '../harness/table.js';
-import { spreadText } from '../harness/units.js';
+import { tablesOf } from '../harness/table.js';
 import { kindOf } from './bars.js';
 import { inlineHtml } from './markdown.js';
 import { chartPicture, chartsOf, curvesPicture, describeChart, describeCurves } from './pictures.js';
@@ -67,14 +66,13 @@ const KINDS = [
 
 function bars(all) {
   if (all.length === 0) return '';
-  const judged = all.map((one) => ({ ...one, verdict: verdictOf(one.bar) }));
-  const of = (wanted) => judged.filter(({ verdict: { kind } }) => kind === wanted);
+  const of = (wanted) => all.filter(({ verdict: { kind } }) => kind === wanted);
   const counts = KINDS.map(([kind, word]) => `<span class="${kind}">${of(kind).length} ${word}</span>`);
   const rows = KINDS.flatMap(([kind]) => of(kind)).map(
-    ({ trial, group, name, ratio, verdict }) =>
+    ({ trial, group, name, measured, verdict }) =>
       `<tr><th scope="row">${escaped(name)}<small><a href="#${trial.name}">${escaped(trial.title)}</a>` +
       `${group === undefined ? '' : `: ${escaped(group)}`}</small></th>` +
-      `${ratio === undefined ? '<td></td>' : ratioCell(spreadText(ratio), ratioTitle(ratio))}${verdictCell(verdict)}</tr>`,
+      `${measured.text === undefined ? '<td></td>' : ratioCell(measured.text, measured.of)}${verdictCell(verdict)}</tr>`,
   );
   return `<section id="bars"><h2>What it must reach</h2>
 <p>${counts.join(', ')}.</p>
@@ -179,6 +177,6 @@ function facts({ when, seconds, options, cpus, node, load, placement, overriding
 }
 
 function closing() {
-  return `Figures are medians, with p10..p90 where there is a spread. Only what took turns in one run can be compared.
+  return `In pictures Millrace is blue, C grey, and what both are compared with brown. Figures are medians, with p10..p90 where there is a spread. Only what took turns in one run can be compared.
 Repeat it with <code>npm run bench</code>, or <code>npm run bench:full</code>.`;
 }

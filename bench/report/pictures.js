@@ -25,9 +25,7 @@ export function chartPicture({ name, entries }) {
 
 /** The first chart of each group, one below the other. */
 export function overview(rows) {
-  const charts = chartsOf(rows).filter(
-    ({ group }, i, all) => all.findIndex((one) => one.group === group) === i,
-  );
+  const charts = firstCharts(rows);
   if (charts.length === 0) return undefined;
   const panels = charts.map(({ group, name, entries }) =>
     barPanel({ title: group === undefined ? name : `${group}: ${name}`, unit: entries[0].unit, entries }),
@@ -54,4 +52,12 @@ export function describeChart({ group, name, entries }) {
 
 export function describeCurves(distributions) {
   return `Quantiles from p50 to the greatest value, on a log scale: ${distributions.map(({ title }) => title).join('; ')}.`;
+}
+
+export function describeOverview(rows) {
+  return firstCharts(rows).map(describeChart).join(' ');
+}
+
+function firstCharts(rows) {
+  return chartsOf(rows).filter(({ group }, i, all) => all.findIndex((one) => one.group === group) === i);
 }

@@ -1,4 +1,5 @@
 import { loadResults } from '../harness/results.js';
+import { measuredOf, verdictOf } from '../harness/table.js';
 
 /**
  * What there is to report of each trial: its rows and distributions, made of the results in `folder`; or why that
@@ -19,11 +20,17 @@ export function reportable(folder, trials) {
   });
 }
 
-/** Every bar of every trial, with whose it is. */
+/** Every bar of every trial, with whose it is, what was measured, and what came of it. */
 export function barsOf(reported) {
   return reported.flatMap(({ trial, rows }) =>
     rows
       .filter(({ bar }) => bar !== undefined)
-      .map(({ group, name, bar, ratio }) => ({ trial, group, name, bar, ratio })),
+      .map((row) => ({
+        trial,
+        group: row.group,
+        name: row.name,
+        measured: measuredOf(row),
+        verdict: verdictOf(row.bar),
+      })),
   );
 }

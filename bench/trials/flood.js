@@ -131,7 +131,12 @@ in which records were read; *waits* are what an event has to wait that comes at 
           'waits p99.99': ms(waits.p9999),
         },
         bar: name.startsWith('millrace')
-          ? barOf(`p99.99 at most ${HELD_MS} ms`, turns.p9999 <= HELD_MS, waitedShares([alone[name]]))
+          ? barOf(
+              `p99.99 at most ${HELD_MS} ms`,
+              turns.p9999 <= HELD_MS,
+              waitedShares([alone[name]]),
+              'p99.99',
+            )
           : undefined,
         samples: turns.count,
       };

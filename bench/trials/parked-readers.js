@@ -24,6 +24,7 @@ const WAYS = [
 ];
 
 const SILENT = 'while the writer is silent';
+const READERS_CPU = "cpu of the readers' process";
 const HEARING = `each hears a record, after ${SILENCE_MS} ms of silence`;
 const FIGURES = {
   first: 'firstUs',
@@ -76,13 +77,13 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
         group: SILENT,
         name,
         figures: {
-          "cpu of the readers' process": share(used),
+          [READERS_CPU]: share(used),
           "the writer's": share(front.cpuMs / front.ms),
           "readers' rss": figure('KiB', back.rssKiB),
           "writer's rss": figure('KiB', front.rssKiB),
         },
         bar: name.includes('channel')
-          ? barOf(`at most ${percent(BAR)} of a cpu`, used <= BAR, waitedShares([idle[name]]))
+          ? barOf(`at most ${percent(BAR)} of a cpu`, used <= BAR, waitedShares([idle[name]]), READERS_CPU)
           : undefined,
       };
     };
