@@ -1,4 +1,4 @@
-import { curve, figure, share, sum } from '../harness/figures.js';
+import { curve, figure, reason, share, sum } from '../harness/figures.js';
 import { floorProgram } from '../harness/floor.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
@@ -19,6 +19,8 @@ const WAYS = [
   ['waitv-eventfd', 'futex_waitv thread (100 words), eventfd, epoll'],
 ];
 
+const BUSY = 'back to back';
+
 export const waking = {
   name: 'waking',
   title: 'Ways of waking another process',
@@ -31,13 +33,18 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
 
   async run({ folder, cpus, probe, options: { turns, ms, latencyMs, restedMs }, progress }) {
     const sides = [];
+    const absent = {};
     const [inRounds, alone] = parts(progress, [turns * ms, 2 * (latencyMs + restedMs)]);
     try {
       for (const [name] of WAYS) {
         const args = [name, folder, ...cpus.map(String)];
         const process = new PinnedProcess(cpus.join(','), floorProgram('waking'), args);
-        sides.push({ name, process, turn: () => ask(process, `run ${ms}`) });
-        await process.hear();
+        try {
+          await process.hear();
+          sides.push({ name, process, turn: () => ask(process, `run ${ms}`) });
+        } catch (error) {
+          absent[name] = reason(error);
+        }
       }
       const rounds = await takeRounds(sides, { turns, probe, progress: inRounds });
       const latencies = {};
@@ -50,19 +57,19 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
         };
         alone(i + 1, sides.length);
       }
-      return { restUs: REST_US, alone: latencies, rounds };
+      return { restUs: REST_US, absent, alone: latencies, rounds };
     } finally {
       await Promise.all(sides.map(({ process }) => process.end()));
     }
   },
 
-  rows({ alone, rounds }) {
+  rows({ absent, alone, rounds }) {
     const trips = new Rounds(rounds, (turn) => (turn.ms * 1000) / turn.trips);
     const busy = ([name, title]) => {
       const own = trips.turns(name);
       const cpu = (end) => sum(own.map(({ cpuMs }) => cpuMs[end])) / sum(own.map((turn) => turn.ms));
       return {
-        group: 'back to back',
+        group: BUSY,
         name: title,
         figures: {
           'round trip': { unit: 'us', ...trips.spread(name) },
@@ -85,12 +92,19 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
       },
       samples: alone[name].rested.trips,
     });
-    return [...WAYS.map(busy), ...WAYS.map(rested)];
+    const present = WAYS.filter(([name]) => alone[name] !== undefined);
+    return [
+      ...present.map(busy),
+      ...WAYS.flatMap(([name, title]) =>
+        absent[name] === undefined ? [] : [{ group: BUSY, name: title, absent: absent[name] }],
+      ),
+      ...present.map(rested),
+    ];
   },
 
   distributions({ alone }) {
     const series = (which) =>
-      WAYS.map(([name, title]) => ({
+      WAYS.filter(([name]) => alone[name] !== undefined).map(([name, title]) => ({
         name: title,
         quantiles: curve(alone[name][which].us, alone[name][which].trips),
       }));

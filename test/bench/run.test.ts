@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const BENCH = fileURLToPath(new URL('../../bench/bench.js', import.meta.url));
+const TOYS = fileURLToPath(new URL('./toy-trials.js', import.meta.url));
+/** On a machine that others use. */
+const TAKES_MS = 120_000;
+
+const lacking = ['cc', 'taskset', 'setpriv'].filter((tool) => spawnSync(tool, ['--version']).status !== 0);
+if (os.availableParallelism() < 2) lacking.push('a second cpu');
+const why = lacking.length > 0 ? ` (skipped: without ${lacking.join(', ')})` : '';
+
+let into: string;
+beforeEach(() => {
+  into = mkdtempSync(join(os.tmpdir(), 'millrace-bench-test-'));
+});
+afterEach(() => rmSync(into, { recursive: true, force: true }));
+
+/** A run of the benchmarks, its results put into the test's own folder. */
+class Run {
+  readonly child: ChildProcess;
+  readonly closed: Promise<unknown[]>;
+  text = '';
+
+  constructor(script: string, ...args: string[]) {
+    const words = [script, ...args, '--into', into];
+    this.child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.closed = once(this.child, 'close');
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.text += text;
+      });
+    }
+  }
+
+  async code(): Promise<unknown> {
+    const [code] = await this.closed;
+    return code;
+  }
+
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.text);
+      if (found) return found;
+      await Promise.race([
+        once(this.child.stdout as NodeJS.ReadableStream, 'data'),
+        this.closed.then(() => {
+          if (!pattern.test(this.text)) throw new Error(`it ended without ${pattern}: ${this.text}`);
+        }),
+      ]);
+    }
+  }
+}
+
+function result(name: string) {
+  return JSON.parse(readFileSync(join(into, `${name}.json`), 'utf8'));
+}
+
+/** One that ended and that nobody has asked about yet is not. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
+  test('measures, shows, saves and reports', { timeout: TAKES_MS }, async () => {
+    const run = new Run(BENCH, 'waking', '--turns', '1', '--ms', '5', '--latencyMs', '5', '--restedMs', '20');
+    expect(await run.code(), run.text).toBe(0);
+    expect(run.text).toContain('Ways of waking another process');
+    const saved = result('waking');
+    expect(saved).toMatchObject({
+      name: 'waking',
+      set: 'quick',
+      overriding: ['turns', 'ms', 'latencyMs', 'restedMs'],
+      options: { turns: 1, ms: 5, latencyMs: 5, restedMs: 20 },
+      cpus: [0, 1],
+      machine: { node: process.version, millrace: expect.any(String), fileSystem: 'tmpfs' },
+      load: { before: expect.anything(), after: expect.anything() },
+    });
+    expect(saved.placement.looks).toBeGreaterThan(3);
+    expect(saved.results.rounds[0].facts.fifo.trips).toBeGreaterThan(0);
+    expect(readFileSync(join(into, 'report.html'), 'utf8')).toContain('Ways of waking another process');
+  });
+
+  test('goes on after a trial that fails, and says so', { timeout: TAKES_MS }, async () => {
+    const run = new Run(TOYS, 'one', 'failing', 'two');
+    expect(await run.code(), run.text).toBe(1);
+    expect(run.text).toContain('failing: FAILED, it is broken');
+    expect(run.text).toContain('failed: failing');
+    expect(run.text).toContain('0 met, 2 missed');
+    expect(result('two').results).toEqual({ size: 8, batch: 1, values: [7, 21] });
+    expect(readdirSync(into).sort()).toEqual(['one.json', 'report.html', 'two.json']);
+    const page = readFileSync(join(into, 'report.html'), 'utf8');
+    expect(page).toContain('absent: it is &#60;not&#62; there');
+    expect(page.match(/<svg /g)?.length).toBe(4);
+    expect(page).not.toContain('<script');
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'that %s cuts short keeps what is valid, and leaves nothing behind',
+    { timeout: TAKES_MS },
+    async (signal) => {
+      const run = new Run(TOYS, 'one', 'endless', 'three');
+      const [, facts] = await run.said(/running (\{.*\})/);
+      const { pids, folders } = JSON.parse(facts as string) as { pids: number[]; folders: string[] };
+      expect(pids.filter(isAlive)).toEqual(pids);
+      expect(folders.filter(existsSync)).toEqual(folders);
+      run.child.kill(signal);
+      expect(await run.code(), run.text).toBe(128 + os.constants.signals[signal]);
+      expect(run.text).toContain('cut short, so without results: endless');
+      expect(run.text).toContain('not begun: three');
+      expect(result('one').results.values).toEqual([7, 21]);
+      expect(existsSync(join(into, 'endless.json'))).toBe(false);
+      expect(existsSync(join(into, 'report.html'))).toBe(true);
+      expect(folders.filter(existsSync)).toEqual([]);
+      await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+    },
+  );
+
+  test('takes no word or option that it does not know', async () => {
+    const word = new Run(TOYS, 'nonsense');
+    expect(await word.code()).toBe(2);
+    expect(word.text).toContain('no trial has one of these words in its name: nonsense');
+    const option = new Run(TOYS, '--turns', 'many');
+    expect(await option.code()).toBe(2);
+    expect(option.text).toContain('--turns many is not a number above 0');
+  });
+});

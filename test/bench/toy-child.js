@@ -1,0 +1,18 @@
+// Answers with a value; as a `parent` it has a child of its own, which never ends by itself, and never answers.
+import { fileURLToPath } from 'node:url';
+import { answerTurns } from '../../bench/harness/listener.js';
+import { say } from '../../bench/harness/participant.js';
+import { PinnedProcess } from '../../bench/harness/process.js';
+
+const [role] = process.argv.slice(2);
+
+if (role === 'parent') {
+  const child = new PinnedProcess(0, process.execPath, [fileURLToPath(import.meta.url), 'deaf']);
+  const { pid } = await child.hear();
+  say({ pids: [process.pid, pid] });
+} else if (role === 'deaf') {
+  say({ pid: process.pid });
+  setInterval(() => {}, 1000);
+} else {
+  answerTurns({ value: () => ({ value: 7 }) });
+}
