@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const SCRIPT = fileURLToPath(new URL('../../bench/docs.js', import.meta.url));
+const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
+
+const read = (...path: string[]) => readFileSync(join(...path), 'utf8');
+
+test('docs/performance.md is what bench:docs makes of the results, pictures and all', () => {
+  const made = mkdtempSync(join(tmpdir(), 'millrace-docs-'));
+  try {
+    const { status, stderr } = spawnSync(process.execPath, [SCRIPT, '--into', made], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    expect(read(DOCS, 'performance.md') === read(made, 'performance.md'), 'npm run bench:docs').toBe(true);
+    const pictures = readdirSync(join(made, 'performance')).sort();
+    expect(readdirSync(join(DOCS, 'performance')).sort()).toEqual(pictures);
+    for (const picture of pictures) {
+      expect(read(DOCS, 'performance', picture) === read(made, 'performance', picture), picture).toBe(true);
+    }
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+});
+
+test('every link within docs/performance.md leads to a heading, and every picture is there', () => {
+  const page = read(DOCS, 'performance.md');
+  const anchors = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  const links = [...page.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor]) => anchor);
+  expect(links.length).toBeGreaterThan(5);
+  expect(links.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
+  const pictures = [...page.matchAll(/!\[.+\]\(performance\/(.+)\)/g)].map(([, file]) => file);
+  expect(pictures.sort()).toEqual(readdirSync(join(DOCS, 'performance')).sort());
+});
