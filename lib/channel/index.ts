@@ -42,7 +42,7 @@ export type { WaitStats } from './sleeper.js';
 export { explain, isOutOfSpace, noSpace, refuseFileSystem } from './system.js';
 export type { ReaderInfo } from './table.js';
 export type { Logger } from './teller.js';
-export { checkLogger } from './teller.js';
+export { checkLogger, Teller } from './teller.js';
 export type { When } from './time.js';
 export { timeInUs } from './time.js';
 export { turn } from './turns.js';

@@ -10,7 +10,7 @@ export interface Logger {
   error(message: string, facts: object): void;
 }
 
-/** What may happen to a writer or reader, with the level at which a logger hears of it. */
+/** What may happen to a writer, reader or log, with the level at which a logger hears of it. */
 const LEVELS = {
   open: 'debug',
   close: 'debug',
@@ -22,6 +22,8 @@ const LEVELS = {
   evicted: 'warn',
   stalled: 'warn',
   dead: 'warn',
+  overrun: 'warn',
+  failed: 'error',
 } as const;
 
 export type Happening = keyof typeof LEVELS;
@@ -31,12 +33,19 @@ const CHANNELS = Object.fromEntries(
   HAPPENINGS.map((happening) => [happening, channel(`millrace:${happening}`)]),
 ) as Record<Happening, ReturnType<typeof channel>>;
 
-/** Tells of what happens to one writer or reader: on diagnostics channels and to its logger, if there is one. */
+/** Whom it is about. */
+interface Who {
+  role: 'writer' | 'reader' | 'log';
+  path: string;
+  name?: string;
+}
+
+/** Tells of what happens to one writer, reader or log: on diagnostics channels and to its logger, if there is one. */
 export class Teller {
-  readonly #who: { role: 'writer' | 'reader'; path: string; name?: string };
+  readonly #who: Who;
   readonly #logger: Logger | undefined;
 
-  constructor(who: { role: 'writer' | 'reader'; path: string; name?: string }, logger: Logger | undefined) {
+  constructor(who: Who, logger: Logger | undefined) {
     this.#who = who;
     this.#logger = logger;
   }

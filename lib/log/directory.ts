@@ -8,7 +8,9 @@ export const CURSORS_FILE = 'cursors.mr';
 export const SET_ASIDE = 'set-aside';
 
 const DIGITS = 20;
-const SEGMENT_NAME = /^(\d{20})\.mr$/;
+const BLOCK = 512;
+const SEGMENT_NAME = /^\d{20}\.mr$/;
+const NAME_LENGTH = DIGITS + 3;
 /** A segment that is being put in the place of another one. */
 const REPLACEMENT_NAME = /^\.\d{20}\.mr\.replacing$/;
 
@@ -27,6 +29,10 @@ export interface SegmentFacts {
   maxTimeUs: number;
   /** How often it was compacted. */
   generation: number;
+}
+
+function isSegmentName(name: string): boolean {
+  return name.length === NAME_LENGTH && SEGMENT_NAME.test(name);
 }
 
 export function segmentName(base: number): string {
@@ -68,22 +74,20 @@ export class Directory {
     return join(this.path, segmentName(base));
   }
 
-  /** The segments by their base offsets. */
+  /** The segments by their base offsets: their names are of one length, so they sort as numbers do. */
   segments(): SegmentFile[] {
     const segments: SegmentFile[] = [];
-    for (const name of this.#names()) {
-      const match = SEGMENT_NAME.exec(name);
-      if (match === null) continue;
-      const base = Number(match[1]);
-      if (Number.isSafeInteger(base)) segments.push({ base, path: join(this.path, name) });
+    for (const name of this.#names().filter(isSegmentName).sort()) {
+      const base = Number(name.slice(0, DIGITS));
+      if (Number.isSafeInteger(base)) segments.push({ base, path: `${this.path}/${name}` });
     }
-    return segments.sort((a, b) => a.base - b.base);
+    return segments;
   }
 
   /** What is not a log's. */
   foreign(): string[] {
     const known = [LOCK_FILE, CURSORS_FILE, SET_ASIDE];
-    return this.#names().filter((name) => !known.includes(name) && !SEGMENT_NAME.test(name));
+    return this.#names().filter((name) => !known.includes(name) && !isSegmentName(name));
   }
 
   /** What whoever compacts or repairs left behind when it died. */
@@ -103,18 +107,32 @@ export class Directory {
   maxTimeBefore({ base, path }: SegmentFile): number | undefined {
     const known = this.#times.get(base);
     if (known !== undefined) return known;
-    let reader: SegmentReader;
+    let maxTimeUs: number;
     try {
-      reader = SegmentReader.openNow(path, { readOnly: true });
+      const reader = SegmentReader.openNow(path, { readOnly: true });
+      try {
+        ({ maxTimeUs } = factsOf(reader.metadata, path));
+      } finally {
+        reader.close();
+      }
     } catch {
       // Damaged or gone: whoever reads there is told.
       return undefined;
     }
-    const { maxTimeUs } = factsOf(reader.metadata, path);
-    reader.close();
     this.#times.set(base, maxTimeUs);
     return maxTimeUs;
   }
+
+  /** It is removed. */
+  forget(base: number): void {
+    this.#times.delete(base);
+  }
+}
+
+/** What a file takes of the disk; undefined where it is gone. */
+export function diskBytes(path: string): number | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && stat.blocks * BLOCK;
 }
 
 /** The last of the segments that begins at or before an offset. */

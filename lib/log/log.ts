@@ -1,8 +1,8 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   type DescribedRecord,
   limitsFromNow,
+  Teller,
   type WaitOptions,
   waitOptions,
   within,
@@ -10,7 +10,7 @@ import {
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { aPath, show } from '../options.js';
 import { CursorFile } from './cursor-file.js';
-import { Directory } from './directory.js';
+import { Directory, diskBytes } from './directory.js';
 import { FrameReader } from './frame-reader.js';
 import { LockFile } from './lock-file.js';
 import { LogWriter, nowUs } from './log-writer.js';
@@ -30,7 +30,9 @@ import {
 import type { LogRecord, LogRecordInput } from './record.js';
 import { NO_TIME, RecordEncoder } from './record-encoder.js';
 import { type LogRecovery, recoverLog } from './recovery.js';
+import { Retention } from './retention.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
+import { Upkeep } from './upkeep.js';
 
 /** A record going in: described, or its value alone. */
 export type Appendable = LogRecordInput | Uint8Array | string;
@@ -59,7 +61,6 @@ export interface LogStats {
 }
 
 const LOOK_AFTER_MS = 60_000;
-const BLOCK = 512;
 
 /** An endless, durable stream of records in a directory: one writer, any number of readers in any process. */
 export class Log {
@@ -74,6 +75,7 @@ export class Log {
   readonly #tails = new Set<Tail>();
   readonly #encoder = new RecordEncoder();
   readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
+  readonly #upkeep: Upkeep | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -90,9 +92,22 @@ export class Log {
     this.#settings = settings;
     this.#lock = lock;
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly });
-    this.#writer = makeWriter?.(() => this.#rolled());
-    if (this.#writer !== undefined)
+    this.#writer = makeWriter?.(() => this.#upkeep?.retainSoon());
+    if (this.#writer !== undefined) {
+      this.#upkeep = this.#makeUpkeep(this.#writer);
       this.#timer = every(Math.min(settings.rollAfterMs ?? LOOK_AFTER_MS, LOOK_AFTER_MS), this);
+    }
+  }
+
+  #makeUpkeep({ sealed }: LogWriter): Upkeep {
+    const teller = new Teller({ role: 'log', path: this.path }, this.#settings.logger);
+    const retention = new Retention(this.#settings.retention, {
+      directory: this.#directory,
+      cursors: this.#cursors,
+      teller,
+      settled: () => sealed.settled(),
+    });
+    return new Upkeep(this.path, retention, teller);
   }
 
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
@@ -262,8 +277,8 @@ export class Log {
     this.#assertOpen();
     const infos: SegmentInfo[] = [];
     for (const { base, path } of this.#directory.segments()) {
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat !== undefined) infos.push({ base, path, bytes: stat.blocks * BLOCK });
+      const bytes = diskBytes(path);
+      if (bytes !== undefined) infos.push({ base, path, bytes });
     }
     return infos;
   }
@@ -284,11 +299,14 @@ export class Log {
     };
   }
 
-  #rolled(): void {}
-
   /** @internal Now and then. */
   lookAfter(): void {
-    this.#writer?.rollByAge();
+    try {
+      this.#writer?.rollByAge();
+    } catch (error) {
+      this.#upkeep?.failed('Beginning a new segment', error);
+    }
+    this.#upkeep?.retainSoon();
   }
 
   #openWriter(): LogWriter {
@@ -314,6 +332,7 @@ export class Log {
       await this.#writer?.close();
     } finally {
       try {
+        await this.#upkeep?.close();
         await this.#cursors.close();
       } finally {
         this.#lock?.close();
