@@ -7,9 +7,9 @@ import {
   turn,
   type WaitOptions,
 } from '../channel/index.js';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, type MillraceError } from '../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../options.js';
-import type { Directory } from './directory.js';
+import type { Directory, SegmentFile } from './directory.js';
 import type { NamedCursor } from './named-cursor.js';
 import type { LogRecord } from './record.js';
 import { decodeRecord, fromPool } from './record-decoder.js';
@@ -296,8 +296,9 @@ export async function* iterateBatches(
 /** The records before an offset, last one first, back to the earliest. */
 export function* backwards(directory: Directory, before: number): Generator<LogRecord, void, undefined> {
   const files = directory.segments().filter(({ base }) => base < before);
-  for (const { path } of files.reverse()) {
-    const segment = SegmentReader.openNow(path, { readOnly: true });
+  for (const file of files.reverse()) {
+    const segment = openUnlessRemoved(directory, file);
+    if (segment === undefined) return;
     try {
       segment.seekTag(before);
       // The record itself may be one of a compressed batch, whose frame lies behind.
@@ -305,6 +306,17 @@ export function* backwards(directory: Directory, before: number): Generator<LogR
     } finally {
       segment.close();
     }
+  }
+}
+
+/** Undefined where it was removed meanwhile, with all before it. */
+function openUnlessRemoved(directory: Directory, { base, path }: SegmentFile): SegmentReader | undefined {
+  try {
+    return SegmentReader.openNow(path, { readOnly: true });
+  } catch (error) {
+    const isGone = (error as MillraceError).code === 'ERR_NOT_FOUND';
+    if (isGone && directory.segments()[0]?.base > base) return undefined;
+    throw error;
   }
 }
 
