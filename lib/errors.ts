@@ -44,6 +44,7 @@ export interface ErrorFacts {
   from?: number;
   to?: number;
   record?: number;
+  offset?: number;
   remaining?: number;
   expected?: number;
   final?: number;
@@ -75,6 +76,7 @@ export class MillraceError extends Error {
   declare readonly from?: number;
   declare readonly to?: number;
   declare readonly record?: number;
+  declare readonly offset?: number;
   declare readonly remaining?: number;
   declare readonly expected?: number;
   declare readonly final?: number;

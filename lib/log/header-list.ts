@@ -2,7 +2,7 @@ import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
 import { bytesOf, putBytes } from './put-bytes.js';
 import type { HeadersInput } from './record.js';
-import { checkBytes } from './record-check.js';
+import { isBytes, notBytes } from './record-check.js';
 import { varintBytes, writeVarint } from './varint.js';
 
 /** The headers of a record on their way into it; reused, so that it costs no memory. */
@@ -27,7 +27,8 @@ export class HeaderList {
   }
 
   #collectPairs(headers: readonly unknown[]): void {
-    for (const pair of headers) {
+    for (let i = 0; i < headers.length; i++) {
+      const pair = headers[i];
       if (!Array.isArray(pair) || pair.length !== 2) {
         throw invalidArgument(`A header must be a pair of name and value, not ${show(pair)}`);
       }
@@ -48,9 +49,9 @@ export class HeaderList {
     if (typeof name !== 'string' || name === '') {
       throw invalidArgument(`The name of a header must be a string that is not empty, not ${show(name)}`);
     }
-    const length = checkBytes(`header '${name}'`, value);
+    if (!isBytes(value)) throw notBytes(`header '${name}'`, value);
     this.#push(name, bytesOf(name));
-    this.#push(value as Uint8Array | string, length);
+    this.#push(value, bytesOf(value));
   }
 
   #push(part: Uint8Array | string, length: number): void {

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, type MillraceError } from '../errors.js';
 import { knownOptions, show } from '../options.js';
 import { bytesOf } from './put-bytes.js';
 import { type LogRecordInput, MAX_TTL_MS } from './record.js';
@@ -39,7 +39,11 @@ function hasKnownFields(input: object): boolean {
 /** Its length in bytes. */
 export function checkBytes(what: string, data: unknown): number {
   if (isBytes(data)) return bytesOf(data);
-  throw invalidArgument(`The ${what} of a record must be a Uint8Array or a string, not ${show(data)}`);
+  throw notBytes(what, data);
+}
+
+export function notBytes(what: string, data: unknown): MillraceError {
+  return invalidArgument(`The ${what} of a record must be a Uint8Array or a string, not ${show(data)}`);
 }
 
 export function checkValue(value: unknown, hasKey: boolean): number {

@@ -6,12 +6,12 @@ import {
   KEY,
   type LogRecord,
   MAX_TTL_MS,
+  PARTS,
   TOMBSTONE,
   unknownType,
 } from './record.js';
 import { NO_NUMBER, readVarint, varintBytes } from './varint.js';
 
-const KNOWN = EXPIRES | KEY | HEADERS | TOMBSTONE;
 /** A name of one byte, an empty value, and the lengths of both. */
 const LEAST_HEADER = 3;
 export const NO_KEY = -1;
@@ -41,7 +41,7 @@ export class RecordParts {
 
   /** Looks at nothing behind the key. */
   find(bytes: Buffer, start: number, end: number, type: number, offset: number, timestampUs: number): void {
-    if ((type & ~KNOWN) !== 0) throw unknownType(offset, type);
+    if ((type & ~PARTS) !== 0) throw unknownType(offset, type);
     this.rest = start;
     this.expiresAtUs = Number.POSITIVE_INFINITY;
     if ((type & EXPIRES) !== 0) {
@@ -59,21 +59,27 @@ export class RecordParts {
     }
   }
 
-  /** Behind `find`, if there are any: passes over them, and hands them out as views. */
-  headers(bytes: Buffer, end: number, offset: number): [string, Buffer][] {
+  /** Behind `find`: passes over the headers, into `headers` if they are wanted; then the value begins at `rest`. */
+  findValue(bytes: Buffer, end: number, type: number, offset: number, headers?: [string, Buffer][]): void {
+    if ((type & HEADERS) !== 0) this.#passHeaders(bytes, end, offset, headers);
+    if ((type & TOMBSTONE) !== 0 && this.rest !== end) {
+      throw corruptRecord(offset, 'it says that its key is gone, and has a value');
+    }
+  }
+
+  #passHeaders(bytes: Buffer, end: number, offset: number, headers: [string, Buffer][] | undefined): void {
     const count = readVarint(bytes, this.rest, end);
     if (count < 1 || count > (end - this.rest) / LEAST_HEADER) {
       throw corruptRecord(offset, 'it has no room for as many headers as it should have');
     }
     this.rest += varintBytes(count);
-    const headers: [string, Buffer][] = [];
     for (let i = 0; i < count; i++) {
       const nameStart = this.#part(bytes, end, offset, 'the name of a header');
-      const name = nameOf(bytes, nameStart, this.rest, offset);
-      const valueStart = this.#part(bytes, end, offset, `its header '${name}'`);
-      headers.push([name, partOf(bytes, valueStart, this.rest)]);
+      const nameEnd = this.rest;
+      if (nameEnd === nameStart) throw corruptRecord(offset, 'a header has no name');
+      const valueStart = this.#part(bytes, end, offset, 'the value of a header');
+      headers?.push([nameOf(bytes, nameStart, nameEnd, offset), partOf(bytes, valueStart, this.rest)]);
     }
-    return headers;
   }
 
   /** Passes over a length and the bytes that it speaks of: they begin at what is returned, and end at `rest`. */
@@ -89,15 +95,11 @@ export class RecordParts {
 
 function nameOf(bytes: Buffer, start: number, end: number, offset: number): string {
   const name = bytes.toString('utf8', start, end);
-  // What is no UTF-8 would become something else, silently.
-  if (name === '' || (name.includes('\ufffd') && !isSpelt(name, bytes, start, end))) {
-    throw corruptRecord(offset, 'the name of a header is empty or no UTF-8');
+  // Where this mark stands, it may have taken the place of what is no UTF-8.
+  if (name.includes('\ufffd') && !Buffer.from(name).equals(bytes.subarray(start, end))) {
+    throw corruptRecord(offset, 'the name of a header is no UTF-8');
   }
   return name;
-}
-
-function isSpelt(text: string, bytes: Buffer, start: number, end: number): boolean {
-  return Buffer.from(text).equals(bytes.subarray(start, end));
 }
 
 const parts = new RecordParts();
@@ -124,15 +126,12 @@ export function decodeRecord(
 }
 
 function decodeRest(payload: Buffer, type: number, offset: number, timestamp: number): LogRecord {
-  const { length } = payload;
   const record: LogRecord = { offset, timestamp, value: payload };
   if ((type & EXPIRES) !== 0) record.expiresAt = parts.expiresAtUs;
   if ((type & KEY) !== 0) record.key = partOf(payload, parts.keyStart, parts.keyEnd);
-  if ((type & HEADERS) !== 0) record.headers = parts.headers(payload, length, offset);
-  if ((type & TOMBSTONE) !== 0) {
-    if (parts.rest !== length) throw corruptRecord(offset, 'it says that its key is gone, and has a value');
-    record.tombstone = true;
-  }
-  record.value = partOf(payload, parts.rest, length);
+  if ((type & HEADERS) !== 0) record.headers = [];
+  if ((type & TOMBSTONE) !== 0) record.tombstone = true;
+  parts.findValue(payload, payload.length, type, offset, record.headers);
+  record.value = partOf(payload, parts.rest, payload.length);
   return record;
 }

@@ -38,11 +38,20 @@ export const EXPIRES = 1;
 export const KEY = 2;
 export const HEADERS = 4;
 export const TOMBSTONE = 8;
+/** All that a record by itself may have. */
+export const PARTS = EXPIRES | KEY | HEADERS | TOMBSTONE;
 /** The payload is no record but several of them, compressed. */
 export const PACKED = 16;
 
 /** A hundred years: beyond that nobody means what they say. */
 export const MAX_TTL_MS = 3_155_760_000_000;
+
+const FRAME_HEADER = 32;
+
+/** How much of a segment a payload of that length takes. */
+export function frameBytes(length: number): number {
+  return (length + FRAME_HEADER + 15) & -16;
+}
 
 export function corruptRecord(offset: number, what: string): MillraceError {
   return new MillraceError('ERR_CORRUPT', `Record ${offset} is damaged: ${what}`, { offset });

@@ -38,3 +38,37 @@ export function readVarint(bytes: Uint8Array, at: number, end: number): number {
   }
   return NO_NUMBER;
 }
+
+// Numbers that may be below zero: 0, -1, 1, -2, 2 … as 0, 1, 2, 3, 4 … in the same bytes. Twice a number may be more
+// than a number can be, so the first byte, with its six bits and the sign, is made apart from the others.
+
+export function signedBytes(value: number): number {
+  const size = sizeOf(value);
+  return size < 64 ? 1 : 1 + varintBytes(Math.floor(size / 64));
+}
+
+/** Returns the place behind it. */
+export function writeSigned(target: Uint8Array, at: number, value: number): number {
+  const size = sizeOf(value);
+  const first = (size % 64) * 2 + (value < 0 ? 1 : 0);
+  if (size < 64) return writeVarint(target, at, first);
+  target[at] = first | 128;
+  return writeVarint(target, at + 1, Math.floor(size / 64));
+}
+
+/** NaN where what begins at `at` is none. */
+export function readSigned(bytes: Uint8Array, at: number, end: number): number {
+  if (at >= end) return Number.NaN;
+  const first = bytes[at];
+  let size = (first & 127) >> 1;
+  if (first > 127) {
+    const rest = readVarint(bytes, at + 1, end);
+    size += rest * 64;
+    if (rest <= 0 || size > Number.MAX_SAFE_INTEGER) return Number.NaN;
+  }
+  return (first & 1) === 0 ? size : -size - 1;
+}
+
+function sizeOf(value: number): number {
+  return value < 0 ? -value - 1 : value;
+}
