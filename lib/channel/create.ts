@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../errors.js';
-import { binding } from '../native.js';
+import { binding, type FileHandle } from '../native.js';
 import { aPath, wholeNumber } from '../options.js';
 import { abandoning } from './abandon.js';
 import {
@@ -117,21 +117,26 @@ async function replaceName(channel: Mapped): Promise<void> {
       await inTurns(abandoning(old));
     }
     // step 54
-    // A name that a creator left behind when it died between these two steps. Nobody else uses it.
-    const waiting = join(dirname(path), `.${basename(path)}.replacing`);
-    rmSync(waiting, { force: true });
-    binding().linkFile(file, waiting);
-    // step 55
-    try {
-      renameSync(waiting, path);
-    } catch (error) {
-      rmSync(waiting, { force: true });
-      throw error;
-    }
-    // step 56
+    takeName(file, path);
   } finally {
     binding().closeFile(old.file);
   }
+}
+
+/** Gives a file the name that another one has, in one step. */
+export function takeName(file: FileHandle, path: string): void {
+  // A name that whoever died between these two steps left behind. Nobody else uses it.
+  const waiting = join(dirname(path), `.${basename(path)}.replacing`);
+  rmSync(waiting, { force: true });
+  binding().linkFile(file, waiting);
+  // step 55
+  try {
+    renameSync(waiting, path);
+  } catch (error) {
+    rmSync(waiting, { force: true });
+    throw error;
+  }
+  // step 56
 }
 
 /** Whether its path leads to this very file. */

@@ -11,10 +11,11 @@ import type { Place } from './guard.js';
 import { type Idle, type IdleStrategy, strategyOf } from './idle.js';
 import * as L from './layout.js';
 import { WriterWatch } from './liveness.js';
-import { type Mapped, openMapped } from './mapped.js';
+import type { Mapped } from './mapped.js';
 import type { ReaderRecord } from './record.js';
 import { ROUNDS_FOR_RECORDS } from './rounds.js';
 import { Places, type Route } from './seek.js';
+import { mapSegment, type SegmentMappings } from './segment-mappings.js';
 import { Sleeper } from './sleeper.js';
 import { atOnce, inTurns } from './slices.js';
 import { explain } from './system.js';
@@ -28,6 +29,8 @@ const TAIL = L.TAIL_OFFSET >> 2;
 export interface SegmentReaderOptions {
   /** Whether nothing at all may be changed in the file: then nobody can ring for who sleeps here. */
   readOnly?: boolean;
+  /** Where to take the file's mapping from, and give it back to; they say whether anything may be changed. */
+  mappings?: SegmentMappings;
   idle?: Idle;
 }
 
@@ -39,11 +42,14 @@ export class SegmentReader {
   readonly #cursor: Cursor;
   readonly #places: Places;
   readonly #strategy: IdleStrategy;
+  readonly #options: SegmentReaderOptions;
   #sleeper: Sleeper | undefined;
   #arrival: Arrival | undefined;
   #closed = false;
 
-  private constructor(channel: Mapped, checker: Checker, { idle }: SegmentReaderOptions) {
+  private constructor(channel: Mapped, checker: Checker, options: SegmentReaderOptions) {
+    const { idle } = options;
+    this.#options = options;
     this.path = channel.path;
     this.#channel = channel;
     this.#checker = checker;
@@ -58,7 +64,7 @@ export class SegmentReader {
     try {
       return new SegmentReader(channel, await inTurns(Checker.looking(channel)), options);
     } catch (error) {
-      binding().closeFile(channel.file);
+      letGo(channel, options);
       throw explain(error, path, 'open');
     }
   }
@@ -69,7 +75,7 @@ export class SegmentReader {
     try {
       return new SegmentReader(channel, atOnce(Checker.looking(channel)), options);
     } catch (error) {
-      binding().closeFile(channel.file);
+      letGo(channel, options);
       throw explain(error, path, 'open');
     }
   }
@@ -112,6 +118,8 @@ export class SegmentReader {
 
   /** Once it has ended: where the stream goes on. Undefined where nothing says so. */
   link(): Link | undefined {
+    // Its end may be known by its state alone so far.
+    this.#cursor.hasNext();
     if (this.#cursor.ended !== 'sealed') return undefined;
     const { words, header } = this.#channel;
     const at = header.dataOffset + this.#cursor.position - header.basePosition + header.frameHeader;
@@ -224,7 +232,7 @@ export class SegmentReader {
     if (this.#closed) return;
     this.#closed = true;
     this.#sleeper?.close();
-    binding().closeFile(this.#channel.file);
+    letGo(this.#channel, this.#options);
   }
 
   #assertOpen(): void {
@@ -236,14 +244,11 @@ export class SegmentReader {
   }
 }
 
-function map(path: string, { readOnly }: SegmentReaderOptions): Mapped {
-  const channel = openMapped(path, readOnly === true ? 'read' : 'write if allowed');
-  try {
-    // The header only, for whoever sleeps; records are never written here.
-    if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
-    return channel;
-  } catch (error) {
-    binding().closeFile(channel.file);
-    throw error;
-  }
+function map(path: string, { mappings, readOnly }: SegmentReaderOptions): Mapped {
+  return mappings === undefined ? mapSegment(path, readOnly === true) : mappings.take(path);
+}
+
+function letGo(channel: Mapped, { mappings }: SegmentReaderOptions): void {
+  if (mappings === undefined) binding().closeFile(channel.file);
+  else mappings.give(channel);
 }

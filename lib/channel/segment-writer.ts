@@ -1,8 +1,11 @@
 import { closedHandle, type MillraceError } from '../errors.js';
 import { binding, type FileHandle, isSystemError } from '../native.js';
 import { Appender, type Link } from './appender.js';
+import { takeName } from './create.js';
 import type { Data, DescribedRecord } from './data.js';
 import { type ChannelOptions, designHeader, writeHeader } from './design.js';
+import { disk } from './disk.js';
+import { syncFailed } from './durability.js';
 import { Flusher } from './flusher.js';
 import { planFile } from './header.js';
 import * as L from './layout.js';
@@ -18,14 +21,12 @@ import { explain, isRam } from './system.js';
 export type SegmentDesign = Required<Pick<ChannelOptions, 'capacity' | 'sync' | 'metadata'>> & {
   /** The number of its first record. */
   baseRecord: number;
-  /** The largest timestamp of all records before it, in microseconds. */
-  maxTimeUs: number;
 };
 
 export interface ResumedSegment {
   segment: SegmentWriter;
   recovery: Recovery;
-  /** The largest timestamp of the stream up to here, as far as the segment's marks know. */
+  /** The largest timestamp of its records, in microseconds. */
   maxTimeUs: number;
 }
 
@@ -75,7 +76,24 @@ export class SegmentWriter implements Beating {
   static begin(
     path: string,
     file: FileHandle,
-    { baseRecord, maxTimeUs, ...design }: SegmentDesign,
+    design: SegmentDesign,
+    before: () => Promise<void>,
+  ): SegmentWriter {
+    const segment = SegmentWriter.beginUnnamed(path, file, design, before);
+    try {
+      binding().linkFile(file, path);
+      return segment;
+    } catch (error) {
+      segment.close();
+      throw explain(error, path, 'create');
+    }
+  }
+
+  /** The same, but for the name: `takeName` gives it that, in place of the segment that has it now. */
+  static beginUnnamed(
+    path: string,
+    file: FileHandle,
+    { baseRecord, ...design }: SegmentDesign,
     before: () => Promise<void>,
   ): SegmentWriter {
     try {
@@ -87,8 +105,11 @@ export class SegmentWriter implements Beating {
       const inRam = isRam(binding().statFile(file).fileSystem);
       const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
       writeHeader(channel);
-      binding().linkFile(file, path);
-      return new SegmentWriter(channel, { position: 0, record: baseRecord, maxTimeUs, unmarked: 0 }, before);
+      return new SegmentWriter(
+        channel,
+        { position: 0, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
+        before,
+      );
     } catch (error) {
       binding().closeFile(file);
       throw explain(error, path, 'create');
@@ -177,9 +198,28 @@ export class SegmentWriter implements Beating {
     this.#state = 'sealed';
   }
 
+  /** After `seal`: all of it, its end too, is on the disk; nothing in the file says so yet. */
+  async sync(): Promise<void> {
+    try {
+      await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
+    } catch (error) {
+      throw syncFailed(this.path, error);
+    }
+  }
+
+  /** Who has the old file open keeps it. */
+  takeName(): void {
+    try {
+      takeName(this.#channel.file, this.path);
+    } catch (error) {
+      throw explain(error, this.path, 'replace');
+    }
+  }
+
   /** After `seal`: brings all of it to the disk where it is to be, gives back the space behind its end, and lets go. */
   async settle(sync: boolean): Promise<void> {
     const { file, header } = this.#channel;
+    this.#state = 'closed';
     try {
       if (sync) await this.#flusher.syncEnd();
       else this.#flusher.letGo();
@@ -195,15 +235,16 @@ export class SegmentWriter implements Beating {
 
   /** Lets go of it, as it is: another one may go on with it. */
   close(): void {
-    if (this.#state === 'closed') return;
-    const isOpen = this.#state === 'open';
+    const state = this.#state;
     this.#state = 'closed';
-    if (!isOpen) return;
-    heart.stop(this.#beating);
-    if (this.#appender.busy) this.#appender.abortClaim();
-    this.#appender.publish();
-    this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
-    this.#appender.stop(() => closedHandle('segment', this.path));
+    if (state === 'closed') return;
+    if (state === 'open') {
+      heart.stop(this.#beating);
+      if (this.#appender.busy) this.#appender.abortClaim();
+      this.#appender.publish();
+      this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
+      this.#appender.stop(() => closedHandle('segment', this.path));
+    }
     this.#flusher.letGo();
     binding().closeFile(this.#channel.file);
   }

@@ -2,6 +2,7 @@ import {
   type Data,
   type DescribedRecord,
   environment,
+  explain,
   freeBytes,
   isOutOfSpace,
   type Limits,
@@ -279,7 +280,6 @@ export class LogWriter {
         sync: this.#settings.sync,
         metadata: { log: facts },
         baseRecord: this.#next,
-        maxTimeUs: this.#maxTimeUs,
       },
       () => before(),
     );
@@ -301,7 +301,7 @@ export class LogWriter {
     this.#prepared = undefined;
     if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
     else if (prepared !== undefined) {
-      const handle = this.#takePrepared(prepared.preparation);
+      const handle = this.#takePrepared(path, prepared.preparation);
       if (handle !== undefined) return { handle, capacity: prepared.capacity };
     }
     // The first one is small, and nobody could know when it would be wanted.
@@ -311,11 +311,11 @@ export class LogWriter {
       return { handle: binding().createFileNow(this.#directory.path, bytes, PERMISSIONS), capacity: least };
     } catch (error) {
       if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(this.#directory.path), error);
-      throw error;
+      throw explain(error, path, 'create');
     }
   }
 
-  #takePrepared(preparation: PreparationHandle): FileHandle | undefined {
+  #takePrepared(path: string, preparation: PreparationHandle): FileHandle | undefined {
     try {
       const ready = binding().takePrepared(preparation, false);
       if (ready !== undefined) return ready;
@@ -325,7 +325,7 @@ export class LogWriter {
     } catch (error) {
       // There may be room by now; else making one says that there is none.
       if (isOutOfSpace(error)) return undefined;
-      throw error;
+      throw explain(error, path, 'create');
     }
   }
 

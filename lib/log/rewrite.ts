@@ -1,0 +1,236 @@
+import { dirname } from 'node:path';
+import {
+  disk,
+  explain,
+  freeBytes,
+  isOutOfSpace,
+  type Link,
+  largestInSegment,
+  noSpace,
+  SegmentReader,
+  SegmentWriter,
+  segmentBytes,
+} from '../channel/index.js';
+import { MillraceError } from '../errors.js';
+import { binding, type FileHandle } from '../native.js';
+import { numberOf } from './compression.js';
+import { factsOf, type SegmentFacts } from './directory.js';
+import { type EncodedRecord, packAll, packedHead, type UnpackHandler, unpackEach } from './packing.js';
+import { frameBytes, PACKED } from './record.js';
+import { walkFrames } from './segment-walk.js';
+
+/** Whether a record is kept: its payload is `bytes[start, end)`, lent for the call only. */
+export type Keep = (...record: Parameters<UnpackHandler>) => boolean;
+
+export interface RewriteOptions {
+  /** Asked once for each record, in their order; left out: all are kept, and compressed batches not looked into. */
+  keep?: Keep;
+  /** Where the log goes on behind it; left out: where it did so far. */
+  link?: Link;
+  signal?: AbortSignal;
+}
+
+export interface Rewritten {
+  /** Records, or where none was asked for, frames, that were kept and that were not. */
+  kept: number;
+  dropped: number;
+  /** How long the new file is. */
+  bytes: number;
+}
+
+/** Called for each frame that is to be written. */
+type Emit = (data: Uint8Array, type: number, tag: number, timeUs: number) => void;
+
+const LEAST_CAPACITY = 16 * 1024;
+const CAPACITY_STEP = 4096;
+/** What a segment keeps free behind its last record. */
+const RESERVED = 64;
+/** A segment takes no payload that is larger than this part of it. */
+const LARGEST_PART = 4;
+const PERMISSIONS = 0o600;
+
+/**
+ * Makes a new file for a sealed segment, of the records that are kept, and puts it in the place of the old one in one
+ * step, once it is on the disk whole. Whoever has the old one open goes on reading that. Whoever dies on the way leaves
+ * the old one as it was, or the new one; and perhaps a file with another name, which the next who opens the log sets aside.
+ */
+export async function rewriteSegment(path: string, options: RewriteOptions = {}): Promise<Rewritten> {
+  const old = await SegmentReader.open(path, { readOnly: true });
+  try {
+    return await new Rewrite(old, options).run();
+  } finally {
+    old.close();
+  }
+}
+
+class Rewrite {
+  readonly #old: SegmentReader;
+  readonly #options: RewriteOptions;
+  readonly #facts: SegmentFacts;
+  readonly #answers = new Answers();
+
+  constructor(old: SegmentReader, options: RewriteOptions) {
+    this.#old = old;
+    this.#options = options;
+    this.#facts = factsOf(old.metadata, old.path);
+  }
+
+  async run(): Promise<Rewritten> {
+    const { path } = this.#old;
+    const capacity = await this.#measure();
+    const writer = SegmentWriter.beginUnnamed(
+      path,
+      await makeFile(path, segmentBytes(capacity)),
+      {
+        capacity,
+        // Synced once, as a whole.
+        sync: 'none',
+        metadata: { log: { ...this.#facts, generation: this.#facts.generation + 1 } },
+        baseRecord: this.#facts.base,
+      },
+      () => Promise.resolve(),
+    );
+    try {
+      await this.#fill(writer);
+      writer.seal(this.#link());
+      // step 120
+      await writer.sync();
+      // step 121
+      writer.takeName();
+      // step 122
+      await disk.syncDirectory(dirname(path));
+      // step 123
+      // It says that all before it is on the disk, too: only where the old one did.
+      await writer.settle(this.#old.durablePosition > 0);
+    } finally {
+      writer.close();
+    }
+    const { kept, dropped } = this.#answers;
+    return { kept, dropped, bytes: segmentBytes(capacity) };
+  }
+
+  /** How large the new segment has to be. */
+  async #measure(): Promise<number> {
+    const { keep } = this.#options;
+    const answers = this.#answers;
+    let bytes = RESERVED;
+    let largest = 0;
+    const ask: Keep = (...record) => answers.add(keep === undefined || keep(...record));
+    await this.#eachFrame(ask, ({ length }) => {
+      bytes += frameBytes(length);
+      largest = Math.max(largest, length);
+    });
+    const least = Math.max(bytes, largest * LARGEST_PART, LEAST_CAPACITY);
+    return Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
+  }
+
+  async #fill(writer: SegmentWriter): Promise<void> {
+    this.#answers.rewind();
+    await this.#eachFrame(
+      () => this.#answers.next(),
+      (data, type, tag, timeUs) => {
+        if (writer.append(data, type, tag, timeUs) < 0) throw writer.failure ?? grown(this.#old.path);
+      },
+    );
+  }
+
+  async #eachFrame(ask: Keep, emit: Emit): Promise<void> {
+    const old = this.#old;
+    const looksInside = this.#options.keep !== undefined;
+    old.seekOldest();
+    await walkFrames(
+      old,
+      (bytes, start, end, type) => {
+        const { tag, timeUs } = old;
+        if (type === PACKED && looksInside) this.#repack(bytes, start, end, ask, emit);
+        else if (ask(bytes, start, end, type, tag, timeUs))
+          emit(bytes.subarray(start, end), type, tag, timeUs);
+      },
+      this.#options.signal,
+    );
+    if (!old.hasEnded()) throw unended(old.path);
+  }
+
+  /** A batch of which all is kept stays as it is. */
+  #repack(bytes: Buffer, start: number, end: number, ask: Keep, emit: Emit): void {
+    const { tag, timeUs } = this.#old;
+    const kept: EncodedRecord[] = [];
+    let count = 0;
+    unpackEach(bytes, start, end, tag, timeUs, (batch, from, to, type, offset, recordUs) => {
+      count++;
+      if (!ask(batch, from, to, type, offset, recordUs)) return;
+      const data = batch.subarray(from, to);
+      kept.push({ data, length: data.length, type, tag: offset, timeUs: recordUs });
+    });
+    if (kept.length === count) {
+      emit(bytes.subarray(start, end), PACKED, tag, timeUs);
+      return;
+    }
+    const { algorithm } = packedHead(bytes, start, end, tag, timeUs);
+    const again = numberOf('zstd') === algorithm ? 'zstd' : 'deflate';
+    for (const { data, type, tag, timeUs } of packAll(kept, largestInSegment(this.#old.capacity), again))
+      emit(data, type, tag, timeUs);
+  }
+
+  #link(): Link {
+    const link = this.#options.link ?? this.#old.link();
+    if (link === undefined) throw unended(this.#old.path);
+    return link;
+  }
+}
+
+/** Who reads a segment twice asks only once what is kept of it: one bit for each record. */
+class Answers {
+  kept = 0;
+  dropped = 0;
+  #bits = new Uint8Array(1024);
+  #at = 0;
+
+  add(isKept: boolean): boolean {
+    const byte = this.#at >> 3;
+    if (byte === this.#bits.length) {
+      const more = new Uint8Array(this.#bits.length * 2);
+      more.set(this.#bits);
+      this.#bits = more;
+    }
+    if (isKept) this.#bits[byte] |= 1 << (this.#at & 7);
+    this.#at++;
+    if (isKept) this.kept++;
+    else this.dropped++;
+    return isKept;
+  }
+
+  rewind(): void {
+    this.#at = 0;
+  }
+
+  next(): boolean {
+    const bit = this.#bits[this.#at >> 3] & (1 << (this.#at & 7));
+    this.#at++;
+    return bit !== 0;
+  }
+}
+
+async function makeFile(path: string, bytes: number): Promise<FileHandle> {
+  const directory = dirname(path);
+  try {
+    return await binding().createFile(directory, bytes, PERMISSIONS);
+  } catch (error) {
+    if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(directory), error);
+    throw explain(error, path, 'replace');
+  }
+}
+
+function unended(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_BUSY',
+    `${path} is still being written: only a sealed segment can be rewritten`,
+    {
+      path,
+    },
+  );
+}
+
+function grown(path: string): MillraceError {
+  return new MillraceError('ERR_CORRUPT', `${path} has changed while it was read`, { path });
+}
