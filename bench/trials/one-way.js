@@ -1,7 +1,6 @@
-import { contest } from '../harness/contest.js';
+import { holdContests } from '../harness/contest.js';
 import { cpuFigures } from '../harness/figures.js';
-import { parts } from '../harness/progress.js';
-import { barRows, ratesOf, rateTo, samplesOf } from './beside.js';
+import { contestRows, rateTo } from './beside.js';
 import { Contenders, checkSizes } from './contenders.js';
 import * as sides from './sides.js';
 import * as threads from './thread-sides.js';
@@ -19,6 +18,7 @@ const SHM_RING = 'shm-typed-array ring, by one';
 const SHM_RING_BATCH = `shm-typed-array ring, batches of ${BATCH}`;
 const THREAD_RING = 'hand-made ring, threads';
 const RINGBUF = 'ringbuf.js, threads';
+const RINGBUF_MANY = 'ringbuf.js, many a pop, threads';
 const SOCKET_BATCH = `Unix socket, batches of ${BATCH}`;
 
 /** Those that hand messages to an event loop, one by one. */
@@ -39,6 +39,7 @@ const BASES = {
   [SOCKET_BATCH]: BY_BATCH,
   [THREAD_RING]: IN_THREADS,
   [RINGBUF]: IN_THREADS,
+  [RINGBUF_MANY]: IN_THREADS,
 };
 
 const AT_64 = [
@@ -65,36 +66,22 @@ peer does is in bench/README.md.`,
   quick: { sizes: [64, 1024], turns: 5, ms: 40 },
   full: { sizes: [16, 64, 256, 1024, 4096, 65536], turns: 20, ms: 80 },
 
-  async run({ folder, cpus, node, probe, options: { sizes, turns, ms }, progress }) {
+  async run({ cpus, node, ...context }) {
+    const { sizes } = context.options;
     checkSizes(sizes);
-    const shares = parts(
-      progress,
-      sizes.map(() => 1),
-    );
-    const done = [];
-    for (const [i, size] of sizes.entries()) {
-      const contenders = all(new Contenders({ folder, cpus, node }), folder, size);
-      const names = contenders.map(({ name }) => name);
-      done.push({
+    const contests = await holdContests(
+      sizes.map((size) => ({
         size,
-        names,
-        ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })),
-      });
-      shares[i](1, 1);
-    }
-    return { batch: BATCH, capacity: '8MiB', contests: done };
+        group: `${size} bytes`,
+        contendersIn: (folder) => all(new Contenders({ folder, cpus, node }), folder, size),
+      })),
+      context,
+    );
+    return { batch: BATCH, capacity: '8MiB', contests };
   },
 
-  rows({ contests }) {
-    return contests.flatMap(({ size, names, absent, rounds }) => {
-      const rates = ratesOf(rounds);
-      const group = `${size} bytes`;
-      const rows = names.map((name) =>
-        name in absent ? { group, name, absent: absent[name] } : { group, name, ...figuresOf(rates, name) },
-      );
-      return [...rows, ...barRows(`${group}, to be shown`, rates, BARS[size] ?? [])];
-    });
-  },
+  rows: ({ contests }) =>
+    contests.flatMap((contest) => contestRows(contest, figuresOf, BARS[contest.size] ?? [])),
 };
 
 function all(contenders, folder, size) {
@@ -112,7 +99,8 @@ function all(contenders, folder, size) {
     spinning(SHM_RING, sides.shmRingOneWay(folder, size, 1)),
     spinning(SHM_RING_BATCH, sides.shmRingOneWay(folder, size, BATCH)),
     spinning(THREAD_RING, threads.threadRing(KIND, size)),
-    spinning(RINGBUF, threads.ringbuf(KIND, size)),
+    spinning(RINGBUF, threads.ringbuf(KIND, size, 'one')),
+    spinning(RINGBUF_MANY, threads.ringbuf(KIND, size, 'many')),
     spinning('receiveMessageOnPort spun, text', threads.spunPort(KIND, size, 'text')),
     spinning('receiveMessageOnPort spun, bytes', threads.spunPort(KIND, size, 'bytes')),
     ...Object.entries(EVENT_LOOPS).map(([name, config]) => talking(name, config)),
@@ -124,6 +112,5 @@ function figuresOf(rates, name) {
   return {
     figures: { rate: { unit: '/s', ...rates.spread(name) }, ...cpuFigures(rates.turns(name)) },
     ratio: rateTo(rates, name, BASES[name] ?? BY_ONE),
-    samples: samplesOf(rates, name),
   };
 }

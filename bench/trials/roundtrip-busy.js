@@ -1,8 +1,7 @@
-import { contest } from '../harness/contest.js';
+import { holdContests } from '../harness/contest.js';
 import { cpuFigures } from '../harness/figures.js';
-import { parts } from '../harness/progress.js';
 import { spread } from '../harness/statistics.js';
-import { barRows, ratesOf, samplesOf, timeTo } from './beside.js';
+import { contestRows, timeTo } from './beside.js';
 import { Contenders, checkSizes } from './contenders.js';
 import * as sides from './sides.js';
 import * as threads from './thread-sides.js';
@@ -52,41 +51,29 @@ What each peer does is in bench/README.md.`,
   quick: { sizes: [64], turns: 5, ms: 40 },
   full: { sizes: [16, 64, 256, 1024], turns: 20, ms: 80 },
 
-  async run({ folder, cpus, node, probe, options: { sizes, turns, ms }, progress }) {
+  async run({ cpus, node, ...context }) {
+    const { sizes } = context.options;
     checkSizes(sizes);
-    const shares = parts(
-      progress,
-      sizes.map(() => 1),
-    );
-    const done = [];
-    for (const [i, size] of sizes.entries()) {
-      const contenders = all(new Contenders({ folder, cpus, node }), folder, size);
-      const names = contenders.map(({ name }) => name);
-      done.push({
+    const contests = await holdContests(
+      sizes.map((size) => ({
         size,
-        names,
-        ...(await contest(contenders, { turns, ms, probe, progress: shares[i] })),
-      });
-      shares[i](1, 1);
-    }
-    return { batch: 1, capacity: '8MiB', contests: done };
+        group: `${size} bytes`,
+        contendersIn: (folder) => all(new Contenders({ folder, cpus, node }), folder, size),
+      })),
+      context,
+    );
+    return { batch: 1, capacity: '8MiB', contests };
   },
 
-  rows({ contests }) {
-    return contests.flatMap(({ size, names, absent, rounds }) => {
-      const rates = ratesOf(rounds);
-      const group = `${size} bytes`;
-      const lines = rounds.map(({ probe }) => probe.oneWayNs * 2);
-      return [
-        { group, name: 'C, a cache line', figures: { 'round trip': { unit: 'ns', ...spread(lines) } } },
-        ...names.map((name) =>
-          name in absent ? { group, name, absent: absent[name] } : { group, name, ...figuresOf(rates, name) },
-        ),
-        ...barRows(`${group}, to be shown`, rates, BARS),
-      ];
-    });
-  },
+  rows: ({ contests }) =>
+    contests.flatMap((contest) => [lineRow(contest), ...contestRows(contest, figuresOf, BARS)]),
 };
+
+/** What the probe saw, there and back. */
+function lineRow({ group, rounds }) {
+  const ns = spread(rounds.map(({ probe }) => probe.oneWayNs * 2));
+  return { group, name: 'C, a cache line', figures: { 'round trip': { unit: 'ns', ...ns } } };
+}
 
 function all(contenders, folder, size) {
   const spinning = (name, description) => contenders.spinning(name, description);
@@ -101,7 +88,7 @@ function all(contenders, folder, size) {
     ...Object.entries(WAITING).map(talking),
     spinning(SHM_RING, sides.shmRingRoundTrip(folder, size)),
     spinning(THREAD_RING, threads.threadRing(KIND, size)),
-    spinning('ringbuf.js, threads', threads.ringbuf(KIND, size)),
+    spinning('ringbuf.js, threads', threads.ringbuf(KIND, size, 'one')),
     ...Object.entries(SPUN_PORTS).map(([form, name]) => spinning(name, threads.spunPort(KIND, size, form))),
     ...Object.entries(EVENT_LOOPS).map(talking),
   ];
@@ -115,6 +102,5 @@ function figuresOf(rates, name) {
       ...cpuFigures(rates.turns(name)),
     },
     ratio: timeTo(rates, name, name === THREAD_RING ? IN_THREADS : BUSY),
-    samples: samplesOf(rates, name),
   };
 }

@@ -20,8 +20,9 @@ export function threadRing(kind, size) {
 /** A few bytes are its pointers, and one element stays free. */
 const RINGBUF_BYTES = (8 << 20) + 12;
 
-export function ringbuf(kind, size) {
-  return twoThreads(kind, '../peers/ringbuf-thread.js', RINGBUF_BYTES, String(size));
+/** Its reader pops `one` or `many` records at once. */
+export function ringbuf(kind, size, howMany) {
+  return twoThreads(kind, '../peers/ringbuf-thread.js', RINGBUF_BYTES, String(size), howMany);
 }
 
 export function spunPort(kind, size, form) {
