@@ -22,7 +22,7 @@ class Messages {
     this.#port = port;
     this.#form = messageForms[form](size);
     this.#most = oneWay ? mostUnderWay(size) : Infinity;
-    this.#acknowledgeEach = this.#most / ACKNOWLEDGEMENTS_A_WINDOW;
+    this.#acknowledgeEach = Math.ceil(this.#most / ACKNOWLEDGEMENTS_A_WINDOW);
     if (oneWay) port.on('message', (message) => this.#takeAcknowledgement(message));
   }
 

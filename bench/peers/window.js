@@ -1,7 +1,7 @@
-/** As many records as a ring of this size would hold may be under way where nothing else sets an end to it. */
-const BYTES = 8 << 20;
 const RECORDS = 4096;
+const BYTES = 8 << 20;
 
+/** So many records of that size may be under way where nothing else sets an end to it. */
 export function mostUnderWay(size) {
-  return Math.min(RECORDS, BYTES / size);
+  return Math.min(RECORDS, Math.floor(BYTES / size));
 }
