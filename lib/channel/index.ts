@@ -36,6 +36,7 @@ export type { ReaderRecord } from './record.js';
 export { Refusal } from './refusal.js';
 export type { Recovery } from './resume.js';
 export type { Where } from './seek.js';
+export { SegmentMappings } from './segment-mappings.js';
 export { SegmentReader, type SegmentReaderOptions } from './segment-reader.js';
 export { largestInSegment, type SegmentDesign, SegmentWriter, segmentBytes } from './segment-writer.js';
 export type { WaitStats } from './sleeper.js';

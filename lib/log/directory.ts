@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { explain, SegmentReader } from '../channel/index.js';
+import { explain, SegmentMappings, SegmentReader } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 
 export const LOCK_FILE = 'log.lock';
@@ -47,13 +47,18 @@ export function factsOf(metadata: Record<string, unknown>, path: string): Segmen
   throw new MillraceError('ERR_FORMAT', `${path} is a channel, but not a segment of a log`, { path });
 }
 
+/** So many segments are kept mapped for who comes back to them. */
+const MOST_MAPPED = 128;
+
 /** What lies in a log's directory. */
 export class Directory {
   readonly path: string;
+  readonly mappings: SegmentMappings;
   readonly #times = new Map<number, number>();
 
-  constructor(path: string) {
+  constructor(path: string, readOnly = false) {
     this.path = path;
+    this.mappings = new SegmentMappings(readOnly, MOST_MAPPED);
   }
 
   make(): void {
@@ -109,7 +114,7 @@ export class Directory {
     if (known !== undefined) return known;
     let maxTimeUs: number;
     try {
-      const reader = SegmentReader.openNow(path, { readOnly: true });
+      const reader = SegmentReader.openNow(path, { mappings: this.mappings });
       try {
         ({ maxTimeUs } = factsOf(reader.metadata, path));
       } finally {

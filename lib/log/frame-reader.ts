@@ -2,27 +2,22 @@ import { type Idle, type RecordHandler, SegmentReader } from '../channel/index.j
 import { MillraceError, withFacts } from '../errors.js';
 import { type Directory, factsOf, type SegmentFile, segmentOf } from './directory.js';
 
-export interface FrameReaderOptions {
-  readOnly: boolean;
-  idle?: Idle;
-}
-
 /** Thrown by a handler that wants to stop at its frame: one whose handler throws is not consumed. */
 export const HALT = Symbol('halt');
 
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
   readonly #directory: Directory;
-  readonly #options: FrameReaderOptions;
+  readonly #idle: Idle | undefined;
   #segment: SegmentReader | undefined;
   /** The offset of the next record, but for the frames of the poll that is running. */
   #next = 0;
   #handler: RecordHandler = () => {};
   #count = 0;
 
-  constructor(directory: Directory, options: FrameReaderOptions) {
+  constructor(directory: Directory, idle?: Idle) {
     this.#directory = directory;
-    this.#options = options;
+    this.#idle = idle;
   }
 
   /** The segment that is read; undefined as long as there is none. */
@@ -100,12 +95,16 @@ export class FrameReader {
   #tryOpen(base: number): boolean {
     const path = this.#directory.fileOf(base);
     try {
-      this.#take(SegmentReader.openNow(path, this.#options));
+      this.#take(this.#openSegment(path));
       return true;
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
       throw error;
     }
+  }
+
+  #openSegment(path: string): SegmentReader {
+    return SegmentReader.openNow(path, { mappings: this.#directory.mappings, idle: this.#idle });
   }
 
   #take(segment: SegmentReader): void {
@@ -161,7 +160,7 @@ export class FrameReader {
     const segments = this.#directory.segments();
     const last = segments.at(-1);
     if (last === undefined) return 0;
-    const segment = SegmentReader.openNow(last.path, { readOnly: true });
+    const segment = this.#openSegment(last.path);
     try {
       return endOf(segment);
     } finally {
@@ -173,7 +172,7 @@ export class FrameReader {
   durable(): number {
     const last = this.#directory.segments().at(-1);
     if (last === undefined) return 0;
-    const segment = SegmentReader.openNow(last.path, { readOnly: true });
+    const segment = this.#openSegment(last.path);
     try {
       return (segment.tagBefore(segment.durablePosition) ?? segment.baseRecord - 1) + 1;
     } finally {
@@ -204,7 +203,7 @@ export class FrameReader {
       if (found === undefined && (segments.length > 0 || offset > 0)) {
         throw this.outOfRange(offset, segments[0]?.base ?? 0);
       }
-      const segment = found && SegmentReader.openNow(found.path, this.#options);
+      const segment = found && this.#openSegment(found.path);
       if (segment !== undefined && found === segments.at(-1)) {
         segment.seekTag(offset);
         const next = endOf(segment);
@@ -245,7 +244,7 @@ export class FrameReader {
   }
 
   #start(file: SegmentFile | undefined): void {
-    this.#replace(file && SegmentReader.openNow(file.path, this.#options), file?.base ?? 0);
+    this.#replace(file && this.#openSegment(file.path), file?.base ?? 0);
   }
 
   #replace(segment: SegmentReader | undefined, next: number): void {

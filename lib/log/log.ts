@@ -112,8 +112,8 @@ export class Log {
 
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
   static async open(path: string, options: LogOptions = {}): Promise<Log> {
-    const directory = new Directory(resolve(aPath(path)));
     const settings = settingsOf(options);
+    const directory = new Directory(resolve(aPath(path)), settings.readOnly);
     if (settings.readOnly) return Log.#openToRead(directory, settings);
     directory.make();
     const lock = LockFile.openOrMake(directory.path, settings.writers === 'shared');
@@ -124,6 +124,7 @@ export class Log {
         new LogWriter(directory, lock.id, settings, sealed, end, onRoll);
       return new Log(directory, settings, lock, makeWriter, recovery);
     } catch (error) {
+      directory.mappings.close();
       lock.close();
       throw error;
     }
@@ -237,7 +238,7 @@ export class Log {
   /** Reads by plain calls, as quickly as a channel's reader. Default: from 'latest'. */
   tail(options: TailOptions = {}): Tail {
     this.#assertOpen();
-    const { from, ...settings } = tailSettings(options, this.#settings.readOnly);
+    const { from, ...settings } = tailSettings(options);
     const tail = new Tail(this.#directory, settings, (closed) => this.#tails.delete(closed));
     this.#tails.add(tail);
     try {
@@ -264,13 +265,13 @@ export class Log {
   /** The offset that the next record gets. */
   get next(): number {
     this.#assertOpen();
-    return this.#writer?.next ?? new FrameReader(this.#directory, { readOnly: true }).end();
+    return this.#writer?.next ?? new FrameReader(this.#directory).end();
   }
 
   /** All records below it are on the disk. */
   get durable(): number {
     this.#assertOpen();
-    return this.#writer?.durable ?? new FrameReader(this.#directory, { readOnly: true }).durable();
+    return this.#writer?.durable ?? new FrameReader(this.#directory).durable();
   }
 
   segments(): SegmentInfo[] {
@@ -299,14 +300,14 @@ export class Log {
     };
   }
 
-  /** @internal Now and then. */
-  lookAfter(): void {
+  /** @internal Now and then. Resolves once what need not be kept is removed. */
+  async lookAfter(): Promise<void> {
     try {
       this.#writer?.rollByAge();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }
-    this.#upkeep?.retainSoon();
+    await this.#upkeep?.retainSoon();
   }
 
   #openWriter(): LogWriter {
@@ -335,6 +336,7 @@ export class Log {
         await this.#upkeep?.close();
         await this.#cursors.close();
       } finally {
+        this.#directory.mappings.close();
         this.#lock?.close();
       }
     }

@@ -14,8 +14,8 @@ import {
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
 import type { Directory } from './directory.js';
-import { FrameReader, type FrameReaderOptions, HALT } from './frame-reader.js';
-import { HEADERS, type LogRecord, PACKED } from './record.js';
+import { FrameReader, HALT } from './frame-reader.js';
+import { type LogRecord, PACKED } from './record.js';
 import { decodeRecord, RecordParts } from './record-decoder.js';
 
 /** Where to read from. */
@@ -24,7 +24,8 @@ export type LogWhere = 'earliest' | 'latest' | number | { time: When };
 /** Called for each record. `bytes[start, end)` is its value, lent for the call only. */
 export type ValueHandler = (bytes: Buffer, start: number, end: number) => void;
 
-export interface TailSettings extends FrameReaderOptions {
+export interface TailSettings {
+  idle?: Idle;
   /** Whether to hand out only what is on the disk. */
   durableOnly: boolean;
   /** What to do where records are gone that were to be read. */
@@ -40,7 +41,7 @@ export interface TailOptions {
   idle?: Idle;
 }
 
-export function tailSettings(options: TailOptions, readOnly: boolean): TailSettings & { from: LogWhere } {
+export function tailSettings(options: TailOptions): TailSettings & { from: LogWhere } {
   knownOptions('tail', options, ['from', 'durableOnly', 'outOfRange', 'idle']);
   checkIdle(options.idle);
   return {
@@ -48,7 +49,6 @@ export function tailSettings(options: TailOptions, readOnly: boolean): TailSetti
     durableOnly: oneOf('durableOnly', options.durableOnly ?? false, [true, false]),
     outOfRange: oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest'] as const),
     idle: options.idle,
-    readOnly,
   };
 }
 
@@ -92,7 +92,7 @@ export class Tail {
   constructor(directory: Directory, settings: TailSettings, onClose: (tail: Tail) => void) {
     this.#directory = directory;
     this.#settings = settings;
-    this.#frames = new FrameReader(directory, settings);
+    this.#frames = new FrameReader(directory, settings.idle);
     this.#onClose = onClose;
   }
 
@@ -187,7 +187,7 @@ export class Tail {
     const parts = this.#parts;
     parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
     if (this.#hasExpired(parts.expiresAtUs)) return;
-    if ((type & HEADERS) !== 0) parts.headers(bytes, end, frames.tag);
+    parts.findValue(bytes, end, type, frames.tag);
     this.#handler(bytes, parts.rest, end);
     this.#count++;
   }
