@@ -1,4 +1,4 @@
-import { number, scaleFor, spreadText } from './units.js';
+import { scaleFor, spreadText, tick } from './units.js';
 
 /**
  * The tables of a trial, made of its rows: one for each group, with the columns that its rows have, each in one
@@ -60,7 +60,7 @@ function ratioTitle({ to, what }) {
 }
 
 function noteOf({ note, samples }) {
-  const counted = samples === undefined ? undefined : `${number(samples)} samples`;
+  const counted = samples === undefined ? undefined : `${tick(samples)} samples`;
   return [note, counted].filter((text) => text !== undefined).join('; ');
 }
 
