@@ -1,0 +1,262 @@
+import { join } from 'node:path';
+import { type Limits, limitsFromNow, type WaitOptions, waitUntil } from '../channel/index.js';
+import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
+import * as L from './cursor-layout.js';
+import { CursorMapping } from './cursor-mapping.js';
+import type { CursorName } from './cursor-name.js';
+import { type CursorEntry, type CursorSlots, NO_ROOM } from './cursor-slots.js';
+import { CursorSync } from './cursor-sync.js';
+import { CURSORS_FILE } from './directory.js';
+
+/** Somebody else holds the lock. */
+const NOT_NOW = Symbol('not now');
+/** The file must be opened for changes first, or made, or another one in its place. */
+const NOT_READY = Symbol('not ready');
+/** Others hold the lock for microseconds, or while they sync a larger file. Whoever holds it longer stands still. */
+const PATIENCE_MS = 10_000;
+
+type Result = number | boolean | undefined;
+type Change<T extends Result> = (slots: CursorSlots) => T | typeof NO_ROOM;
+type Outcome<T> = { done: T } | typeof NOT_NOW | typeof NOT_READY | typeof NO_ROOM;
+
+/**
+ * The named cursors of the log in a directory. Reading takes no lock. A change takes the file's for a few stores, by plain
+ * calls where nobody else has it; else those who want one wait in a line.
+ */
+export class CursorFile {
+  readonly path: string;
+  readonly #readOnly: boolean;
+  readonly #sync = new CursorSync(() => this.#current());
+  readonly #line = new Set<symbol>();
+  #mapping: CursorMapping | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(directory: string, { readOnly = false }: { readOnly?: boolean } = {}) {
+    this.path = join(directory, CURSORS_FILE);
+    this.#readOnly = readOnly;
+  }
+
+  /** The next offset to read; undefined where none was set yet. */
+  get(name: CursorName): number | undefined {
+    this.#assertOpen();
+    return this.#current()?.slots.read(name);
+  }
+
+  /** All cursors in the order of their names, those that are damaged first. */
+  list(): CursorEntry[] {
+    this.#assertOpen();
+    return this.#current()?.slots.entries() ?? [];
+  }
+
+  /** The least offset of all cursors, where there are any. Throws where that of one can't be told. */
+  lowest(): number | undefined {
+    this.#assertOpen();
+    return this.#current()?.slots.lowest();
+  }
+
+  /** Moves it there if it isn't further already, or anyway where that is forced. Gives where it stands then. */
+  set(name: CursorName, offset: number, force: boolean, options?: WaitOptions): number | Promise<number> {
+    return this.#change(
+      (slots) => slots.put(name, offset, force),
+      `Setting the cursor '${name.text}'`,
+      options,
+    );
+  }
+
+  /** Resolves with whether there was one. */
+  async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
+    this.#assertWritable();
+    if (this.#current() === undefined) return false;
+    return this.#change((slots) => slots.remove(name), `Deleting the cursor '${name.text}'`, options);
+  }
+
+  /** Gives up the cursors of which nobody can tell where they stood; resolves with what is left to tell of them. */
+  async repair(): Promise<CursorEntry[]> {
+    this.#assertWritable();
+    const lost = this.list().filter(({ offset }) => offset === undefined);
+    if (lost.length === 0) return lost;
+    const what = `Repairing ${this.path}`;
+    await this.#inLine(what, undefined, async (limits) => {
+      await this.#open();
+      await this.#replace(({ count, missing }) => (missing > 0 ? count + missing : 0), what, limits);
+      await this.#changeLater((slots) => slots.freeLost(), what, limits);
+    });
+    return lost;
+  }
+
+  /** Resolves once all that was set before is on the disk. */
+  async flush(): Promise<void> {
+    this.#assertOpen();
+    await this.#drained();
+    if (!this.#readOnly) await this.#sync.flush();
+  }
+
+  /** What was set is on the disk then. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#drained();
+      await this.#sync.finish();
+    } finally {
+      this.#mapping?.close();
+      this.#mapping = undefined;
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedHandle('log', this.path);
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    if (!this.#readOnly) return;
+    throw new MillraceError(
+      'ERR_PERMISSION',
+      `${this.path} is open for reading only: its cursors can't be set`,
+      {
+        path: this.path,
+      },
+    );
+  }
+
+  /** The file that the cursors are in now, if there is one. */
+  #current(): CursorMapping | undefined {
+    const known = this.#mapping;
+    if (known !== undefined && !(known.moved && known.place === 'elsewhere')) return known;
+    const opened = CursorMapping.open(this.path, !this.#readOnly);
+    if (opened !== undefined) this.#goOver(opened);
+    return this.#mapping;
+  }
+
+  #goOver(mapping: CursorMapping): void {
+    this.#mapping?.close();
+    this.#mapping = mapping;
+  }
+
+  #change<T extends Result>(change: Change<T>, what: string, options?: WaitOptions): T | Promise<T> {
+    this.#assertWritable();
+    if (this.#line.size === 0) {
+      const outcome = this.#tryChange(change);
+      if (typeof outcome !== 'symbol') return outcome.done;
+    }
+    return this.#inLine(what, options, (limits) => this.#changeLater(change, what, limits));
+  }
+
+  #tryChange<T extends Result>(change: Change<T>): Outcome<T> {
+    const mapping = this.#tryLock();
+    if (mapping === NOT_NOW || mapping === NOT_READY) return mapping;
+    try {
+      mapping.slots.assertWhole();
+      const done = change(mapping.slots);
+      if (typeof done === 'symbol') return done;
+      this.#sync.soon();
+      return { done };
+    } finally {
+      mapping.unlock();
+    }
+  }
+
+  #tryLock(): CursorMapping | typeof NOT_NOW | typeof NOT_READY {
+    const mapping = this.#mapping;
+    if (mapping === undefined || !mapping.writable) return NOT_READY;
+    this.#sync.refuseFailed(mapping);
+    if (!mapping.tryLock()) return NOT_NOW;
+    if (mapping.moved) {
+      if (mapping.place === 'elsewhere') {
+        mapping.unlock();
+        return NOT_READY;
+      }
+      mapping.stay();
+    }
+    return mapping;
+  }
+
+  /** One after the other, in the order in which they came. */
+  async #inLine<T>(
+    what: string,
+    options: WaitOptions | undefined,
+    work: (limits: Limits) => Promise<T>,
+  ): Promise<T> {
+    const ticket = Symbol(what);
+    this.#line.add(ticket);
+    try {
+      const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
+      await waitUntil(() => this.#line.values().next().value === ticket || undefined, what, limits);
+      return await work(limits);
+    } finally {
+      this.#line.delete(ticket);
+    }
+  }
+
+  /** Once nobody waits any more who waits now. */
+  async #drained(): Promise<void> {
+    const last = [...this.#line].at(-1);
+    if (last !== undefined) await waitUntil(() => !this.#line.has(last) || undefined, 'Changing cursors');
+  }
+
+  async #changeLater<T extends Result>(change: Change<T>, what: string, limits: Limits): Promise<T> {
+    for (;;) {
+      await this.#open();
+      const look = () => {
+        const outcome = this.#tryChange(change);
+        return outcome === NOT_NOW ? undefined : outcome;
+      };
+      const outcome = await waitUntil(look, what, limits);
+      if (typeof outcome !== 'symbol') return outcome.done;
+      if (outcome === NO_ROOM) await this.#replace((slots) => largerThan(slots, this.path), what, limits);
+    }
+  }
+
+  /** Opens the file for changes, or makes it. */
+  async #open(): Promise<void> {
+    for (;;) {
+      const mapping = this.#current() ?? (await this.#create());
+      try {
+        await mapping?.allowWrites();
+      } catch (error) {
+        if (mapping === this.#mapping) throw error;
+      }
+      // Somebody may have gone over to another one meanwhile.
+      if (mapping !== undefined && mapping === this.#mapping) return;
+    }
+  }
+
+  async #create(): Promise<CursorMapping | undefined> {
+    const made = await CursorMapping.create(this.path);
+    if (made === undefined) return undefined;
+    this.#goOver(made);
+    made.unlock();
+    return made;
+  }
+
+  /** Puts a file of so many slots in the place of this one; 0: lets it be. */
+  async #replace(slotsFor: (slots: CursorSlots) => number, what: string, limits: Limits): Promise<void> {
+    const look = () => {
+      const locked = this.#tryLock();
+      return locked === NOT_NOW ? undefined : locked;
+    };
+    const mapping = await waitUntil(look, what, limits);
+    // Another one has done it.
+    if (mapping === NOT_READY) return;
+    try {
+      const slots = slotsFor(mapping.slots);
+      if (slots === 0) return;
+      const replacement = await mapping.replace(slots);
+      this.#goOver(replacement);
+      replacement.unlock();
+    } finally {
+      if (mapping === this.#mapping) mapping.unlock();
+    }
+  }
+}
+
+function largerThan(slots: CursorSlots, path: string): number {
+  if (slots.hasRoom) return 0;
+  if (slots.count * 2 > L.MOST_SLOTS)
+    throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path });
+  return slots.count * 2;
+}

@@ -1,0 +1,559 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { disk } from '../../lib/channel/disk.js';
+import { CursorFile } from '../../lib/log/cursor-file.js';
+import * as L from '../../lib/log/cursor-layout.js';
+import { CursorName } from '../../lib/log/cursor-name.js';
+import { NamedCursor } from '../../lib/log/named-cursor.js';
+import { binding, type FileHandle } from '../../lib/native.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+
+const opened: CursorFile[] = [];
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(opened.splice(0).map((file) => file.close().catch(() => {})));
+});
+
+function openFile(directory = newDirectory(), options = {}) {
+  const file = new CursorFile(directory, options);
+  opened.push(file);
+  return { directory, file, cursor: (name: string) => new NamedCursor(file, name, () => 1000) };
+}
+
+const pathIn = (directory: string) => join(directory, 'cursors.mr');
+
+/** Holds the lock for changes, as another process does in the middle of one. */
+function holdLock(directory: string): { file: FileHandle; release(): void } {
+  const file = binding().openFile(pathIn(directory), true);
+  expect(binding().lockByte(file, L.CHANGE_BYTE)).toBe(true);
+  return { file, release: () => binding().closeFile(file) };
+}
+
+describe('a cursor', () => {
+  test('has no place before it is set, and then the one that it was set to', async () => {
+    const { cursor } = openFile();
+    const one = cursor('one');
+    expect([one.name, one.get(), one.lag]).toEqual(['one', undefined, undefined]);
+    await one.set(0);
+    expect([one.get(), one.lag]).toEqual([0, 1000]);
+    await one.set(990);
+    expect([one.get(), one.lag]).toEqual([990, 10]);
+    expect(cursor('two').get()).toBeUndefined();
+  });
+
+  test('is there for whoever opens the file later, and at once for whoever has it open', async () => {
+    const { directory, cursor } = openFile();
+    const elsewhere = openFile(directory).cursor('one');
+    const reading = openFile(directory, { readOnly: true }).cursor('one');
+    expect([elsewhere.get(), reading.get()]).toEqual([undefined, undefined]);
+    for (const offset of [1, 2, 3, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+      await cursor('one').set(offset);
+      expect([elsewhere.get(), reading.get()]).toEqual([offset, offset]);
+    }
+    expect(openFile(directory).cursor('one').get()).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  test('does not go back but by force', async () => {
+    const { directory, cursor } = openFile();
+    const one = cursor('one');
+    await one.set(10);
+    await one.set(10);
+    const error = await failure(() => one.set(9));
+    expect(error).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      path: pathIn(directory),
+      cursor: 'one',
+      current: 10,
+    });
+    expect(error.message).toContain('force: true');
+    expect(await failure(() => one.set(9, { force: false }))).toMatchObject({ current: 10 });
+    expect(one.get()).toBe(10);
+    await one.set(3, { force: true });
+    expect(one.get()).toBe(3);
+    await one.set(4);
+    expect(one.get()).toBe(4);
+  });
+
+  test('that is moved on by two stands at the higher of both', async () => {
+    const { directory, cursor } = openFile();
+    const other = openFile(directory).cursor('one');
+    expect(await cursor('one').advance(7)).toBe(7);
+    expect(await other.advance(5)).toBe(7);
+    expect(await other.advance(9)).toBe(9);
+    expect(await cursor('one').advance(9)).toBe(9);
+    expect(cursor('one').get()).toBe(9);
+  });
+
+  test('that is deleted was never set', async () => {
+    const { directory, file, cursor } = openFile();
+    const other = openFile(directory).cursor('one');
+    expect(await other.delete()).toBe(false);
+    await cursor('one').set(10);
+    await cursor('two').set(20);
+    expect(await other.delete()).toBe(true);
+    expect(await other.delete()).toBe(false);
+    expect([cursor('one').get(), cursor('two').get()]).toEqual([undefined, 20]);
+    expect(file.list().map(({ name }) => name)).toEqual(['two']);
+    await cursor('one').set(1);
+    expect(other.get()).toBe(1);
+  });
+
+  test('needs offsets and options that can be', async () => {
+    const { directory, cursor } = openFile();
+    const one = cursor('one');
+    for (const offset of [-1, 0.5, Number.NaN, 2 ** 53, '1', undefined, 1n]) {
+      expect(await failure(() => one.set(offset as number))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect(await failure(() => one.set(1, { force: 1 as never }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await failure(() => one.set(1, { farce: true } as never))).toMatchObject({ meant: 'force' });
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  test.each(['a', 'A.b_c-9', '...', '-', 'x'.repeat(200)])('%s', async (name) => {
+    const { file, cursor } = openFile();
+    await cursor(name).set(5);
+    expect(cursor(name).get()).toBe(5);
+    expect(file.list()).toEqual([{ name, offset: 5, slot: 0 }]);
+  });
+
+  test.each([
+    '',
+    '.',
+    '..',
+    'a/b',
+    '../x',
+    'ä',
+    'a b',
+    'a\n',
+    'a\0',
+    'x'.repeat(201),
+    5,
+    undefined,
+    null,
+    ['a'],
+  ])('not %j', (name) => {
+    const { cursor } = openFile();
+    expect(thrown(() => cursor(name as string))).toMatchObject({ code: 'ERR_INVALID_NAME' });
+  });
+});
+
+describe('the file', () => {
+  test('is made by the first set, and not before', async () => {
+    const { directory, file, cursor } = openFile();
+    expect(cursor('one').get()).toBeUndefined();
+    expect([file.list(), file.lowest()]).toEqual([[], undefined]);
+    expect(await cursor('one').delete()).toBe(false);
+    await cursor('one').flush();
+    expect(readdirSync(directory)).toEqual([]);
+    await cursor('one').set(1);
+    expect(readdirSync(directory)).toEqual(['cursors.mr']);
+    expect(statSync(pathIn(directory)).mode & 0o777).toBe(0o600);
+  });
+
+  test('that many make at once is one', async () => {
+    const { directory } = openFile();
+    const all = Array.from({ length: 10 }, (_, i) => openFile(directory).cursor(`cursor-${i}`));
+    await Promise.all(all.map((cursor, i) => cursor.set(i)));
+    const { file } = openFile(directory);
+    expect(file.list().map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test('lists its cursors by their names, and knows the lowest', async () => {
+    const { file, cursor } = openFile();
+    for (const [name, offset] of [
+      ['b', 7],
+      ['c', 30],
+      ['a', 12],
+    ] as const)
+      await cursor(name).set(offset);
+    expect(file.list().map(({ name, offset }) => [name, offset])).toEqual([
+      ['a', 12],
+      ['b', 7],
+      ['c', 30],
+    ]);
+    expect(file.lowest()).toBe(7);
+    await cursor('b').set(100);
+    expect(file.lowest()).toBe(12);
+  });
+
+  test('grows, and everybody goes over to the larger one', async () => {
+    const { directory, cursor } = openFile();
+    const first = cursor('cursor-000');
+    await first.set(1000);
+    const writing = openFile(directory);
+    const reading = openFile(directory, { readOnly: true });
+    expect([writing.cursor('cursor-000').get(), reading.cursor('cursor-000').get()]).toEqual([1000, 1000]);
+    const names = Array.from({ length: 300 }, (_, i) => `cursor-${String(i).padStart(3, '0')}`);
+    for (const [i, name] of names.entries()) await cursor(name).set(1000 + i);
+    await first.set(5000);
+    for (const { file } of [writing, reading]) {
+      expect(file.list().map(({ name }) => name)).toEqual(names);
+      expect(file.list().map(({ offset }) => offset)).toEqual(
+        names.map((_, i) => (i === 0 ? 5000 : 1000 + i)),
+      );
+    }
+    await writing.cursor('cursor-299').set(6000);
+    expect([cursor('cursor-299').get(), reading.cursor('cursor-299').get()]).toEqual([6000, 6000]);
+    expect(statSync(pathIn(directory)).size).toBe(L.HEADER_BYTES + 512 * L.SLOT_BYTES);
+    expect(readdirSync(directory)).toEqual(['cursors.mr']);
+  });
+
+  test('keeps its permissions when it grows', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('0').set(0);
+    const { chmodSync } = await import('node:fs');
+    chmodSync(pathIn(directory), 0o666);
+    for (let i = 1; i < 65; i++) await cursor(`${i}`).set(i);
+    expect(statSync(pathIn(directory)).mode & 0o777).toBe(0o666);
+  });
+
+  test('that two grow at once has all cursors of both', async () => {
+    const { directory } = openFile();
+    const sides = ['a', 'b', 'c'].map((side) => ({ side, ...openFile(directory) }));
+    await Promise.all(
+      sides.flatMap(({ side, cursor }) =>
+        Array.from({ length: 100 }, (_, i) => cursor(`${side}-${i}`).set(i + 1)),
+      ),
+    );
+    for (const { file } of sides) {
+      expect(file.list().length).toBe(300);
+      expect(file.list().reduce((sum, { offset }) => sum + (offset as number), 0)).toBe(3 * 5050);
+    }
+  });
+
+  test('uses again what a deleted cursor had', async () => {
+    const { directory, cursor } = openFile();
+    for (let i = 0; i < 200; i++) {
+      await cursor(`cursor-${i}`).set(i);
+      expect(await cursor(`cursor-${i}`).delete()).toBe(true);
+    }
+    expect(statSync(pathIn(directory)).size).toBe(L.HEADER_BYTES + L.FIRST_SLOTS * L.SLOT_BYTES);
+    expect(cursor('cursor-7').get()).toBeUndefined();
+  });
+
+  test('has room for so many and not more', async () => {
+    const { directory, file, cursor } = openFile();
+    const all = Array.from({ length: L.MOST_SLOTS }, (_, i) => cursor(`${i}`));
+    for (const [i, one] of all.entries()) await one.set(i);
+    expect(await failure(() => cursor('more').set(1))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      path: pathIn(directory),
+    });
+    expect(file.list().length).toBe(L.MOST_SLOTS);
+    await all[77].delete();
+    await cursor('more').set(1);
+    expect(cursor('more').get()).toBe(1);
+  });
+
+  test('changes nothing where it is open for reading only', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    await cursor('one').flush();
+    const before = readFileSync(pathIn(directory));
+    const reading = openFile(directory, { readOnly: true });
+    expect(reading.cursor('one').get()).toBe(1);
+    expect(reading.file.list().length).toBe(1);
+    for (const change of [
+      () => reading.cursor('one').set(2),
+      () => reading.cursor('new').set(2),
+      () => reading.cursor('one').delete(),
+      () => reading.file.repair(),
+    ]) {
+      expect(await failure(change)).toMatchObject({ code: 'ERR_PERMISSION', path: pathIn(directory) });
+    }
+    await reading.cursor('one').flush();
+    await reading.file.close();
+    expect(readFileSync(pathIn(directory)).equals(before)).toBe(true);
+  });
+
+  test('that was removed in use is missed at the next flush', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    rmSync(pathIn(directory));
+    await cursor('one').set(2);
+    expect(await failure(() => cursor('one').flush())).toMatchObject({ code: 'ERR_NOT_FOUND' });
+    expect(await failure(() => cursor('one').set(3))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+    expect(cursor('one').get()).toBe(2);
+    expect(openFile(directory).cursor('one').get()).toBeUndefined();
+  });
+
+  test('needs its directory', async () => {
+    const { cursor } = openFile(join(newDirectory(), 'none'));
+    expect(cursor('one').get()).toBeUndefined();
+    expect(await failure(() => cursor('one').set(1))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  test('is no directory', async () => {
+    const { directory, cursor } = openFile();
+    mkdirSync(pathIn(directory));
+    expect(thrown(() => cursor('one').get()).code).toBe('ERR_FORMAT');
+    expect((await failure(() => cursor('one').set(1))).code).toBe('ERR_FORMAT');
+  });
+
+  test('that somebody was about to replace when he died is gone on with', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    const other = openFile(directory);
+    expect(other.cursor('one').get()).toBe(1);
+    const { writeFileSync, openSync, writeSync, closeSync } = await import('node:fs');
+    writeFileSync(join(directory, '.cursors.mr.replacing'), 'half');
+    const moved = Buffer.alloc(4);
+    moved.writeInt32LE(L.MOVED);
+    const descriptor = openSync(pathIn(directory), 'r+');
+    writeSync(descriptor, moved, 0, 4, L.MOVED_OFFSET);
+    closeSync(descriptor);
+    expect(cursor('one').get()).toBe(1);
+    await cursor('one').set(2);
+    expect(other.cursor('one').get()).toBe(2);
+    expect(readFileSync(pathIn(directory)).readInt32LE(L.MOVED_OFFSET)).toBe(0);
+    expect(readdirSync(directory)).toEqual(['cursors.mr']);
+  });
+});
+
+describe('the lock', () => {
+  test('of another one is waited for, in the order in which changes were asked for', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    const lock = holdLock(directory);
+    const order: string[] = [];
+    const changes = [
+      cursor('one')
+        .set(50, { force: true })
+        .then(() => order.push('first')),
+      cursor('one')
+        .set(20, { force: true })
+        .then(() => order.push('second')),
+      cursor('two')
+        .set(7)
+        .then(() => order.push('third')),
+      cursor('one')
+        .delete()
+        .then(() => order.push('fourth')),
+      cursor('one')
+        .set(3)
+        .then(() => order.push('fifth')),
+    ];
+    const flushed = cursor('one')
+      .flush()
+      .then(() => order.push('flushed'));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect([order, cursor('one').get()]).toEqual([[], 1]);
+    lock.release();
+    await Promise.all(changes);
+    expect(order.slice(0, 5)).toEqual(['first', 'second', 'third', 'fourth', 'fifth']);
+    await flushed;
+    expect([cursor('one').get(), cursor('two').get()]).toEqual([3, 7]);
+  });
+
+  test('is waited for as long as the caller says', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    const lock = holdLock(directory);
+    const gone = new AbortController();
+    const aborted = failure(() => cursor('one').set(2, { signal: gone.signal }));
+    const behind = failure(() => cursor('one').set(3, { timeoutMs: 5 }));
+    expect(await behind).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5 });
+    gone.abort();
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(await failure(() => cursor('one').delete({ timeoutMs: 1 }))).toMatchObject({
+      code: 'ERR_TIMEOUT',
+    });
+    lock.release();
+    expect(cursor('one').get()).toBe(1);
+    await cursor('one').set(4);
+    expect(cursor('one').get()).toBe(4);
+  });
+
+  test('does not stand in the way of who reads', async () => {
+    const { directory, file, cursor } = openFile();
+    await cursor('one').set(1);
+    const lock = holdLock(directory);
+    expect([cursor('one').get(), file.list().length]).toEqual([1, 1]);
+    lock.release();
+  });
+});
+
+describe('the disk', () => {
+  test('has what was set before a flush, and the name, in one sync for all', async () => {
+    const { directory, cursor } = openFile();
+    const files = vi.spyOn(disk, 'flushFrames');
+    const names = vi.spyOn(disk, 'syncDirectory');
+    await cursor('one').set(1);
+    // The file itself, before it had its name.
+    expect([files.mock.calls.length, names.mock.calls.length]).toEqual([1, 0]);
+    await Promise.all([cursor('one').flush(), cursor('two').flush(), cursor('one').flush()]);
+    expect([files.mock.calls.length, names.mock.calls.length]).toEqual([2, 1]);
+    expect(names).toHaveBeenCalledWith(directory);
+    await cursor('one').set(2);
+    await cursor('one').flush();
+    expect([files.mock.calls.length, names.mock.calls.length]).toEqual([3, 1]);
+  });
+
+  test('is synced once more for who sets while a sync runs', async () => {
+    const { cursor } = openFile();
+    await cursor('one').set(1);
+    const flush = disk.flushFrames;
+    const ends: (() => void)[] = [];
+    const begun: (number | undefined)[] = [];
+    vi.spyOn(disk, 'flushFrames').mockImplementation(async (...given) => {
+      begun.push(cursor('one').get());
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return flush(...given);
+    });
+    let second = false;
+    const first = cursor('one').flush();
+    await vi.waitFor(() => expect(begun).toEqual([1]));
+    await cursor('one').set(2);
+    const next = cursor('one')
+      .flush()
+      .then(() => {
+        second = true;
+      });
+    ends[0]();
+    await first;
+    expect(second).toBe(false);
+    await vi.waitFor(() => expect(begun).toEqual([1, 2]));
+    ends[1]();
+    await next;
+  });
+
+  test('is synced soon after a set without being asked, once for many', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { cursor } = openFile();
+      await cursor('one').set(1);
+      const flush = disk.flushFrames;
+      const synced = vi.spyOn(disk, 'flushFrames').mockImplementation((...given) => flush(...given));
+      for (let i = 2; i < 100; i++) await cursor('one').set(i);
+      vi.advanceTimersByTime(99);
+      await Promise.resolve();
+      expect(synced).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(1);
+      await vi.waitFor(() => expect(synced).toHaveBeenCalledTimes(1));
+      vi.advanceTimersByTime(1000);
+      await Promise.resolve();
+      expect(synced).toHaveBeenCalledTimes(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('that failed is told of, to everybody, and nothing more is set', async () => {
+    const { directory, file, cursor } = openFile();
+    await cursor('one').set(1);
+    const other = openFile(directory).cursor('two');
+    await other.set(2);
+    const cause = Object.assign(new Error('EIO'), { code: 'EIO', errno: -5, syscall: 'fdatasync' });
+    const failing = vi.spyOn(disk, 'flushFrames').mockRejectedValue(cause);
+    expect(await failure(() => cursor('one').flush())).toMatchObject({
+      code: 'ERR_SYNC_FAILED',
+      path: pathIn(directory),
+      cause,
+    });
+    failing.mockRestore();
+    const later = openFile(directory).cursor('three');
+    for (const attempt of [
+      () => cursor('one').flush(),
+      () => cursor('one').set(3),
+      () => cursor('one').delete(),
+      () => other.set(3),
+      () => other.flush(),
+      () => later.set(3),
+      () => file.close(),
+    ]) {
+      expect(await failure(attempt)).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    }
+    expect([other.get(), later.get()]).toEqual([2, undefined]);
+  });
+
+  test('that failed in the background is told of at the next use', async () => {
+    const { file, cursor } = openFile();
+    await cursor('one').set(1);
+    const failing = vi.spyOn(disk, 'flushFrames').mockRejectedValue(new Error('EIO'));
+    await vi.waitFor(() => expect(failing).toHaveBeenCalled());
+    expect(await failure(() => cursor('one').set(2))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(cursor('one').get()).toBe(1);
+    expect(await failure(() => file.close())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  });
+
+  test('that failed before the machine was started again is trusted again', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    vi.spyOn(disk, 'flushFrames').mockRejectedValueOnce(new Error('EIO'));
+    expect(await failure(() => cursor('one').flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    const { environment } = await import('../../lib/channel/environment.js');
+    vi.spyOn(environment, 'bootId').mockReturnValue(Buffer.alloc(16, 7));
+    const again = openFile(directory).cursor('one');
+    await again.set(2);
+    await again.flush();
+    expect(again.get()).toBe(2);
+  });
+
+  test('gets what is outstanding at close', async () => {
+    const { directory, file, cursor } = openFile();
+    await cursor('one').set(1);
+    const synced = vi.spyOn(disk, 'flushFrames');
+    const lock = holdLock(directory);
+    const late = cursor('one').set(2);
+    const closed = file.close();
+    expect(file.close()).toBe(closed);
+    expect(thrown(() => cursor('one').get()).code).toBe('ERR_CLOSED_HANDLE');
+    lock.release();
+    await Promise.all([late, closed]);
+    expect(synced).toHaveBeenCalledTimes(1);
+    for (const use of [
+      () => cursor('one').set(3),
+      () => cursor('one').flush(),
+      () => cursor('one').delete(),
+      () => file.list(),
+      () => file.lowest(),
+      () => cursor('one').lag,
+    ]) {
+      expect((await failure(use)).code).toBe('ERR_CLOSED_HANDLE');
+    }
+    const again = openFile(directory).cursor('one');
+    expect(again.get()).toBe(2);
+  });
+
+  test('is not touched by a close of who set nothing', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('one').set(1);
+    await cursor('one').flush();
+    const other = openFile(directory);
+    expect(other.cursor('one').get()).toBe(1);
+    const synced = vi.spyOn(disk, 'flushFrames');
+    await other.file.close();
+    expect(synced).not.toHaveBeenCalled();
+  });
+});
+
+test('a directory that is renamed takes its cursors along', async () => {
+  const { directory, file, cursor } = openFile();
+  await cursor('one').set(1);
+  await file.close();
+  renameSync(directory, `${directory}-new`);
+  expect(existsSync(directory)).toBe(false);
+  expect(openFile(`${directory}-new`).cursor('one').get()).toBe(1);
+});
+
+test('a name stands in its slot as the format says', async () => {
+  const { directory, cursor } = openFile();
+  await cursor('some-name').set(2 ** 40 + 5);
+  const bytes = readFileSync(pathIn(directory));
+  const at = L.HEADER_BYTES;
+  expect(bytes.toString('latin1', 0, 8)).toBe('MRLOGCUR');
+  expect(bytes.length).toBe(L.HEADER_BYTES + L.FIRST_SLOTS * L.SLOT_BYTES);
+  expect(bytes.readInt32LE(at)).toBe(L.SLOT_USED);
+  expect(bytes.readInt32LE(at + L.NAME_LENGTH_OFFSET)).toBe(9);
+  expect(bytes.toString('latin1', at + L.NAME_OFFSET, at + L.NAME_OFFSET + 9)).toBe('some-name');
+  expect(bytes.readInt32LE(at + L.COPIES_OFFSET + L.OWNER_OFFSET)).toBe(new CursorName('some-name').crc);
+  expect(bytes.readBigUInt64LE(at + L.COPIES_OFFSET + L.VALUE_OFFSET)).toBe(2n ** 40n + 5n);
+  expect(bytes.readInt32LE(at + L.SLOT_BYTES)).toBe(L.SLOT_FREE);
+});
