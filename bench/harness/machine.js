@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 
@@ -36,4 +36,9 @@ export function showMachine({ millrace, cpu, cores, memoryGiB, kernel, node, com
 export function fileSystemOf(folder) {
   const { type } = statfsSync(folder);
   return FILE_SYSTEMS.get(type) ?? `0x${type.toString(16)}`;
+}
+
+/** What the harness can't do without, and isn't here. */
+export function lackingTools() {
+  return ['cc', 'taskset', 'setpriv'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
 }

@@ -1,6 +1,7 @@
 import { barsOf, reportable } from '../report/results.js';
 import { writeReport } from '../report/write.js';
 import { chosenTrials, parseCommand, USAGE, UsageError } from './command.js';
+import { lackingTools } from './machine.js';
 import { resultsFolder } from './results.js';
 import { runTrials } from './run.js';
 
@@ -21,6 +22,11 @@ async function obey(trials, command) {
   if (command.list) {
     for (const { trial, options } of chosen) console.log(`${trial.name.padEnd(28)} ${optionsText(options)}`);
     return 0;
+  }
+  const lacking = command.reportOnly ? [] : lackingTools();
+  if (lacking.length > 0) {
+    console.error(`the benchmarks need ${lacking.join(', ')}, which is not here`);
+    return 2;
   }
   const outcome = command.reportOnly ? nothingRun : await runTrials(chosen, command, into);
   const report = writeReport(into, trials);

@@ -24,7 +24,7 @@ export async function runTrials(chosen, command, into) {
   const outcome = { saved: [], failed: [], cut: [], notBegun: [] };
 
   console.log(showMachine(machine));
-  const probe = await Probe.start(cpus);
+  let probe;
   for (const { trial, options } of chosen) {
     if (interruption.came) {
       outcome.notBegun.push(trial.name);
@@ -47,12 +47,13 @@ export async function runTrials(chosen, command, into) {
       }
     }
   }
-  if (!interruption.came) await probe.end();
+  if (!interruption.came) await probe?.end();
   return { ...outcome, code: interruption.code };
 
   async function measure(trial, options) {
     const surroundings = new Surroundings();
     const when = new Date().toISOString();
+    probe ??= await Probe.start(cpus);
     const remembering = new RememberingProbe(probe);
     const results = await withFolders([memory, disk], trial.name, async (folder, ownDisk) => {
       await remembering.look();
@@ -70,7 +71,7 @@ export async function runTrials(chosen, command, into) {
       placement: remembering.describe(),
       cpus,
       node,
-      overriding: Object.keys(overriding),
+      overriding: Object.keys(overriding).filter((name) => name in options),
       options,
       results,
     };
