@@ -25,7 +25,7 @@ async function obey(trials, command) {
   }
   const lacking = command.reportOnly ? [] : lackingTools();
   if (lacking.length > 0) {
-    console.error(`the benchmarks need ${lacking.join(', ')}, which is not here`);
+    console.error(`without ${lacking.join(', ')} there are no benchmarks`);
     return 2;
   }
   const outcome = command.reportOnly ? nothingRun : await runTrials(chosen, command, into);
