@@ -41,7 +41,7 @@ const roles = {
 
   /** Of what it doesn't see, it knows from the numbers that it was there. */
   observer() {
-    const observer = new Observer(path);
+    const observer = new Observer(path, size);
     const { bytes, words } = new Source(size);
     let newest = -1;
     let seen = 0;
@@ -79,7 +79,7 @@ if (roles[role] !== undefined) {
       };
     },
     reading(way, _size, ...paths) {
-      const observer = new Observer(paths[way]);
+      const observer = new Observer(paths[way], size);
       const { bytes, words } = new Source(size);
       return (tally) => {
         if (!observer.look(words)) return 0;

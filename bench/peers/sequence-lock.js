@@ -35,7 +35,7 @@ export class Publisher {
   publish(value) {
     const words = this.#words;
     Atomics.store(words, SEQUENCE, this.#sequence + 1);
-    for (let i = 0; i < value.length; i++) words[VALUE + i] = value[i];
+    words.set(value, VALUE);
     this.#sequence = (this.#sequence + 2) | 0;
     Atomics.store(words, SEQUENCE, this.#sequence);
   }
@@ -43,10 +43,12 @@ export class Publisher {
 
 export class Observer {
   #words;
+  #value;
   #seen;
 
-  constructor(path) {
+  constructor(path, size) {
     this.#words = mapped(path);
+    this.#value = this.#words.subarray(VALUE, VALUE + size / 4);
     this.#seen = Atomics.load(this.#words, SEQUENCE);
   }
 
@@ -57,7 +59,7 @@ export class Observer {
       const before = Atomics.load(words, SEQUENCE);
       if (before === this.#seen) return false;
       if ((before & 1) !== 0) continue;
-      for (let i = 0; i < into.length; i++) into[i] = words[VALUE + i];
+      into.set(this.#value);
       if (Atomics.load(words, SEQUENCE) !== before) continue;
       this.#seen = before;
       return true;

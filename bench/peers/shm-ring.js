@@ -12,7 +12,7 @@ const CONTROL_WORDS = 64;
 const RING_WORDS = (8 << 20) / 4;
 const MASK = RING_WORDS - 1;
 const SKIP = -1;
-/** Up to this many words a loop beats TypedArray.prototype.set. */
+/** Up to this many words a loop beats TypedArray.prototype.set while the other end reads. */
 const LOOPED_WORDS = 16;
 
 const shm = createRequire(import.meta.url)('shm-typed-array');

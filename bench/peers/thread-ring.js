@@ -12,7 +12,7 @@ const MASK = RING_WORDS - 1;
 const HEADER_WORDS = 2;
 const ALIGNMENT_WORDS = 4;
 const SKIP = -1;
-/** Up to this many words a loop beats TypedArray.prototype.set. */
+/** Up to this many words a loop beats TypedArray.prototype.set while the other end reads. */
 const LOOPED_WORDS = 16;
 
 export const RING_BYTES = (CONTROL_WORDS + RING_WORDS) * 4;
