@@ -50,6 +50,17 @@ export class LockFile {
     }
   }
 
+  /** Whether a writer lives that has the log for itself. */
+  static isHeld(directory: string): boolean {
+    const lock = LockFile.open(directory, false);
+    if (lock === undefined) return false;
+    try {
+      return binding().isByteLocked(lock.file, WRITER_BYTE);
+    } finally {
+      lock.close();
+    }
+  }
+
   static open(directory: string, writable: boolean): LockFile | undefined {
     const path = join(directory, LOCK_FILE);
     let file: FileHandle;

@@ -14,7 +14,7 @@ import { Directory, diskBytes } from './directory.js';
 import { FrameReader } from './frame-reader.js';
 import { LockFile } from './lock-file.js';
 import { LogWriter, nowUs } from './log-writer.js';
-import { NamedCursor } from './named-cursor.js';
+import { type CursorInfo, NamedCursor } from './named-cursor.js';
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   Backwards,
@@ -91,7 +91,7 @@ export class Log {
     this.#directory = directory;
     this.#settings = settings;
     this.#lock = lock;
-    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly });
+    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true });
     this.#writer = makeWriter?.(() => this.#upkeep?.retainSoon());
     if (this.#writer !== undefined) {
       this.#upkeep = this.#makeUpkeep(this.#writer);
@@ -113,8 +113,8 @@ export class Log {
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
   static async open(path: string, options: LogOptions = {}): Promise<Log> {
     const settings = settingsOf(options);
-    const directory = new Directory(resolve(aPath(path)), settings.readOnly);
-    if (settings.readOnly) return Log.#openToRead(directory, settings);
+    const directory = new Directory(resolve(aPath(path)), settings.readOnly === true);
+    if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     directory.make();
     const lock = LockFile.openOrMake(directory.path, settings.writers === 'shared');
     try {
@@ -254,6 +254,22 @@ export class Log {
   cursor(name: string): NamedCursor {
     this.#assertOpen();
     return new NamedCursor(this.#cursors, name, () => this.next);
+  }
+
+  /** All of them, by their names; those that are damaged first. */
+  cursors(): CursorInfo[] {
+    const { next } = this;
+    return this.#cursors.list().map(({ name, offset }) => ({
+      name,
+      offset,
+      lag: offset === undefined ? undefined : Math.max(0, next - offset),
+    }));
+  }
+
+  /** Whether somebody has it open to append, in any process. */
+  get hasWriter(): boolean {
+    this.#assertOpen();
+    return this.#writer !== undefined || LockFile.isHeld(this.path);
   }
 
   /** The offset of the earliest record that is kept. */

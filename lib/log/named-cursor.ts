@@ -10,6 +10,16 @@ export interface CursorSetOptions extends WaitOptions {
   force?: boolean;
 }
 
+/** A named cursor, as it stands. */
+export interface CursorInfo {
+  /** Undefined where it is damaged beyond reading. */
+  name: string | undefined;
+  /** The next offset to read; undefined where nobody can tell any more. */
+  offset: number | undefined;
+  /** How many offsets there are from there on. */
+  lag: number | undefined;
+}
+
 /** A durable position in a log that has a name: what whoever reads under that name is to read next. */
 export class NamedCursor {
   readonly #file: CursorFile;

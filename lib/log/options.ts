@@ -27,8 +27,8 @@ export interface LogOptions {
   retention?: Retention;
   /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
   writers?: 'exclusive' | 'shared';
-  /** Whether nothing at all may be changed. */
-  readOnly?: boolean;
+  /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
+  readOnly?: boolean | 'records';
   logger?: Logger;
 }
 
@@ -59,7 +59,7 @@ export interface LogSettings {
   maxUnsyncedBytes: number;
   retention: RetentionSettings;
   writers: 'exclusive' | 'shared' | undefined;
-  readOnly: boolean;
+  readOnly: boolean | 'records';
   logger: Logger | undefined;
 }
 
@@ -89,7 +89,7 @@ export function settingsOf(options: LogOptions): LogSettings {
     ),
     retention: retentionOf(options.retention),
     writers,
-    readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false]),
+    readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
     logger: options.logger,
   };
 }
