@@ -50,7 +50,14 @@ export function shown({ key, value, headers, ...rest }: LogRecord): Record<strin
   return { ...rest, key: key && text(key), value: text(value), headers: named };
 }
 
-const text = fc.string({ unit: 'binary', maxLength: 60 });
+const ascii = fc.string({ unit: 'binary-ascii', maxLength: 50 });
+const foreign = fc.string({ unit: 'binary', maxLength: 60 });
+/** Also such as are foreign only at their end. */
+const text = fc.oneof(
+  ascii,
+  foreign,
+  fc.tuple(ascii, foreign).map(([first, then]) => first + then),
+);
 const bytes = fc.uint8Array({ maxLength: 300 });
 const data = fc.oneof(bytes, text, fc.uint8Array({ minLength: 127, maxLength: 129 }));
 const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 50 });
