@@ -38,7 +38,7 @@ const MOST_HEAD = 33;
 /** A record that is ready for its frame. */
 export type EncodedRecord = DescribedRecord & { data: Uint8Array; timeUs: number };
 
-/** Called for each record of a batch; `bytes[start, end)` is its payload, lent for the call only. */
+/** Called for each record of a batch; `bytes[start, end)` is its payload. Who keeps a part of `bytes` keeps all of the batch. */
 export type UnpackHandler = (
   bytes: Buffer,
   start: number,
