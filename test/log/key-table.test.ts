@@ -39,7 +39,8 @@ test('it holds what a map holds, also of keys whose hashes are the same', () => 
   }
   for (let i = 0; i < 50_000; i++) {
     const key = randomBytes(5 + random(12));
-    if (get(table, key) !== model.get(key.toString('latin1'))) expect.fail('A key that is not there is found');
+    if (get(table, key) !== model.get(key.toString('latin1')))
+      expect.fail('A key that is not there is found');
   }
 });
 
