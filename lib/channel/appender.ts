@@ -197,6 +197,16 @@ export class Appender {
     this.#due = this.#publisher.due;
   }
 
+  /** Goes on behind what somebody else appended since this one's last publication; on a linear channel. */
+  goOn(start: Start): void {
+    const { basePosition } = this.#channel.header;
+    this.#at = (this.#dataStart + start.position - basePosition) | 0;
+    this.#unpublished = 0;
+    this.#publisher.goOn(start, this.#at);
+    this.#due = this.#publisher.due;
+    this.#settle();
+  }
+
   /** From here on `notified` is called each so many bytes. */
   notify(bytes: number, notified: () => void): void {
     this.#publisher.notify(bytes, notified);

@@ -29,7 +29,7 @@ export interface Remains extends Recovered {
 
 /** Finds what is whole. Throws where that can't be all that was synced: that is damage, and no torn end. */
 export function* examine(channel: Mapped): InSlices<Remains> {
-  const remains = yield* countFrames(channel, yield* wholeFrames(channel));
+  const remains = yield* frameRemains(channel);
   const position = positionAt(channel, remains.end);
   const durable = loadPosition(channel.words, DURABLE);
   if (position < durable) throw damaged(channel, position, `, and it was synced up to ${durable}`);
@@ -37,6 +37,11 @@ export function* examine(channel: Mapped): InSlices<Remains> {
   const proven = yield* syncedBehind(channel, remains.end);
   if (proven !== undefined) throw damaged(channel, position, `, and it was synced up to ${proven}`);
   return remains;
+}
+
+/** The same by its frames alone, whatever was synced. */
+export function* frameRemains(channel: Mapped): InSlices<Remains> {
+  return yield* countFrames(channel, yield* wholeFrames(channel));
 }
 
 function* wholeFrames(channel: Mapped): InSlices<number> {
@@ -83,7 +88,7 @@ function* countFrames(channel: Mapped, end: number): InSlices<Remains> {
 }
 
 /** A CHECKPOINT behind `from` that tells of a sync that reached further than that: how far. */
-function* syncedBehind(channel: Mapped, from: number): InSlices<number | undefined> {
+export function* syncedBehind(channel: Mapped, from: number): InSlices<number | undefined> {
   const { bytes, header } = channel;
   const dataEnd = header.dataOffset + header.capacity;
   const length = header.frameHeader + L.CHECKPOINT_BYTES;

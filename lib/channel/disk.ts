@@ -22,16 +22,6 @@ export const disk = {
     return binding().flushFrames(file, start, end, stamp, incarnation, sync);
   },
 
-  /** Everything stored in a file by anyone reaches its disk. */
-  async syncFile(path: string): Promise<void> {
-    const handle = await open(path, 'r');
-    try {
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-  },
-
   /** The names in a directory reach its disk. */
   async syncDirectory(directory: string): Promise<void> {
     const handle = await open(directory, 'r');

@@ -8,7 +8,7 @@ import { disk } from './disk.js';
 import { noteFailedSync, syncFailed } from './durability.js';
 import * as L from './layout.js';
 import { type Mapped, offsetAt, positionAt } from './mapped.js';
-import { loadPosition, stampOf, storePosition } from './words.js';
+import { loadPosition, raisePosition, stampOf, storePosition } from './words.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 /** Where nobody syncs, checksums are filled in each so many bytes. */
@@ -16,6 +16,15 @@ const SUM_EVERY = 2 ** 20;
 
 /** Not more often than this, or commits of a record each would write more of these than of records. */
 const CHECKPOINT_EVERY = 4096;
+
+export interface FlusherOptions {
+  /** The channel's name is known to be on the disk. */
+  named?: boolean;
+  /** What has to be on the disk before anything of this is said to be: resolves once it is. */
+  before?: () => Promise<void>;
+  /** Others append to it, too, and sync it, each in its turn: nothing may be appended out of turn. */
+  shared?: boolean;
+}
 
 interface Waiter {
   position: number;
@@ -50,13 +59,14 @@ export class Flusher {
   /** Whether its name is on the disk, too. */
   #named: boolean;
   readonly #before: (() => Promise<void>) | undefined;
+  readonly #shared: boolean;
   #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * `named`: the name is known to be on the disk. `before`: what has to be there before anything of this is said to be:
-   * resolves once it is.
-   */
-  constructor(channel: Mapped, appender: Appender, named: boolean, before?: () => Promise<void>) {
+  constructor(
+    channel: Mapped,
+    appender: Appender,
+    { named = false, before, shared = false }: FlusherOptions,
+  ) {
     const { header } = channel;
     const { kind, everyMs, everyBytes } = header.sync;
     this.#channel = channel;
@@ -65,6 +75,7 @@ export class Flusher {
     this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
     this.#named = named;
     this.#before = before;
+    this.#shared = shared;
     this.#eachSyncs = kind === L.SYNC_INTERVAL;
     this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
     if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
@@ -74,6 +85,11 @@ export class Flusher {
 
   get durable(): number {
     return this.#durable;
+  }
+
+  /** Whether somebody waits for a sync. */
+  get isAwaited(): boolean {
+    return this.#waiting.length > 0;
   }
 
   /** Resolves with how far the disk has it, once that is as far as the stream is now. */
@@ -137,9 +153,14 @@ export class Flusher {
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
     if (this.#closed) return;
     // step 80
-    storePosition(this.#channel.words, DURABLE, target);
+    this.#storeDurable();
     // step 81
-    this.#checkpoint(target);
+    if (!this.#shared) this.#checkpoint(target);
+  }
+
+  #storeDurable(): void {
+    if (this.#shared) raisePosition(this.#channel.words, DURABLE, this.#durable);
+    else storePosition(this.#channel.words, DURABLE, this.#durable);
   }
 
   async #syncName(): Promise<void> {
@@ -227,7 +248,7 @@ export class Flusher {
       throw this.#failure;
     }
     this.#durable = this.#appender.position;
-    storePosition(this.#channel.words, DURABLE, this.#durable);
+    this.#storeDurable();
     this.#settle();
   }
 }

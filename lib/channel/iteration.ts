@@ -12,8 +12,8 @@ export interface Source<T> {
   wait(isOver: () => boolean): Promise<boolean>;
   /** Has those who wait look whether that is over. */
   rouse(): void;
-  /** The iteration is over. */
-  end?(): void;
+  /** The iteration is over. Whoever leaves it waits for what this has to do. */
+  end?(): Promise<void>;
 }
 
 type Result<T> = IteratorResult<T, undefined>;
@@ -29,6 +29,7 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
   #looked = 0;
   /** Calls whose promise is not settled; each later one has its turn behind them. */
   #pending = 0;
+  #ended: Promise<void> | undefined;
   #last: Promise<Result<T>> | undefined;
 
   constructor(source: Source<T>) {
@@ -121,13 +122,16 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
 
   #end(): Result<T> {
     this.#done = true;
-    this.#source.end?.();
+    this.#ended ??= this.#source.end?.();
+    // Whoever doesn't leave it, but meets its end, has nothing to wait for.
+    this.#ended?.catch(() => {});
     return { done: true, value: undefined };
   }
 
   async return(): Promise<Result<T>> {
     const end = this.#end();
     if (this.#pending > 0) this.#source.rouse();
+    await this.#ended;
     return end;
   }
 

@@ -16,6 +16,7 @@ export type Status = 'alive' | 'stalled' | 'dead' | 'closed' | 'sealed' | 'aband
 const HEARTBEAT = L.HEARTBEAT_OFFSET >> 2;
 const WRITER_PID = L.WRITER_PID_OFFSET >> 2;
 const WRITER_START = L.WRITER_START_OFFSET >> 2;
+const NOBODY = 0;
 const BOOT_ID_BYTES = 16;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 
@@ -108,6 +109,15 @@ export function signAsWriter(channel: Mapped): void {
   writeFrozen(channel.words, WRITER_START, environment.startTicks());
   environment.bootId().copy(channel.bytes, L.WRITER_BOOT_OFFSET);
   beat(channel);
+}
+
+/** Says that nobody writes here any more, but that somebody may go on. */
+export function signAsReleased(channel: Mapped): void {
+  channel.words[WRITER_PID] = NOBODY;
+}
+
+export function isReleased({ words }: Mapped): boolean {
+  return words[WRITER_PID] === NOBODY;
 }
 
 /** Whether the writer that was here last ran on this start of the machine: then all that it stored is in memory. */

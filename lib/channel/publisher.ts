@@ -27,13 +27,13 @@ export interface Start {
 export class Publisher {
   /** As of the last publication: byte of the mapping, stamp and high part of position / 16. The appender runs ahead. */
   at: number;
-  stamp: number;
-  high: number;
+  stamp = 0;
+  high = 0;
   /** Begins as a number so that V8 keeps it unboxed: a field that was ever undefined takes an allocation per store. */
   records = 0;
   readonly #channel: Mapped;
   readonly #words: Int32Array;
-  readonly #marker: Marker;
+  #marker: Marker;
   readonly #sumsHere: boolean;
   #notifyAt = NEVER;
   #notifyEvery = 0;
@@ -45,14 +45,26 @@ export class Publisher {
     this.#words = channel.words;
     // What a ring overwrites can't wait for a flusher.
     this.#sumsHere = header.checksums && header.mode === 'ring';
-    const units = start.position / 16;
     this.at = at;
+    this.#marker = this.#standAt(start, laps);
+  }
+
+  #standAt(start: Start, laps: number): Marker {
+    const { header } = this.#channel;
+    const units = start.position / 16;
     this.stamp = units | 0;
     this.high = Math.floor(units / 2 ** 32);
     this.records = start.record;
     const firstStrideOfLap = laps * header.markCount;
     const unmarkedAt = header.dataOffset + (start.unmarked - firstStrideOfLap) * header.markStride;
-    this.#marker = new Marker(channel, unmarkedAt, start.maxTimeUs);
+    return new Marker(this.#channel, unmarkedAt, start.maxTimeUs);
+  }
+
+  /** Goes on behind what somebody else published; on a linear channel. */
+  goOn(start: Start, at: number): void {
+    this.at = at;
+    this.#marker = this.#standAt(start, 0);
+    if (this.#notifyAt !== NEVER) this.#notifyAt = at + this.#notifyEvery;
   }
 
   /** The byte of the mapping at which the frame goes that a mark or the tail is waiting for. */
@@ -67,7 +79,9 @@ export class Publisher {
     this.#notified = notified;
   }
 
+  /** Stores nothing where there is nothing new: of those who append by turns, one at a time knows where the end is. */
   publish(at: number, stamp: number, unpublished: number): void {
+    if (at === this.at && unpublished === 0) return;
     const words = this.#words;
     if (this.#marker.isDue(at)) this.#marker.walk(this.at, at, this.high, this.stamp, this.records);
     this.sumUpTo(at);

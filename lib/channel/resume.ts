@@ -2,7 +2,7 @@ import { binding } from '../native.js';
 import { refuseFailedSync } from './durability.js';
 import { heal, refuseUnhealable } from './healing.js';
 import * as L from './layout.js';
-import { isOfThisBoot, signAsWriter } from './liveness.js';
+import { isOfThisBoot, isReleased, signAsWriter } from './liveness.js';
 import { type Mapped, offsetAt } from './mapped.js';
 import {
   lockUnended,
@@ -30,6 +30,8 @@ export interface Resumed {
   channel: Mapped;
   recovered: Recovered;
   recovery: Recovery;
+  /** Whether its last writer had let go of it. */
+  released: boolean;
 }
 
 /** Takes over a channel from its dead writer; nothing that it committed, or had synced if the machine died, is lost. */
@@ -38,6 +40,7 @@ export async function resumeChannel(path: string): Promise<Resumed> {
   // step 40
   try {
     const ofThisBoot = isOfThisBoot(channel);
+    const released = isReleased(channel);
     if (!ofThisBoot) refuseUnhealable(channel);
     refuseFailedSync(channel);
     await reallocate(channel);
@@ -56,6 +59,7 @@ export async function resumeChannel(path: string): Promise<Resumed> {
     return {
       channel,
       recovered,
+      released,
       recovery: { after, position, records: record - channel.header.baseRecord, dropped },
     };
   } catch (error) {

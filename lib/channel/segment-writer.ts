@@ -5,14 +5,14 @@ import { takeName } from './create.js';
 import type { Data, DescribedRecord } from './data.js';
 import { type ChannelOptions, designHeader, writeHeader } from './design.js';
 import { disk } from './disk.js';
-import { syncFailed } from './durability.js';
+import { parseSync, type Sync, syncFailed } from './durability.js';
 import { Flusher } from './flusher.js';
 import { planFile } from './header.js';
 import * as L from './layout.js';
-import { type Beating, beat, heart } from './liveness.js';
-import { type Mapped, viewMapping } from './mapped.js';
+import { type Beating, beat, heart, signAsReleased } from './liveness.js';
+import { type Mapped, viewMapping, WRITER_LOCK_BYTE } from './mapped.js';
 import type { Start } from './publisher.js';
-import { storeEnd } from './recovery.js';
+import { recover, storeEnd } from './recovery.js';
 import { type Recovery, resumeChannel } from './resume.js';
 import { Places } from './seek.js';
 import { explain, isRam } from './system.js';
@@ -26,6 +26,8 @@ export type SegmentDesign = Required<Pick<ChannelOptions, 'capacity' | 'sync' | 
 export interface ResumedSegment {
   segment: SegmentWriter;
   recovery: Recovery;
+  /** Whether its last writer had let go of it. */
+  released: boolean;
   /** The largest timestamp of its records, in microseconds. */
   maxTimeUs: number;
 }
@@ -55,31 +57,36 @@ export class SegmentWriter implements Beating {
   readonly #appender: Appender;
   readonly #flusher: Flusher;
   readonly #beating: WeakRef<Beating>;
+  #maxTimeUs: number;
   #state: 'open' | 'sealed' | 'closed' = 'open';
 
-  private constructor(channel: Mapped, start: Start, before: () => Promise<void>) {
+  private constructor(channel: Mapped, start: Start, before: () => Promise<void>, shared: boolean) {
     this.path = channel.path;
     this.capacity = channel.header.capacity;
     this.incarnation = channel.header.incarnation;
     this.metadata = channel.header.metadata;
     this.bytes = channel.bytes;
     this.#channel = channel;
+    this.#maxTimeUs = start.maxTimeUs;
     this.#appender = new Appender(channel, start);
-    this.#flusher = new Flusher(channel, this.#appender, false, before);
+    this.#flusher = new Flusher(channel, this.#appender, { before, shared });
     this.#beating = heart.start(this, channel.header.heartbeatMs);
+    // Those who append by turns have a lock of their own for that.
+    if (shared) binding().unlockByte(channel.file, WRITER_LOCK_BYTE);
   }
 
   /**
    * Makes a segment of a file that has no name yet, and gives it one; the file is closed where that fails. `before`
-   * resolves once the stream before this segment is on the disk.
+   * resolves once the stream before this segment is on the disk. `shared`: others append to it, too, each in its turn.
    */
   static begin(
     path: string,
     file: FileHandle,
     design: SegmentDesign,
     before: () => Promise<void>,
+    shared = false,
   ): SegmentWriter {
-    const segment = SegmentWriter.beginUnnamed(path, file, design, before);
+    const segment = SegmentWriter.beginUnnamed(path, file, design, before, shared);
     try {
       binding().linkFile(file, path);
       return segment;
@@ -95,6 +102,7 @@ export class SegmentWriter implements Beating {
     file: FileHandle,
     { baseRecord, ...design }: SegmentDesign,
     before: () => Promise<void>,
+    shared = false,
   ): SegmentWriter {
     try {
       const header = designHeader(
@@ -109,6 +117,7 @@ export class SegmentWriter implements Beating {
         channel,
         { position: 0, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
         before,
+        shared,
       );
     } catch (error) {
       binding().closeFile(file);
@@ -116,12 +125,19 @@ export class SegmentWriter implements Beating {
     }
   }
 
-  /** Goes on with the last segment of a stream, over its dead writer. */
-  static async resume(path: string, before: () => Promise<void>): Promise<ResumedSegment> {
-    const { channel, recovered, recovery } = await resumeChannel(path);
+  /** Goes on with the last segment of a stream, over its dead writer; it is synced as `sync` says from here on. */
+  static async resume(
+    path: string,
+    sync: Sync,
+    before: () => Promise<void>,
+    shared = false,
+  ): Promise<ResumedSegment> {
+    const { channel, recovered, recovery, released } = await resumeChannel(path);
+    const header = { ...channel.header, sync: parseSync(sync, 'linear') };
     return {
-      segment: new SegmentWriter(channel, recovered, before),
+      segment: new SegmentWriter({ ...channel, header }, recovered, before, shared),
       recovery,
+      released,
       maxTimeUs: recovered.maxTimeUs,
     };
   }
@@ -187,6 +203,36 @@ export class SegmentWriter implements Beating {
     return this.#flusher.reached(position);
   }
 
+  /**
+   * Where several append by turns, at the begin of one: goes on behind what others appended. False where one of them has
+   * sealed it: then it is for `settle`. Nothing is lost of one who died in the middle of its turn that it had committed.
+   */
+  goOn(): boolean {
+    const recovered = recover(this.#channel);
+    this.#maxTimeUs = recovered.maxTimeUs;
+    this.#appender.goOn(recovered);
+    if (recovered.ending === undefined) return true;
+    heart.stop(this.#beating);
+    this.#flusher.finish(this.#channel.header.dataOffset + recovered.position);
+    this.#appender.stop(() => closedHandle('segment', this.path));
+    this.#state = 'sealed';
+    return false;
+  }
+
+  /** The largest timestamp of the records that were there when this began, or last went on behind others. */
+  get maxTimeUs(): number {
+    return this.#maxTimeUs;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** What was appended in a turn is for the others to see, exactly as far as it goes. */
+  publish(): void {
+    this.#appender.publish();
+  }
+
   /** Ends it: nothing is missing from it, and the stream goes on there. Nothing is synced by that. */
   seal(link: Link): void {
     if (this.#state !== 'open') throw closedHandle('segment', this.path);
@@ -221,7 +267,7 @@ export class SegmentWriter implements Beating {
     const { file, header } = this.#channel;
     this.#state = 'closed';
     try {
-      if (sync) await this.#flusher.syncEnd();
+      if (sync || this.#flusher.isAwaited) await this.#flusher.syncEnd();
       else this.#flusher.letGo();
       const end = header.dataOffset + this.#appender.position + L.RESERVED_BYTES;
       if (end < header.dataOffset + header.capacity) await binding().punchHole(file, end);
@@ -243,6 +289,7 @@ export class SegmentWriter implements Beating {
       if (this.#appender.busy) this.#appender.abortClaim();
       this.#appender.publish();
       this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
+      signAsReleased(this.#channel);
       this.#appender.stop(() => closedHandle('segment', this.path));
     }
     this.#flusher.letGo();

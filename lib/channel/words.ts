@@ -104,6 +104,16 @@ export function storePosition(words: Int32Array, index: number, position: number
   storeSplit(words, index, highOf(units), units | 0);
 }
 
+/** Never lower, whoever else raises it: for positions so low that their high part is always 0. */
+export function raisePosition(words: Int32Array, index: number, position: number): void {
+  const low = stampOf(position);
+  for (let now = Atomics.load(words, index + 1); now < low; ) {
+    const before = Atomics.compareExchange(words, index + 1, now, low);
+    if (before === now) return;
+    now = before;
+  }
+}
+
 /** The low 32 bits of position / 16: a frame's stamp, and the low word of every shared position. */
 export function stampOf(position: number): number {
   return (position / 16) | 0;

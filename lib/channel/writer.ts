@@ -78,8 +78,8 @@ export class Writer<In = Data> {
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(this.#appender, this.#timed);
     // One that was resumed may have lost its maker before that had its name synced.
-    const isNamed = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
-    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, isNamed);
+    const named = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
+    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, { named });
     this.#beating = heart.start(this, channel.header.heartbeatMs);
     this.#teller = new Teller({ role: 'writer', path: channel.path }, logger);
     if (recovery === undefined) this.#teller.tell('open', `Writing ${channel.path}`);

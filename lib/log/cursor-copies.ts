@@ -87,8 +87,9 @@ export function storeCopy(words: Int32Array, slotAt: number, copy: Copy): void {
   writeFrozen(made.words, VALUE, copy.offset);
   const crc = made.crcOf(0);
   const at = copyWord(slotAt, copy.index);
-  for (let i = 0; i < CRC; i++) storeRelease(words, at + i, made.words[i]);
+  for (let i = 0; i < VALUE; i++) storeRelease(words, at + i, made.words[i]);
   // step 104
+  for (let i = VALUE; i < CRC; i++) storeRelease(words, at + i, made.words[i]);
   storeRelease(words, at + CRC, crc);
   // step 105
 }

@@ -4,7 +4,7 @@ import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
 import type { CursorName } from './cursor-name.js';
-import { type CursorEntry, type CursorSlots, NO_ROOM } from './cursor-slots.js';
+import { type CursorEntry, NO_ROOM } from './cursor-slots.js';
 import { CursorSync } from './cursor-sync.js';
 import { CURSORS_FILE } from './directory.js';
 
@@ -15,9 +15,8 @@ const NOT_READY = Symbol('not ready');
 /** Others hold the lock for microseconds, or while they sync a larger file. Whoever holds it longer stands still. */
 const PATIENCE_MS = 10_000;
 
-type Result = number | boolean | undefined;
-type Change<T extends Result> = (slots: CursorSlots) => T | typeof NO_ROOM;
-type Outcome<T> = { done: T } | typeof NOT_NOW | typeof NOT_READY | typeof NO_ROOM;
+/** Where the cursor stands then, or why that is not to be told yet. */
+type Outcome = number | typeof NOT_NOW | typeof NOT_READY | typeof NO_ROOM;
 
 /**
  * The named cursors of the log in a directory. Reading takes no lock. A change takes the file's for a few stores, by plain
@@ -56,18 +55,32 @@ export class CursorFile {
 
   /** Moves it there if it isn't further already, or anyway where that is forced. Gives where it stands then. */
   set(name: CursorName, offset: number, force: boolean, options?: WaitOptions): number | Promise<number> {
-    return this.#change(
-      (slots) => slots.put(name, offset, force),
-      `Setting the cursor '${name.text}'`,
-      options,
-    );
+    this.#assertWritable();
+    if (this.#line.size === 0) {
+      const outcome = this.#put(name, offset, force);
+      if (typeof outcome === 'number') return outcome;
+    }
+    return this.#setInLine(name, offset, force, options);
   }
 
-  /** Resolves with whether there was one. */
+  /** Resolves with whether there was one, once the disk knows that there is none. */
   async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
     this.#assertWritable();
     if (this.#current() === undefined) return false;
-    return this.#change((slots) => slots.remove(name), `Deleting the cursor '${name.text}'`, options);
+    const what = `Deleting the cursor '${name.text}'`;
+    return this.#inLine(what, options, (limits) =>
+      this.#holding(
+        async (mapping) => {
+          mapping.slots.assertWhole();
+          if (!mapping.slots.remove(name)) return false;
+          await this.#sync.bring(mapping);
+          mapping.slots.freeRemoved();
+          return true;
+        },
+        what,
+        limits,
+      ),
+    );
   }
 
   /** Gives up the cursors of which nobody can tell where they stood; resolves with what is left to tell of them. */
@@ -76,11 +89,19 @@ export class CursorFile {
     const lost = this.list().filter(({ offset }) => offset === undefined);
     if (lost.length === 0) return lost;
     const what = `Repairing ${this.path}`;
-    await this.#inLine(what, undefined, async (limits) => {
-      await this.#open();
-      await this.#replace(({ count, missing }) => (missing > 0 ? count + missing : 0), what, limits);
-      await this.#changeLater((slots) => slots.freeLost(), what, limits);
-    });
+    await this.#inLine(what, undefined, (limits) =>
+      this.#holding(
+        async (damaged) => {
+          const { count, missing } = damaged.slots;
+          const mapping = missing > 0 ? await this.#replace(damaged, count + missing) : damaged;
+          mapping.slots.removeLost();
+          await this.#sync.bring(mapping);
+          mapping.slots.freeRemoved();
+        },
+        what,
+        limits,
+      ),
+    );
     return lost;
   }
 
@@ -137,24 +158,14 @@ export class CursorFile {
     this.#mapping = mapping;
   }
 
-  #change<T extends Result>(change: Change<T>, what: string, options?: WaitOptions): T | Promise<T> {
-    this.#assertWritable();
-    if (this.#line.size === 0) {
-      const outcome = this.#tryChange(change);
-      if (typeof outcome !== 'symbol') return outcome.done;
-    }
-    return this.#inLine(what, options, (limits) => this.#changeLater(change, what, limits));
-  }
-
-  #tryChange<T extends Result>(change: Change<T>): Outcome<T> {
+  #put(name: CursorName, offset: number, force: boolean): Outcome {
     const mapping = this.#tryLock();
-    if (mapping === NOT_NOW || mapping === NOT_READY) return mapping;
+    if (typeof mapping === 'symbol') return mapping;
     try {
       mapping.slots.assertWhole();
-      const done = change(mapping.slots);
-      if (typeof done === 'symbol') return done;
+      const outcome = mapping.slots.put(name, offset, force);
       this.#sync.soon();
-      return { done };
+      return outcome;
     } finally {
       mapping.unlock();
     }
@@ -198,17 +209,16 @@ export class CursorFile {
     if (last !== undefined) await waitUntil(() => !this.#line.has(last) || undefined, 'Changing cursors');
   }
 
-  async #changeLater<T extends Result>(change: Change<T>, what: string, limits: Limits): Promise<T> {
-    for (;;) {
-      await this.#open();
-      const look = () => {
-        const outcome = this.#tryChange(change);
-        return outcome === NOT_NOW ? undefined : outcome;
-      };
-      const outcome = await waitUntil(look, what, limits);
-      if (typeof outcome !== 'symbol') return outcome.done;
-      if (outcome === NO_ROOM) await this.#replace((slots) => largerThan(slots, this.path), what, limits);
-    }
+  async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {
+    const what = `Setting the cursor '${name.text}'`;
+    return this.#inLine(what, options, async (limits) => {
+      for (;;) {
+        await this.#open();
+        const outcome = await waitUntil(() => unlessNotNow(this.#put(name, offset, force)), what, limits);
+        if (typeof outcome === 'number') return outcome;
+        if (outcome === NO_ROOM) await this.#holding((mapping) => this.#enlarge(mapping), what, limits);
+      }
+    });
   }
 
   /** Opens the file for changes, or makes it. */
@@ -233,30 +243,38 @@ export class CursorFile {
     return made;
   }
 
-  /** Puts a file of so many slots in the place of this one; 0: lets it be. */
-  async #replace(slotsFor: (slots: CursorSlots) => number, what: string, limits: Limits): Promise<void> {
-    const look = () => {
-      const locked = this.#tryLock();
-      return locked === NOT_NOW ? undefined : locked;
-    };
-    const mapping = await waitUntil(look, what, limits);
-    // Another one has done it.
-    if (mapping === NOT_READY) return;
-    try {
-      const slots = slotsFor(mapping.slots);
-      if (slots === 0) return;
-      const replacement = await mapping.replace(slots);
-      this.#goOver(replacement);
-      replacement.unlock();
-    } finally {
-      if (mapping === this.#mapping) mapping.unlock();
+  /** Holds the lock for as long as the work takes. */
+  async #holding<T>(work: (mapping: CursorMapping) => Promise<T>, what: string, limits: Limits): Promise<T> {
+    for (;;) {
+      await this.#open();
+      const mapping = await waitUntil(() => unlessNotNow(this.#tryLock()), what, limits);
+      if (mapping === NOT_READY) continue;
+      try {
+        return await work(mapping);
+      } finally {
+        // A file that took its place was made with the lock held.
+        this.#mapping?.unlock();
+      }
     }
+  }
+
+  async #enlarge(mapping: CursorMapping): Promise<void> {
+    // Another one has done it.
+    if (mapping.slots.hasRoom) return;
+    const slots = mapping.slots.count * 2;
+    if (slots > L.MOST_SLOTS) {
+      throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path: this.path });
+    }
+    await this.#replace(mapping, slots);
+  }
+
+  async #replace(mapping: CursorMapping, slots: number): Promise<CursorMapping> {
+    const replacement = await mapping.replace(slots);
+    this.#goOver(replacement);
+    return replacement;
   }
 }
 
-function largerThan(slots: CursorSlots, path: string): number {
-  if (slots.hasRoom) return 0;
-  if (slots.count * 2 > L.MOST_SLOTS)
-    throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path });
-  return slots.count * 2;
+function unlessNotNow<T>(outcome: T | typeof NOT_NOW): T | undefined {
+  return outcome === NOT_NOW ? undefined : outcome;
 }

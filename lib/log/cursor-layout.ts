@@ -30,6 +30,7 @@ export const COPIES_OFFSET = 256; // two of them, 128 bytes apart
 
 export const SLOT_FREE = 0x45455246;
 export const SLOT_USED = 0x44455355;
+export const SLOT_DELETED = 0x454e4f47; // nobody else's before that is on the disk
 
 export const COPIES = 2;
 export const COPY_STRIDE = 128;
@@ -41,7 +42,7 @@ export const COPY_CRC_OFFSET = 60; // stored last
 
 // --- Sizes.
 export const FIRST_SLOTS = 64;
-export const MOST_SLOTS = 4096;
+export const MOST_SLOTS = 2048;
 
 /** The lock on this byte of the file is held by whoever changes a slot, or puts a larger file in its place. */
 export const CHANGE_BYTE = 0;

@@ -34,7 +34,7 @@ export class CursorMapping {
   /** Whether it may be written here, and has all its place on the disk. */
   writable: boolean;
   /** Whether its name is known to be on the disk. */
-  named = false;
+  #named = false;
   readonly #bytes: Buffer;
   readonly #words: Int32Array;
 
@@ -74,7 +74,7 @@ export class CursorMapping {
     try {
       // step 100
       // Before it has a name: after a power cut there is no name without a header under it.
-      await mapping.sync();
+      await mapping.#syncFile();
       binding().linkFile(mapping.file, path);
       // step 101
       return mapping;
@@ -132,7 +132,7 @@ export class CursorMapping {
     const waiting = waitingPath(path);
     try {
       this.#bytes.copy(larger.#bytes, L.HEADER_BYTES, L.HEADER_BYTES, fileBytes(this.slots.count));
-      await larger.sync();
+      await larger.#syncFile();
       storeRelease(this.#words, MOVED, L.MOVED);
       // step 106
       rmSync(waiting, { force: true });
@@ -178,8 +178,14 @@ export class CursorMapping {
     binding().unlockByte(this.file, L.CHANGE_BYTE);
   }
 
-  /** Everything stored before this call reaches the disk. */
+  /** Everything stored before this call reaches the disk, and the file's name. */
   async sync(): Promise<void> {
+    await this.#syncFile();
+    if (!this.#named) await disk.syncDirectory(dirname(this.path));
+    this.#named = true;
+  }
+
+  async #syncFile(): Promise<void> {
     await disk.flushFrames(this.file, 0, 0, 0, 0, true);
   }
 

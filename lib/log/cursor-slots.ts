@@ -116,15 +116,15 @@ export class CursorSlots {
     }
     if (copy !== undefined && (force ? offset === copy.offset : offset <= copy.offset)) return copy.offset;
     // What was damaged in the slot itself is mended by the way.
-    if (!this.#isOf(name, slot)) this.#storeName(slot, name);
-    if (this.#stateOf(slot) !== L.SLOT_USED) this.#storeState(slot, L.SLOT_USED);
-    const index = copy === undefined ? 0 : 1 - copy.index;
-    const sequence = copy === undefined ? 1 : (copy.sequence + 1) | 0;
-    storeCopy(this.#words, this.#at(slot), { index, sequence, owner: name.crc, offset });
+    if (!this.#hasName(name, slot)) this.#storeName(slot, name);
+    this.#store(name, slot, copy, offset);
     return offset;
   }
 
-  /** Whether there was one. */
+  /**
+   * Whether there was one. Its slot may not be used for another one before that is on the disk: or the cursor could be set
+   * again elsewhere, and stand in both places after a power cut.
+   */
   remove(name: CursorName): boolean {
     let slot = this.#find(name);
     if (slot === undefined) {
@@ -133,21 +133,32 @@ export class CursorSlots {
       slot = held?.slot;
     }
     if (slot === undefined) return false;
-    this.#free(slot);
+    // One that was removed before it was set again elsewhere: a power cut left both, so that one is so on the disk.
+    for (let twin = this.#findRemoved(name); twin !== undefined; twin = this.#findRemoved(name))
+      this.#free(twin);
+    this.#storeState(slot, L.SLOT_DELETED);
+    // step 109
     return true;
   }
 
-  /** Frees those of which nobody can tell where they stood. */
-  freeLost(): undefined {
+  /** Removes those of which nobody can tell where they stood. */
+  removeLost(): void {
     for (const { slot, offset } of this.entries()) {
-      if (offset === undefined) this.#free(slot);
+      if (offset === undefined) this.#storeState(slot, L.SLOT_DELETED);
+    }
+  }
+
+  /** All that were removed so far are so on the disk: others may have their slots. */
+  freeRemoved(): void {
+    for (let slot = 0; slot < this.count; slot++) {
+      if (this.#stateOf(slot) === L.SLOT_DELETED) this.#free(slot);
     }
   }
 
   #free(slot: number): void {
     this.#storeState(slot, L.SLOT_FREE);
-    // step 109
-    this.#wipe(slot);
+    // step 103
+    this.#bytes.fill(0, this.#at(slot) + L.NAME_LENGTH_OFFSET, this.#at(slot + 1));
   }
 
   /** Whether there is room for one more. */
@@ -167,27 +178,38 @@ export class CursorSlots {
     return loadAcquire(this.#words, this.#wordOf(slot) + STATE);
   }
 
+  /** Also where its state is damaged. */
+  #isInUse(slot: number): boolean {
+    const state = this.#stateOf(slot);
+    return state !== L.SLOT_FREE && state !== L.SLOT_DELETED;
+  }
+
   #storeState(slot: number, state: number): void {
     storeRelease(this.#words, this.#wordOf(slot) + STATE, state);
   }
 
-  /** Whether the slot, in use, has exactly this name. */
-  #isOf(name: CursorName, slot: number): boolean {
-    const words = this.#words;
+  #hasName({ words, crc }: CursorName, slot: number): boolean {
     const at = this.#wordOf(slot);
-    if (words[at + NAME_CRC] !== name.crc || this.#stateOf(slot) === L.SLOT_FREE) return false;
-    for (let i = 0; i < name.words.length; i++) if (words[at + FIELD + i] !== name.words[i]) return false;
+    if (this.#words[at + NAME_CRC] !== crc) return false;
+    for (let i = 0; i < words.length; i++) if (this.#words[at + FIELD + i] !== words[i]) return false;
     return true;
   }
 
-  #find(name: CursorName): number | undefined {
-    if (name.slot < this.count && this.#isOf(name, name.slot)) return name.slot;
-    for (let slot = 0; slot < this.count; slot++) {
-      if (!this.#isOf(name, slot)) continue;
-      name.slot = slot;
-      return slot;
-    }
+  #first(is: (slot: number) => boolean): number | undefined {
+    for (let slot = 0; slot < this.count; slot++) if (is(slot)) return slot;
     return undefined;
+  }
+
+  #find(name: CursorName): number | undefined {
+    const is = (slot: number) => this.#hasName(name, slot) && this.#isInUse(slot);
+    if (name.slot < this.count && is(name.slot)) return name.slot;
+    const slot = this.#first(is);
+    if (slot !== undefined) name.slot = slot;
+    return slot;
+  }
+
+  #findRemoved(name: CursorName): number | undefined {
+    return this.#first((slot) => this.#stateOf(slot) === L.SLOT_DELETED && this.#hasName(name, slot));
   }
 
   #copyFor(name: CursorName, slot: number): Copy | undefined {
@@ -211,8 +233,8 @@ export class CursorSlots {
   }
 
   #mayBeOf(name: CursorName, slot: number): boolean {
-    if (this.#stateOf(slot) === L.SLOT_FREE) return false;
-    return this.#isOf(name, slot) || !isNameSound(this.#bytes, this.#at(slot));
+    if (!this.#isInUse(slot)) return false;
+    return this.#hasName(name, slot) || !isNameSound(this.#bytes, this.#at(slot));
   }
 
   /** What a slot holds, if it is in use. */
@@ -221,7 +243,7 @@ export class CursorSlots {
     let before: Buffer | undefined;
     let held: Held | undefined;
     for (let tries = 0; tries < TRIES; tries++) {
-      if (this.#stateOf(slot) === L.SLOT_FREE) return undefined;
+      if (!this.#isInUse(slot)) return undefined;
       const seen = Buffer.from(this.#bytes.subarray(at, at + L.SLOT_BYTES));
       const name = CursorName.inSlot(seen);
       const newest = loadCopy(this.#words, at);
@@ -237,32 +259,36 @@ export class CursorSlots {
   }
 
   #add(name: CursorName, offset: number): number | typeof NO_ROOM {
-    const slot = this.#firstFree();
+    const slot = this.#findRemoved(name) ?? this.#firstFree();
     if (slot === undefined) return NO_ROOM;
-    this.#wipe(slot);
     this.#storeName(slot, name);
-    storeCopy(this.#words, this.#at(slot), { index: 0, sequence: 1, owner: name.crc, offset });
-    // step 102
-    this.#storeState(slot, L.SLOT_USED);
-    // step 103
+    this.#store(name, slot, this.#copyFor(name, slot), offset);
     name.slot = slot;
     return offset;
   }
 
+  /** Over the older copy, and then it is in use, where it wasn't yet. */
+  #store(name: CursorName, slot: number, before: Copy | undefined, offset: number): void {
+    const at = this.#at(slot);
+    if (before === undefined) this.#bytes.fill(0, at + L.COPIES_OFFSET, at + L.SLOT_BYTES);
+    const index = before === undefined ? 0 : 1 - before.index;
+    const sequence = before === undefined ? 1 : (before.sequence + 1) | 0;
+    storeCopy(this.#words, at, { index, sequence, owner: name.crc, offset });
+    if (this.#stateOf(slot) === L.SLOT_USED) return;
+    // step 102
+    this.#storeState(slot, L.SLOT_USED);
+  }
+
   #firstFree(): number | undefined {
-    for (let slot = 0; slot < this.count; slot++) if (this.#stateOf(slot) === L.SLOT_FREE) return slot;
-    for (let slot = 0; slot < this.count; slot++) {
-      if (this.#stateOf(slot) !== L.SLOT_USED && this.#look(slot) === undefined) return slot;
-    }
-    return undefined;
+    const free = this.#first((slot) => this.#stateOf(slot) === L.SLOT_FREE);
+    if (free !== undefined) return free;
+    return this.#first(
+      (slot) => this.#isInUse(slot) && this.#stateOf(slot) !== L.SLOT_USED && this.#look(slot) === undefined,
+    );
   }
 
   #storeName(slot: number, { words }: CursorName): void {
     this.#words.set(words, this.#wordOf(slot) + FIELD);
-  }
-
-  #wipe(slot: number): void {
-    this.#bytes.fill(0, this.#at(slot) + L.NAME_LENGTH_OFFSET, this.#at(slot + 1));
   }
 
   /** `cursor`: the one that the slot is, or may be, of. */

@@ -1,5 +1,3 @@
-import { dirname } from 'node:path';
-import { disk } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import type { CursorMapping } from './cursor-mapping.js';
 
@@ -57,7 +55,11 @@ export class CursorSync {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const cursors = this.#current();
-    if (cursors === undefined) return;
+    if (cursors !== undefined) await this.bring(cursors);
+  }
+
+  /** What is stored there now is brought to the disk. */
+  async bring(cursors: CursorMapping): Promise<void> {
     this.refuseFailed(cursors);
     if (cursors.place !== 'here' && !cursors.moved) {
       this.#failure = removed(cursors.path);
@@ -65,8 +67,6 @@ export class CursorSync {
     }
     try {
       await cursors.sync();
-      if (!cursors.named) await disk.syncDirectory(dirname(cursors.path));
-      cursors.named = true;
     } catch (cause) {
       this.#failure = syncFailed(cursors.path, cause);
       this.#current()?.noteFailedSync();

@@ -1,6 +1,7 @@
 import { type Idle, type RecordHandler, SegmentReader } from '../channel/index.js';
 import { MillraceError, withFacts } from '../errors.js';
 import { type Directory, factsOf, type SegmentFile, segmentOf } from './directory.js';
+import { durableEnd } from './durable.js';
 
 /** Thrown by a handler that wants to stop at its frame: one whose handler throws is not consumed. */
 export const HALT = Symbol('halt');
@@ -170,14 +171,7 @@ export class FrameReader {
 
   /** All records below it are known to be on the disk. */
   durable(): number {
-    const last = this.#directory.segments().at(-1);
-    if (last === undefined) return 0;
-    const segment = this.#openSegment(last.path);
-    try {
-      return (segment.tagBefore(segment.durablePosition) ?? segment.baseRecord - 1) + 1;
-    } finally {
-      segment.close();
-    }
+    return durableEnd(this.#directory.segments());
   }
 
   seekEarliest(): void {

@@ -19,6 +19,9 @@ const FEATURE_SHARED = 1;
 
 /** Locks on bytes of the file. */
 export const WRITER_BYTE = 0;
+/** Whoever removes or replaces segments, and whoever compacts. */
+export const SEGMENTS_BYTE = 1000;
+export const COMPACTION_BYTE = 1001;
 
 export interface LockFacts {
   /** In hexadecimal digits. */
@@ -108,6 +111,21 @@ export class LockFile {
     throw new MillraceError('ERR_WRITER_ACTIVE', `The log of ${this.path} has a live writer`, {
       path: this.path,
     });
+  }
+
+  /** The words behind what never changes; for who opened it writable. */
+  words(): Int32Array {
+    binding().allowWrites(this.file, FILE_BYTES);
+    return new Int32Array(binding().mapFile(this.file));
+  }
+
+  /** Takes the lock on a byte, unless somebody else has it. */
+  tryLock(byte: number): boolean {
+    return binding().lockByte(this.file, byte);
+  }
+
+  unlock(byte: number): void {
+    binding().unlockByte(this.file, byte);
   }
 
   close(): void {

@@ -1,7 +1,6 @@
 import {
   type Data,
   type DescribedRecord,
-  environment,
   explain,
   freeBytes,
   isOutOfSpace,
@@ -11,11 +10,13 @@ import {
   Refusal,
   SegmentWriter,
   segmentBytes,
+  throwIfAborted,
   within,
 } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { binding, type FileHandle, type PreparationHandle } from '../native.js';
 import type { Directory, SegmentFacts } from './directory.js';
+import { durableEnd } from './durable.js';
 import type { LogSettings } from './options.js';
 import type { Sealed } from './sealed.js';
 
@@ -49,11 +50,16 @@ type Append = (segment: SegmentWriter) => number;
 export class LogWriter {
   /** Segments that had to be made while somebody waited for them. */
   rollStalls = 0;
-  readonly sealed: Sealed;
+  /** Told of each new segment. */
+  onRoll: () => void = () => {};
+  /** Others append to it, too, each in its turn. */
+  readonly #shared: boolean;
+  #sealed: Sealed;
+  /** Those from before others went on with the log. */
+  #sealedBefore: Sealed[] = [];
   readonly #directory: Directory;
   readonly #id: string;
   readonly #settings: LogSettings;
-  readonly #onRoll: () => void;
   #segment: SegmentWriter | undefined;
   #begunAt = performance.now();
   #next: number;
@@ -71,16 +77,16 @@ export class LogWriter {
     settings: LogSettings,
     sealed: Sealed,
     end: LogEnd,
-    onRoll: () => void,
+    shared = false,
   ) {
     this.#directory = directory;
     this.#id = id;
     this.#settings = settings;
-    this.sealed = sealed;
+    this.#shared = shared;
+    this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;
     this.#maxTimeUs = end.maxTimeUs;
-    this.#onRoll = onRoll;
   }
 
   /** The offset of the next record. */
@@ -90,6 +96,44 @@ export class LogWriter {
 
   get stats(): { records: number; bytes: number; rollStalls: number } {
     return { records: this.#records, bytes: this.#bytes, rollStalls: this.rollStalls };
+  }
+
+  /**
+   * In a turn of ours: goes on behind what others appended to the last segment. False where the log's end must be looked
+   * for anew.
+   */
+  goOn(): boolean {
+    const segment = this.#segment;
+    if (segment === undefined || !segment.goOn()) return false;
+    this.#budget = 0;
+    this.#next = (segment.tagBefore(segment.position) ?? this.#baseOf(segment) - 1) + 1;
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, segment.maxTimeUs);
+    return true;
+  }
+
+  /** In a turn of ours: goes on where others brought the log. */
+  adopt(end: LogEnd, sealed: Sealed): void {
+    const old = this.#segment;
+    if (old?.isOpen === true) old.close();
+    else if (old !== undefined) this.#sealed.add(old);
+    this.#sealedBefore.push(this.#sealed);
+    this.#dropPrepared();
+    this.#sealed = sealed;
+    this.#segment = end.segment;
+    this.#next = end.next;
+    this.#maxTimeUs = end.maxTimeUs;
+    this.#begunAt = performance.now();
+    this.#budget = 0;
+  }
+
+  /** At the end of a turn of ours: others go on exactly where we stopped. */
+  publish(): void {
+    this.#segment?.publish();
+  }
+
+  #dropPrepared(): void {
+    if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
+    this.#prepared = undefined;
   }
 
   /** The segment that is written, if there is one. */
@@ -225,7 +269,7 @@ export class LogWriter {
   get unsyncedBytes(): number {
     const segment = this.#segment;
     return (
-      this.sealed.unsyncedBytes + (segment === undefined ? 0 : segment.position - segment.durablePosition)
+      this.#sealed.unsyncedBytes + (segment === undefined ? 0 : segment.position - segment.durablePosition)
     );
   }
 
@@ -242,7 +286,7 @@ export class LogWriter {
   /** How large the next segment is, with room for so much. */
   #nextCapacity(least: number): number {
     const { segment } = this.#settings;
-    let capacity = this.#segment === undefined ? FIRST_SEGMENT : this.#segment.capacity * 2;
+    let capacity = this.#segment === undefined ? firstCapacity(this.#settings) : this.#segment.capacity * 2;
     while (capacity < least) capacity *= 2;
     return Math.min(segment, Math.ceil(capacity / SEGMENT_STEP) * SEGMENT_STEP);
   }
@@ -250,8 +294,8 @@ export class LogWriter {
   #prepare(): void {
     if (this.#prepared !== undefined) return;
     const capacity = this.#nextCapacity(0);
-    // What is written into it is synced more quickly where the file system has nothing else to bring to the disk then.
-    const sync = this.#settings.sync === 'commit';
+    // Else its first sync would have all of it to write, zeros as they are.
+    const sync = this.#settings.sync !== 'none';
     const preparation = binding().prepareFile(
       this.#directory.path,
       segmentBytes(capacity),
@@ -270,7 +314,7 @@ export class LogWriter {
     const capacity = this.#nextCapacity(least);
     const path = this.#directory.fileOf(this.#next);
     const file = this.#takeFile(path, capacity);
-    let before = (): Promise<void> => Promise.resolve();
+    let before = this.#sealed.upToNow();
     const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
     const next = SegmentWriter.begin(
       path,
@@ -282,17 +326,19 @@ export class LogWriter {
         baseRecord: this.#next,
       },
       () => before(),
+      this.#shared,
     );
     // step 110
     if (old !== undefined) {
       old.seal({ position: 0, record: this.#next, incarnation: next.incarnation });
       // step 111
-      before = this.sealed.add(old);
+      this.#sealed.add(old);
+      before = this.#sealed.upToNow();
     }
     this.#segment = next;
     this.#begunAt = performance.now();
     this.#budget = 0;
-    this.#onRoll();
+    this.onRoll();
   }
 
   /** A file for the next segment: the one that was prepared, if it is large enough. */
@@ -341,18 +387,18 @@ export class LogWriter {
   async synced(): Promise<number> {
     const next = this.#next;
     const segment = this.#segment;
-    if (segment === undefined) return next;
-    await segment.reached(segment.position);
+    if (segment === undefined) await this.#sealed.upToNow()();
+    else await segment.reached(segment.position);
     return next;
   }
 
   /** All records below it are on the disk. */
   get durable(): number {
     const segment = this.#segment;
-    if (segment === undefined) return this.#next;
-    const { durablePosition, position } = segment;
-    if (durablePosition === position && this.sealed.unsyncedBytes === 0) return this.#next;
-    return (segment.tagBefore(durablePosition) ?? this.#baseOf(segment) - 1) + 1;
+    const durable = segment?.durablePosition ?? 0;
+    if (segment === undefined || durable === 0) return durableEnd(this.#directory.segments());
+    if (durable === segment.position) return this.#next;
+    return (segment.tagBefore(durable) ?? this.#baseOf(segment) - 1) + 1;
   }
 
   #baseOf(segment: SegmentWriter): number {
@@ -362,9 +408,16 @@ export class LogWriter {
   /** Resolves once appending isn't refused for what waits for the disk. */
   async ready(limits: Limits): Promise<void> {
     const { path } = this.#directory;
+    throwIfAborted(limits.signal, `Waiting until ${path} is on its disk`);
     while (this.#settings.sync !== 'none' && this.unsyncedBytes >= this.#settings.maxUnsyncedBytes) {
       await within(this.synced(), `Waiting until ${path} is on its disk`, limits);
     }
+  }
+
+  /** Resolves once all that was sealed is let go. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#sealedBefore, this.#sealed].map((sealed) => sealed.settled()));
+    this.#sealedBefore = [];
   }
 
   /** Brings what was appended to the disk where that was promised, and lets go of it all. */
@@ -375,11 +428,16 @@ export class LogWriter {
     try {
       if (this.#settings.sync !== 'none') await this.synced();
     } finally {
-      if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
+      this.#dropPrepared();
       this.#segment?.close();
-      await this.sealed.settled();
+      await this.settled();
     }
   }
+}
+
+/** How large a segment is that follows none. */
+export function firstCapacity({ segment }: LogSettings): number {
+  return Math.min(FIRST_SEGMENT, segment);
 }
 
 /** What a record takes of a segment. */
@@ -391,8 +449,4 @@ function lengthOf(data: Data): number {
   if (typeof data === 'string') return Buffer.byteLength(data);
   if (data instanceof Uint8Array) return data.length;
   return data.reduce((sum, part) => sum + lengthOf(part), 0);
-}
-
-export function nowUs(): number {
-  return environment.nowUs();
 }

@@ -1,19 +1,21 @@
 import { resolve } from 'node:path';
 import {
-  type DescribedRecord,
+  type Limits,
   limitsFromNow,
-  Teller,
   type WaitOptions,
   waitOptions,
   within,
 } from '../channel/index.js';
-import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
-import { aPath, show } from '../options.js';
+import { closedHandle, MillraceError } from '../errors.js';
+import { aPath } from '../options.js';
+import { type Appending, openToAppend } from './appending.js';
+import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
 import { Directory, diskBytes } from './directory.js';
+import { every } from './every.js';
 import { FrameReader } from './frame-reader.js';
 import { LockFile } from './lock-file.js';
-import { LogWriter, nowUs } from './log-writer.js';
+import type { LogWriter } from './log-writer.js';
 import { type CursorInfo, NamedCursor } from './named-cursor.js';
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
@@ -27,15 +29,12 @@ import {
   type ReadOptions,
   type RecordSource,
 } from './reading.js';
-import type { LogRecord, LogRecordInput } from './record.js';
-import { NO_TIME, RecordEncoder } from './record-encoder.js';
-import { type LogRecovery, recoverLog } from './recovery.js';
-import { Retention } from './retention.js';
+import type { LogRecord } from './record.js';
+import { type Appendable, RecordAppender } from './record-appender.js';
+import type { LogRecovery } from './recovery.js';
+import type { SharedWriter } from './shared-writer.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
 import { Upkeep } from './upkeep.js';
-
-/** A record going in: described, or its value alone. */
-export type Appendable = LogRecordInput | Uint8Array | string;
 
 /** One segment of a log. */
 export interface SegmentInfo {
@@ -71,43 +70,49 @@ export class Log {
   readonly #settings: LogSettings;
   readonly #lock: LockFile | undefined;
   readonly #writer: LogWriter | undefined;
+  readonly #shared: SharedWriter | undefined;
   readonly #cursors: CursorFile;
   readonly #tails = new Set<Tail>();
-  readonly #encoder = new RecordEncoder();
-  readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
+  readonly #appender = new RecordAppender();
   readonly #upkeep: Upkeep | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #timer: NodeJS.Timeout;
   #closing: Promise<void> | undefined;
 
   private constructor(
     directory: Directory,
     settings: LogSettings,
     lock: LockFile | undefined,
-    makeWriter?: (onRoll: () => void) => LogWriter,
-    recovery?: LogRecovery,
+    appending?: Appending,
   ) {
     this.path = directory.path;
-    this.recovery = recovery;
+    this.recovery = appending?.recovery;
     this.#directory = directory;
     this.#settings = settings;
     this.#lock = lock;
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true });
-    this.#writer = makeWriter?.(() => this.#upkeep?.retainSoon());
-    if (this.#writer !== undefined) {
-      this.#upkeep = this.#makeUpkeep(this.#writer);
-      this.#timer = every(Math.min(settings.rollAfterMs ?? LOOK_AFTER_MS, LOOK_AFTER_MS), this);
+    this.#writer = appending?.writer;
+    this.#shared = appending?.shared;
+    if (this.#writer !== undefined && lock !== undefined) {
+      const upkeep = this.#makeUpkeep(this.#writer, lock);
+      this.#writer.onRoll = () => void upkeep.retainSoon();
+      this.#upkeep = upkeep;
     }
+    const everyMs = Math.min(settings.rollAfterMs ?? LOOK_AFTER_MS, LOOK_AFTER_MS);
+    this.#timer = every(everyMs, this, (log) => void log.lookAfter());
   }
 
-  #makeUpkeep({ sealed }: LogWriter): Upkeep {
-    const teller = new Teller({ role: 'log', path: this.path }, this.#settings.logger);
-    const retention = new Retention(this.#settings.retention, {
+  #makeUpkeep(writer: LogWriter, lock: LockFile): Upkeep {
+    return new Upkeep({
       directory: this.#directory,
       cursors: this.#cursors,
-      teller,
-      settled: () => sealed.settled(),
+      settings: this.#settings,
+      lock,
+      settled: () => writer.settled(),
+      synced: async () => {
+        await this.flush();
+        return this.durable;
+      },
     });
-    return new Upkeep(this.path, retention, teller);
   }
 
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
@@ -118,11 +123,7 @@ export class Log {
     directory.make();
     const lock = LockFile.openOrMake(directory.path, settings.writers === 'shared');
     try {
-      lock.lockForWriter();
-      const { end, sealed, recovery } = await recoverLog(directory, settings.sync !== 'none');
-      const makeWriter = (onRoll: () => void) =>
-        new LogWriter(directory, lock.id, settings, sealed, end, onRoll);
-      return new Log(directory, settings, lock, makeWriter, recovery);
+      return new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
     } catch (error) {
       directory.mappings.close();
       lock.close();
@@ -140,52 +141,36 @@ export class Log {
 
   /**
    * Appends one record; returns its offset. At once, in shared memory: `commit` or `flush` wait for the disk. Throws
-   * ERR_BACK_PRESSURE where too much waits for that.
+   * ERR_BACK_PRESSURE where too much waits for that; on a log that several processes append to, ERR_SHARED.
    */
   append(record: Appendable): number {
-    const writer = this.#openWriter();
-    if (record instanceof Uint8Array) return writer.append(record, 0, nowUs());
-    const length = this.#encoder.measure(record);
-    const time = this.#encoder.timeUs === NO_TIME ? nowUs() : this.#encoder.timeUs;
-    return writer.fill(length, this.#encoder.type, time, this.#fill);
+    return this.#appender.append(this.#exclusive(), record);
   }
 
   /** Appends all of the records or none, with one commit; returns the offset of the first. */
   appendBatch(records: readonly Appendable[]): number {
-    const writer = this.#openWriter();
-    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
-    const now = nowUs();
-    if (records.length === 0) return writer.next;
-    const { length } = records;
-    if (areBytes(records)) return writer.appendBatch(records, length, now, now);
-    let maxTimeUs = 0;
-    const items = (records as readonly Appendable[]).map((record, i) => {
-      const item = this.#describe(record, writer.next + i, now);
-      maxTimeUs = Math.max(maxTimeUs, item.timeUs as number);
-      return item;
-    });
-    return writer.appendBatch(items, length, now, maxTimeUs);
-  }
-
-  #describe(record: Appendable, offset: number, now: number): DescribedRecord {
-    const length = this.#encoder.measure(record);
-    const { type, timeUs } = this.#encoder;
-    const data = Buffer.allocUnsafe(length);
-    this.#encoder.write(data, 0);
-    return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
+    return this.#appender.appendBatch(this.#exclusive(), records);
   }
 
   /** Appends a record, or several as one batch; resolves with the (first) offset. */
   async appendAsync(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('appendAsync', options);
-    await this.ready(options);
-    return isBatch(record) ? this.appendBatch(record) : this.append(record);
+    return this.#appendWithin(record, limitsFromNow(options));
+  }
+
+  async #appendWithin(record: Appendable | readonly Appendable[], limits: Limits): Promise<number> {
+    const writer = this.#openWriter();
+    const append = () =>
+      isBatch(record) ? this.#appender.appendBatch(writer, record) : this.#appender.append(writer, record);
+    await writer.ready(limits);
+    return this.#shared === undefined ? append() : this.#shared.inTurn(append, limits);
   }
 
   /** The same; resolves once it is on the disk. All who wait at the same time share a sync. */
   async commit(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
+    waitOptions('commit', options);
     const limits = limitsFromNow(options);
-    const offset = await this.appendAsync(record, options);
+    const offset = await this.#appendWithin(record, limits);
     await within(this.#openWriter().synced(), `Syncing record ${offset} of ${this.path}`, limits);
     return offset;
   }
@@ -193,7 +178,11 @@ export class Log {
   /** Brings all that was appended to the disk; resolves with the offset behind it. */
   async flush(options: WaitOptions = {}): Promise<number> {
     waitOptions('flush', options);
-    return within(this.#openWriter().synced(), `Syncing ${this.path}`, options);
+    const limits = limitsFromNow(options);
+    const writer = this.#openWriter();
+    // What others appended is known in a turn.
+    await this.#shared?.inTurn(() => writer.next, limits);
+    return within(writer.synced(), `Syncing ${this.path}`, limits);
   }
 
   /** Resolves once appending isn't refused for what waits for the disk. */
@@ -281,13 +270,13 @@ export class Log {
   /** The offset that the next record gets. */
   get next(): number {
     this.#assertOpen();
-    return this.#writer?.next ?? new FrameReader(this.#directory).end();
+    return this.#exclusiveWriter?.next ?? new FrameReader(this.#directory).end();
   }
 
   /** All records below it are on the disk. */
   get durable(): number {
     this.#assertOpen();
-    return this.#writer?.durable ?? new FrameReader(this.#directory).durable();
+    return this.#exclusiveWriter?.durable ?? new FrameReader(this.#directory).durable();
   }
 
   segments(): SegmentInfo[] {
@@ -316,14 +305,40 @@ export class Log {
     };
   }
 
+  /**
+   * Takes away what nobody needs any more: of each key all values but the last, tombstones that are old enough, and what has
+   * expired. Offsets stay. What the lowest cursor has still to read stays as it is, and so does the last segment.
+   */
+  async compact(options: CompactOptions = {}): Promise<Compacted> {
+    checkCompactOptions(options);
+    this.#openWriter();
+    return (this.#upkeep as Upkeep).compact(options);
+  }
+
   /** @internal Now and then. Resolves once what need not be kept is removed. */
   async lookAfter(): Promise<void> {
+    this.#directory.mappings.sweep();
     try {
-      this.#writer?.rollByAge();
+      await this.#shared?.inTurn(rollByAge, {});
+      this.#exclusiveWriter?.rollByAge();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }
     await this.#upkeep?.retainSoon();
+  }
+
+  /** Who alone knows where the log ends. */
+  get #exclusiveWriter(): LogWriter | undefined {
+    return this.#shared === undefined ? this.#writer : undefined;
+  }
+
+  #exclusive(): LogWriter {
+    if (this.#shared === undefined) return this.#openWriter();
+    throw new MillraceError(
+      'ERR_SHARED',
+      `Several processes append to ${this.path}, each in its turn, which has to be waited for: use appendAsync or commit`,
+      { path: this.path },
+    );
   }
 
   #openWriter(): LogWriter {
@@ -345,11 +360,12 @@ export class Log {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     for (const tail of this.#tails) tail.close();
+    const keptUp = this.#upkeep?.close();
     try {
-      await this.#writer?.close();
+      await (this.#shared ?? this.#writer)?.close();
     } finally {
       try {
-        await this.#upkeep?.close();
+        await keptUp;
         await this.#cursors.close();
       } finally {
         this.#directory.mappings.close();
@@ -363,9 +379,9 @@ export class Log {
   }
 }
 
-function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
-  for (let i = 0; i < records.length; i++) if (!(records[i] instanceof Uint8Array)) return false;
-  return true;
+function rollByAge(writer: LogWriter): number {
+  writer.rollByAge();
+  return writer.next;
 }
 
 function isBatch(record: Appendable | readonly Appendable[]): record is readonly Appendable[] {
@@ -374,15 +390,4 @@ function isBatch(record: Appendable | readonly Appendable[]): record is readonly
 
 function noLog(path: string): MillraceError {
   return new MillraceError('ERR_NOT_FOUND', `There is no log at ${path}`, { path });
-}
-
-/** A timer that keeps neither the process nor the log alive. */
-function every(ms: number, log: Log): NodeJS.Timeout {
-  const kept = new WeakRef(log);
-  const timer = setInterval(() => {
-    const log = kept.deref();
-    if (log === undefined) clearInterval(timer);
-    else log.lookAfter();
-  }, ms);
-  return timer.unref();
 }

@@ -1,6 +1,7 @@
 import { checkLogger, type Logger, type Sync } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { MAX_TTL_MS } from './record.js';
 
 export interface Retention {
   /** Bytes of files; the oldest segments go where there are more. */
@@ -15,6 +16,15 @@ export interface Retention {
   maxUnread?: Size;
 }
 
+export interface Compaction {
+  /** Compact the log each so many milliseconds; left out: only where it is asked for. */
+  everyMs?: number;
+  /** Then segments stay as they are of which less than this part would go (0.5). */
+  minDeadRatio?: number;
+  /** How long after its timestamp a tombstone stays (24 hours). */
+  tombstonesMs?: number;
+}
+
 export interface LogOptions {
   /** How large segments grow (64MiB). */
   segment?: Size;
@@ -25,6 +35,7 @@ export interface LogOptions {
   /** How much may wait for the disk before appending is refused (256MiB). */
   maxUnsyncedBytes?: Size;
   retention?: Retention;
+  compaction?: Compaction;
   /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
   writers?: 'exclusive' | 'shared';
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
@@ -38,6 +49,7 @@ const LOG_OPTIONS = [
   'sync',
   'maxUnsyncedBytes',
   'retention',
+  'compaction',
   'writers',
   'readOnly',
   'logger',
@@ -50,6 +62,7 @@ const LARGEST_SEGMENT = 1024 * MIB;
 const SEGMENT_STEP = 4096;
 const LONGEST_MS = 2 ** 31 - 1;
 const DEFAULT_UNREAD_TIMES_BYTES = 4;
+const DAY_MS = 86_400_000;
 
 /** What options come to. */
 export interface LogSettings {
@@ -58,6 +71,7 @@ export interface LogSettings {
   sync: Sync;
   maxUnsyncedBytes: number;
   retention: RetentionSettings;
+  compaction: CompactionSettings;
   writers: 'exclusive' | 'shared' | undefined;
   readOnly: boolean | 'records';
   logger: Logger | undefined;
@@ -69,6 +83,12 @@ export interface RetentionSettings {
   segments: number;
   keepUnread: boolean;
   maxUnread: number;
+}
+
+export interface CompactionSettings {
+  everyMs: number | undefined;
+  minDeadRatio: number;
+  tombstonesMs: number;
 }
 
 export function settingsOf(options: LogOptions): LogSettings {
@@ -88,6 +108,7 @@ export function settingsOf(options: LogOptions): LogSettings {
       Number.MAX_SAFE_INTEGER,
     ),
     retention: retentionOf(options.retention),
+    compaction: compactionOf(options.compaction),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
     logger: options.logger,
@@ -136,5 +157,18 @@ function retentionOf(retention: Retention = {}): RetentionSettings {
     segments: countOf('segments', 1),
     keepUnread: oneOf('retention.keepUnread', retention.keepUnread ?? true, [true, false]),
     maxUnread: sizeOf('maxUnread', bytes * DEFAULT_UNREAD_TIMES_BYTES),
+  };
+}
+
+function compactionOf(compaction: Compaction = {}): CompactionSettings {
+  knownOptions('compaction', compaction, ['everyMs', 'minDeadRatio', 'tombstonesMs']);
+  const { everyMs, minDeadRatio = 0.5, tombstonesMs = DAY_MS } = compaction;
+  if (!(typeof minDeadRatio === 'number' && minDeadRatio >= 0 && minDeadRatio <= 1)) {
+    throw invalidArgument(`compaction.minDeadRatio must be a number from 0 to 1, not ${show(minDeadRatio)}`);
+  }
+  return {
+    everyMs: everyMs === undefined ? undefined : wholeNumber('compaction.everyMs', everyMs, 1, LONGEST_MS),
+    minDeadRatio,
+    tombstonesMs: wholeNumber('compaction.tombstonesMs', tombstonesMs, 0, MAX_TTL_MS),
   };
 }

@@ -192,6 +192,7 @@ class CursorMover {
   #given: number | undefined;
   #passed: number | undefined;
   #failure: unknown;
+  #moved: Promise<unknown> | undefined;
 
   constructor(cursor: NamedCursor) {
     this.#cursor = cursor;
@@ -213,9 +214,16 @@ class CursorMover {
     if (this.#passed === undefined) return;
     const offset = this.#passed;
     this.#passed = undefined;
-    this.#cursor.advance(offset).catch((error) => {
+    this.#moved = this.#cursor.advance(offset).catch((error) => {
       this.#failure ??= error;
     });
+  }
+
+  /** Resolves once it stands where it is to stand. */
+  async moved(): Promise<void> {
+    this.move();
+    await this.#moved;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 
@@ -252,11 +260,15 @@ export function iterate(
       mover?.giving(record);
       return record;
     },
-    wait: async (isOver) => !allowance.isUsedUp && (await source.wait(limits, isOver)),
+    async wait(isOver) {
+      if (!allowance.isUsedUp && (await source.wait(limits, isOver))) return true;
+      await mover?.moved();
+      return false;
+    },
     rouse: () => source.rouse(),
-    end: () => {
+    async end() {
       source.close();
-      mover?.move();
+      await mover?.moved();
     },
   });
 }
@@ -290,6 +302,7 @@ export async function* iterateBatches(
     }
   } finally {
     source.close();
+    await mover?.moved();
   }
 }
 

@@ -1,18 +1,28 @@
 import { basename } from 'node:path';
-import { type Link, SegmentReader, SegmentWriter } from '../channel/index.js';
+import {
+  type ChannelInfo,
+  examineSealed,
+  headerRemains,
+  provesSync,
+  SegmentWriter,
+} from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Directory, factsOf, type SegmentFile } from './directory.js';
-import type { LogEnd } from './log-writer.js';
+import { firstDoubtful, isOpen, segmentInfo } from './durable.js';
+import { firstCapacity, type LogEnd } from './log-writer.js';
+import type { LogSettings } from './options.js';
+import { beginAnew, rewriteSegment } from './rewrite.js';
 import { Sealed } from './sealed.js';
-import { type SetAside, setAside } from './set-aside.js';
+import { maxTimeOf, nextBefore, nextBehind } from './segment-end.js';
+import { type SetAside, setAside, setCopyAside, syncSetAside } from './set-aside.js';
 
 /** What opening a log found of the writer before, and did about it. */
 export interface LogRecovery {
-  /** What had died without closing the log: its writer's process, which loses nothing, or the whole machine. */
+  /** What had ended without closing the log: its writer's process, which loses nothing, or the whole machine. */
   after: 'close' | 'process' | 'machine';
   /** Bytes that had not reached the disk whole before the machine went down, and are gone. */
   dropped: number;
-  /** What did not belong to the log. */
+  /** What did not belong to the log, or does no longer. */
   setAside: SetAside[];
 }
 
@@ -22,141 +32,246 @@ export interface RecoveredLog {
   recovery: LogRecovery;
 }
 
-/** Makes a log that can be appended to of what the last writer left. Whoever calls it holds the log's lock. */
-export async function recoverLog(directory: Directory, syncs: boolean): Promise<RecoveredLog> {
-  const recovering = new Recovering(directory, syncs);
-  return recovering.run();
+export interface RecoverOptions {
+  /** Others append to the log, too, each in its turn; it is ours now. */
+  shared?: boolean;
+  /** Whether what is not a log's is set aside (true). */
+  tidies?: boolean;
 }
 
+/** Makes a log that can be appended to of what the last writer left. Whoever calls it holds the log's lock. */
+export async function recoverLog(
+  directory: Directory,
+  id: string,
+  settings: LogSettings,
+  options: RecoverOptions = {},
+): Promise<RecoveredLog> {
+  return new Recovering(directory, id, settings, options).run();
+}
+
+/** Where the log goes on, and what has to be on the disk before that. */
+type Tail = LogEnd & { sealed: Sealed };
+
+const NEVER_WRITTEN = 'its header never reached the disk';
+
+/**
+ * Goes along the segments, from the first that may not be whole. Where the machine went down, each of them is by itself
+ * as it was at some time: the log is what is whole up to the first that isn't, and what follows is set aside. Whoever
+ * dies on the way leaves a log of which the next finds the same.
+ */
 class Recovering {
   readonly #directory: Directory;
-  readonly #sealed: Sealed;
+  readonly #id: string;
+  readonly #settings: LogSettings;
+  readonly #options: RecoverOptions;
   readonly #recovery: LogRecovery = { after: 'close', dropped: 0, setAside: [] };
+  #segments: SegmentFile[] = [];
+  /** How many of them are the log, as far as has been looked. */
+  #good = 0;
+  /** The offset that the next one has to begin with; undefined where none was looked at. */
+  #next: number | undefined;
 
-  constructor(directory: Directory, syncs: boolean) {
+  constructor(directory: Directory, id: string, settings: LogSettings, options: RecoverOptions) {
+    this.#options = options;
     this.#directory = directory;
-    this.#sealed = new Sealed(syncs);
+    this.#id = id;
+    this.#settings = settings;
   }
 
   async run(): Promise<RecoveredLog> {
-    for (const name of this.#directory.foreign()) {
-      const reason = Directory.isReplacement(name) ? 'it was never finished' : 'it is not a file of a log';
-      this.#setAside(name, reason);
+    const foreign = this.#options.tidies === false ? [] : this.#directory.foreign();
+    for (const name of foreign) {
+      this.#setAside(
+        name,
+        Directory.isReplacement(name) ? 'it was never finished' : 'it is not a file of a log',
+      );
     }
-    const end = await this.#recoverEnd();
-    return { end, sealed: this.#sealed, recovery: this.#recovery };
+    this.#segments = this.#directory.segments();
+    this.#good = firstDoubtful(this.#segments);
+    let tail: Tail | undefined;
+    let more = true;
+    while (more && tail === undefined) {
+      const info = this.#infoOf(this.#good);
+      more = info !== undefined;
+      if (info !== undefined) tail = await this.#goOver(info);
+    }
+    const { sealed, ...end } = tail ?? (await this.#endOfChain());
+    if (this.#settings.sync !== 'none') await sealed.upToNow()();
+    return { end, sealed, recovery: this.#recovery };
+  }
+
+  /** What the segment says of itself; one of another log, or none at all, is taken out. Undefined behind the last one. */
+  #infoOf(index: number): ChannelInfo | typeof NEVER_WRITTEN | undefined {
+    for (;;) {
+      const file = this.#segments[index];
+      if (file === undefined) return undefined;
+      const info = segmentInfo(file);
+      if (info !== undefined && this.#isOurs(info, file)) return info;
+      const remains = info === undefined ? headerRemains(file.path) : 'foreign';
+      if (remains === 'damaged') throw this.#needsRepair(file, 'its header is damaged');
+      if (remains === 'unwritten') return NEVER_WRITTEN;
+      this.#segments.splice(index, 1);
+      this.#setAside(basename(file.path), 'it is not a segment of this log');
+    }
+  }
+
+  #isOurs({ metadata }: ChannelInfo, { path, base }: SegmentFile): boolean {
+    try {
+      const facts = factsOf(metadata, path);
+      return facts.id === this.#id && facts.base === base;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Goes on behind a segment that is one of the log; gives the one that is to be gone on with, once that is found. */
+  async #goOver(info: ChannelInfo | typeof NEVER_WRITTEN): Promise<Tail | undefined> {
+    const file = this.#segments[this.#good];
+    if (info === NEVER_WRITTEN) return this.#endBefore(file.base, NEVER_WRITTEN);
+    const next = this.#next ?? file.base;
+    if (file.base !== next) {
+      return this.#endBefore(next, `it begins with record ${file.base}, and the log ends at ${next}`);
+    }
+    if (isOpen(info)) return this.#goOverOpen(file, info);
+    if (info.sameBoot) return this.#isGood(nextBehind(file.path));
+    return this.#goOverSealed(file, info);
+  }
+
+  #isGood(next: number): undefined {
+    this.#next = next;
+    this.#good++;
+  }
+
+  async #goOverOpen(file: SegmentFile, { sameBoot }: ChannelInfo): Promise<Tail | undefined> {
+    const sealed = this.#sealedSoFar();
+    // To go on over the end of a machine says that all before it is on the disk.
+    if (!sameBoot) await sealed.upToNow()();
+    const resumed = await this.#resume(file, sealed);
+    if (resumed === undefined) return this.#isGood(nextBehind(file.path));
+    const { segment, maxTimeUs } = resumed;
+    const next = (segment.tagBefore(segment.position) ?? file.base - 1) + 1;
+    this.#isGood(next);
+    const following = this.#infoOf(this.#good);
+    if (following !== undefined && following !== NEVER_WRITTEN && this.#segments[this.#good].base === next) {
+      // Between the moment a new segment has its name and that in which this one says so, a writer may die.
+      segment.seal({ position: 0, record: next, incarnation: following.incarnation | 0 });
+      // step 126
+      await segment.settle(false);
+      return undefined;
+    }
+    if (following !== undefined) await this.#endBefore(next, `the log ends at record ${next}`);
+    const facts = factsOf(segment.metadata, file.path);
+    return { next, maxTimeUs: Math.max(maxTimeUs, facts.maxTimeUs), segment, sealed };
+  }
+
+  /** Undefined where it turns out that its writer had sealed it. */
+  async #resume(file: SegmentFile, sealed: Sealed) {
+    try {
+      const resumed = await SegmentWriter.resume(
+        file.path,
+        this.#settings.sync,
+        sealed.upToNow(),
+        this.#options.shared,
+      );
+      const { recovery, released } = resumed;
+      this.#recovery.dropped += recovery.dropped;
+      if (!released || recovery.dropped > 0) this.#recovery.after = recovery.after;
+      return resumed;
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      if (error.code === 'ERR_ENDED') return undefined;
+      throw error.code === 'ERR_CORRUPT' ? this.#needsRepair(file, error.message, error) : error;
+    }
+  }
+
+  /** One that was sealed before the machine went down: its end may be on the disk, and what is before that not. */
+  async #goOverSealed(file: SegmentFile, { finalPosition }: ChannelInfo): Promise<Tail | undefined> {
+    const { whole, position, proven } = await examineSealed(file.path);
+    if (whole) return this.#isGood(nextBehind(file.path));
+    const what = `it is not whole at position ${position}`;
+    if (position < proven) throw this.#needsRepair(file, `${what}, and was synced up to ${proven}`);
+    for (const later of this.#segments.slice(this.#good + 1)) {
+      if (segmentInfo(later) === undefined || !(await provesSync(later.path))) continue;
+      throw this.#needsRepair(file, `${what}, and what follows was synced`);
+    }
+    this.#recovery.after = 'machine';
+    const next = nextBefore(file.path, position);
+    if (position === 0) return this.#endBefore(next, 'nothing of it reached the disk');
+    this.#setAsideFrom(this.#good + 1, `it follows record ${next - 1}, with which the log ends`);
+    await this.#cut(file, position, next);
+    this.#recovery.dropped += (finalPosition as number) - position;
+    return this.#isGood(next);
+  }
+
+  /** Leaves of a sealed segment what is whole. */
+  async #cut(file: SegmentFile, position: number, next: number): Promise<void> {
+    const reason = `behind record ${next - 1}, at position ${position}, it had not reached the disk`;
+    this.#recovery.setAside.push(setCopyAside(this.#directory, basename(file.path), reason));
+    await syncSetAside(this.#directory);
+    await this.#sealedSoFar().upToNow()();
+    // step 127
+    await rewriteSegment(file.path, {
+      until: position,
+      link: { position: 0, record: next, incarnation: 0 },
+      isBeforeDurable: true,
+    });
+  }
+
+  /** The log ends before the segment that is looked at: that and all behind it are set aside. */
+  async #endBefore(next: number, reason: string): Promise<Tail | undefined> {
+    this.#next = next;
+    const file = this.#segments[this.#good];
+    this.#setAsideFrom(this.#good + 1, `the log ends at record ${next}`);
+    if (this.#good > 0 || next === 0) {
+      this.#setAsideFrom(this.#good, reason);
+      await syncSetAside(this.#directory);
+      return undefined;
+    }
+    // It is the first one, and nothing else says where the log goes on.
+    this.#recovery.setAside.push(setCopyAside(this.#directory, basename(file.path), reason));
+    await syncSetAside(this.#directory);
+    const sealed = this.#sealedSoFar();
+    const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
+    const capacity = firstCapacity(this.#settings);
+    const { sync } = this.#settings;
+    const segment = await beginAnew(file.path, {
+      capacity,
+      sync,
+      metadata: { log: facts },
+      baseRecord: next,
+    });
+    this.#isGood(next);
+    return { next, maxTimeUs: 0, segment, sealed };
+  }
+
+  /** The last one first: what is left is the beginning of the log at any time. */
+  #setAsideFrom(index: number, reason: string): void {
+    for (const { path } of this.#segments.splice(index).reverse()) this.#setAside(basename(path), reason);
   }
 
   #setAside(name: string, reason: string): void {
     this.#recovery.setAside.push(setAside(this.#directory, name, reason));
   }
 
-  async #recoverEnd(): Promise<LogEnd> {
-    for (;;) {
-      const segments = this.#directory.segments();
-      const last = segments.at(-1);
-      if (last === undefined) return { next: 0, maxTimeUs: 0, segment: undefined };
-      if (!this.#isReadable(last)) continue;
-      const before = segments.at(-2);
-      const end = before === undefined ? undefined : await this.#finishRoll(before, last);
-      if (end !== undefined) return end;
-      return this.#resume(last, before);
-    }
+  #sealedSoFar(): Sealed {
+    const earlier = this.#segments.slice(0, this.#good);
+    return new Sealed(this.#directory, this.#settings.sync !== 'none', earlier);
   }
 
-  /** A segment whose header never reached the disk is set aside: nothing in it was ever said to be durable. */
-  #isReadable(last: SegmentFile): boolean {
-    try {
-      const reader = SegmentReader.openNow(last.path, { readOnly: true });
-      try {
-        factsOf(reader.metadata, last.path);
-      } finally {
-        reader.close();
-      }
-      return true;
-    } catch (error) {
-      const { code, message } = error as MillraceError;
-      if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
-      this.#setAside(basename(last.path), `its header can't be read: ${message}`);
-      return false;
-    }
+  /** There is no segment that can be gone on with. */
+  async #endOfChain(): Promise<Tail> {
+    const sealed = this.#sealedSoFar();
+    const last = this.#segments[this.#good - 1];
+    if (last === undefined) return { next: 0, maxTimeUs: 0, segment: undefined, sealed };
+    const next = this.#next ?? nextBehind(last.path);
+    return { next, maxTimeUs: await maxTimeOf(last.path), segment: undefined, sealed };
   }
 
-  /**
-   * Between the moment a new segment has its name and that in which the one before it says so, a writer may die. Returns
-   * the log's end where it is in that one.
-   */
-  async #finishRoll(before: SegmentFile, last: SegmentFile): Promise<LogEnd | undefined> {
-    const resumed = await resumeUnlessSealed(before.path, () => Promise.resolve());
-    if (resumed === undefined) return undefined;
-    const { segment, recovery, maxTimeUs } = resumed;
-    const next = nextOf(segment, before.base);
-    if (next === last.base) {
-      const successor = SegmentReader.openNow(last.path, { readOnly: true });
-      const { incarnation } = successor;
-      successor.close();
-      segment.seal({ position: 0, record: next, incarnation });
-      this.#sealed.add(segment);
-      return undefined;
-    }
-    // What had not reached the disk there is gone: so what follows it here has nothing to follow.
-    this.#note(recovery);
-    this.#setAside(basename(last.path), `it begins with record ${last.base}, and the log ends at ${next}`);
-    return { next, maxTimeUs, segment };
+  #needsRepair({ path, base }: SegmentFile, why: string, cause?: MillraceError): MillraceError {
+    return new MillraceError(
+      'ERR_CORRUPT',
+      `${path} is damaged: ${why}. What is intact of the log is kept by Log.repair('${this.#directory.path}')`,
+      { path, position: cause?.position, from: base, cause },
+    );
   }
-
-  async #resume(last: SegmentFile, before: SegmentFile | undefined): Promise<LogEnd> {
-    const earlier = before === undefined ? [] : [before];
-    const syncEarlier = earlier.map(({ path }) => this.#sealed.addUnsynced(path));
-    const resumed = await resumeUnlessSealed(last.path, async () => {
-      await Promise.all(syncEarlier.map((sync) => sync()));
-    });
-    if (resumed === undefined) return this.#endOfSealed(last);
-    const { segment, recovery, maxTimeUs } = resumed;
-    this.#note(recovery);
-    const facts = factsOf(segment.metadata, last.path);
-    return { next: nextOf(segment, last.base), maxTimeUs: Math.max(maxTimeUs, facts.maxTimeUs), segment };
-  }
-
-  #note({ after, dropped }: { after: 'process' | 'machine'; dropped: number }): void {
-    this.#recovery.after = after;
-    this.#recovery.dropped += dropped;
-  }
-
-  /** The segment that followed it is not there any more. */
-  #endOfSealed(last: SegmentFile): LogEnd {
-    const reader = SegmentReader.openNow(last.path, { readOnly: true });
-    try {
-      const link = linkOf(reader);
-      const facts = factsOf(reader.metadata, last.path);
-      let maxTimeUs = facts.maxTimeUs;
-      for (const { timestamp } of reader.backwards()) {
-        maxTimeUs = Math.max(maxTimeUs, timestamp as number);
-        break;
-      }
-      const next = link?.record ?? (reader.tagBefore(reader.position) ?? last.base - 1) + 1;
-      return { next, maxTimeUs, segment: undefined };
-    } finally {
-      reader.close();
-    }
-  }
-}
-
-function linkOf(reader: SegmentReader): Link | undefined {
-  reader.seekLatest();
-  return reader.hasEnded() ? reader.link() : undefined;
-}
-
-/** Undefined where its writer sealed it. */
-async function resumeUnlessSealed(path: string, before: () => Promise<void>) {
-  try {
-    return await SegmentWriter.resume(path, before);
-  } catch (error) {
-    if (error instanceof MillraceError && error.code === 'ERR_ENDED') return undefined;
-    throw error;
-  }
-}
-
-function nextOf(segment: SegmentWriter, base: number): number {
-  return (segment.tagBefore(segment.position) ?? base - 1) + 1;
 }

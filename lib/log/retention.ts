@@ -65,7 +65,10 @@ export class Retention {
         // step 142
       }
     } finally {
-      if (removed > 0) this.#tellOverrun(cursors, segments[0].base, segments[removed].base);
+      if (removed > 0) {
+        this.#log.directory.mappings.sweep();
+        this.#tellOverrun(cursors, segments[0].base, segments[removed].base);
+      }
     }
   }
 

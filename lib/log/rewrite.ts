@@ -7,6 +7,7 @@ import {
   type Link,
   largestInSegment,
   noSpace,
+  type SegmentDesign,
   SegmentReader,
   SegmentWriter,
   segmentBytes,
@@ -27,6 +28,12 @@ export interface RewriteOptions {
   keep?: Keep;
   /** Where the log goes on behind it; left out: where it did so far. */
   link?: Link;
+  /** Position of the old one behind which nothing is kept; left out: it is kept to its end, and has to have one. */
+  until?: number;
+  /** Whether all before it is known to be on the disk; left out: where the old one says so. */
+  isBeforeDurable?: boolean;
+  /** Which part of its bytes is to go at least; where that would be less, it is left as it is. */
+  leastWon?: number;
   signal?: AbortSignal;
 }
 
@@ -54,12 +61,40 @@ const PERMISSIONS = 0o600;
  * step, once it is on the disk whole. Whoever has the old one open goes on reading that. Whoever dies on the way leaves
  * the old one as it was, or the new one; and perhaps a file with another name, which the next who opens the log sets aside.
  */
-export async function rewriteSegment(path: string, options: RewriteOptions = {}): Promise<Rewritten> {
+export async function rewriteSegment(
+  path: string,
+  options?: RewriteOptions & { leastWon?: undefined },
+): Promise<Rewritten>;
+export async function rewriteSegment(path: string, options: RewriteOptions): Promise<Rewritten | undefined>;
+export async function rewriteSegment(
+  path: string,
+  options: RewriteOptions = {},
+): Promise<Rewritten | undefined> {
   const old = await SegmentReader.open(path, { readOnly: true });
   try {
     return await new Rewrite(old, options).run();
   } finally {
     old.close();
+  }
+}
+
+/** Puts an empty segment in the place of one, to be gone on with: in one step, once it is on the disk. */
+export async function beginAnew(
+  path: string,
+  design: SegmentDesign & { capacity: number },
+): Promise<SegmentWriter> {
+  const file = await makeFile(path, segmentBytes(design.capacity));
+  const writer = SegmentWriter.beginUnnamed(path, file, design, () => Promise.resolve());
+  try {
+    await writer.sync();
+    // step 128
+    writer.takeName();
+    // step 129
+    await disk.syncDirectory(dirname(path));
+    return writer;
+  } catch (error) {
+    writer.close();
+    throw error;
   }
 }
 
@@ -75,9 +110,10 @@ class Rewrite {
     this.#facts = factsOf(old.metadata, old.path);
   }
 
-  async run(): Promise<Rewritten> {
+  async run(): Promise<Rewritten | undefined> {
     const { path } = this.#old;
     const capacity = await this.#measure();
+    if (capacity === undefined) return undefined;
     const writer = SegmentWriter.beginUnnamed(
       path,
       await makeFile(path, segmentBytes(capacity)),
@@ -100,8 +136,8 @@ class Rewrite {
       // step 122
       await disk.syncDirectory(dirname(path));
       // step 123
-      // It says that all before it is on the disk, too: only where the old one did.
-      await writer.settle(this.#old.durablePosition > 0);
+      // It then says that all before it is on the disk, too.
+      await writer.settle(this.#options.isBeforeDurable ?? this.#old.durablePosition > 0);
     } finally {
       writer.close();
     }
@@ -109,9 +145,9 @@ class Rewrite {
     return { kept, dropped, bytes: segmentBytes(capacity) };
   }
 
-  /** How large the new segment has to be. */
-  async #measure(): Promise<number> {
-    const { keep } = this.#options;
+  /** How large the new segment has to be; undefined where too little would be won. */
+  async #measure(): Promise<number | undefined> {
+    const { keep, leastWon = 0 } = this.#options;
     const answers = this.#answers;
     let bytes = RESERVED;
     let largest = 0;
@@ -120,6 +156,7 @@ class Rewrite {
       bytes += frameBytes(length);
       largest = Math.max(largest, length);
     });
+    if (bytes - RESERVED > this.#old.position * (1 - leastWon)) return undefined;
     const least = Math.max(bytes, largest * LARGEST_PART, LEAST_CAPACITY);
     return Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
   }
@@ -146,9 +183,9 @@ class Rewrite {
         else if (ask(bytes, start, end, type, tag, timeUs))
           emit(bytes.subarray(start, end), type, tag, timeUs);
       },
-      this.#options.signal,
+      this.#options,
     );
-    if (!old.hasEnded()) throw unended(old.path);
+    if (this.#options.until === undefined && !old.hasEnded()) throw unended(old.path);
   }
 
   /** A batch of which all is kept stays as it is. */

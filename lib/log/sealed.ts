@@ -1,4 +1,7 @@
-import { disk, type SegmentWriter } from '../channel/index.js';
+import { disk, type SegmentWriter, syncSealed } from '../channel/index.js';
+import { MillraceError } from '../errors.js';
+import type { Directory, SegmentFile } from './directory.js';
+import { isAllDurable, lastSynced } from './durable.js';
 
 /** A sealed segment that may not be on the disk. */
 class SealedSegment {
@@ -6,33 +9,24 @@ class SealedSegment {
   /** Of it, that may not be on the disk. */
   bytes: number;
   readonly #path: string;
-  /** Resolves once it is let go; undefined where an earlier writer did that. */
-  readonly #settled: Promise<void> | undefined;
+  /** Resolves once it is let go. */
+  readonly #settled: Promise<void>;
   readonly #isSyncedBySettling: boolean;
   #synced: Promise<void> | undefined;
 
-  constructor(
-    sequence: number,
-    path: string,
-    bytes: number,
-    settled?: Promise<void>,
-    isSyncedBySettling = false,
-  ) {
+  constructor(sequence: number, segment: SegmentWriter, syncs: boolean) {
     this.sequence = sequence;
-    this.bytes = bytes;
-    this.#path = path;
-    this.#settled = settled;
-    this.#isSyncedBySettling = isSyncedBySettling;
-    if (isSyncedBySettling) this.#forgetBytes();
+    this.bytes = segment.position - segment.durablePosition;
+    this.#path = segment.path;
+    this.#settled = segment.settle(syncs);
+    this.#isSyncedBySettling = syncs;
+    // Whoever waits for it hears of its failure.
+    this.#forgetBytes().catch(() => {});
   }
 
   async #forgetBytes(): Promise<void> {
-    try {
-      await this.#settled;
-      this.bytes = 0;
-    } catch {
-      // They stay as they are; who waits for it hears of it.
-    }
+    await this.#settled;
+    if (this.#isSyncedBySettling) this.bytes = 0;
   }
 
   /** Once for all: after a failed sync the kernel takes the pages for written, and a second one would say nothing. */
@@ -43,67 +37,87 @@ class SealedSegment {
 
   async #sync(): Promise<void> {
     await this.#settled;
-    if (this.#isSyncedBySettling) return;
-    try {
-      await disk.syncFile(this.#path);
-    } catch (error) {
-      // Removed meanwhile: nobody misses it.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
+    // step 124
+    if (!this.#isSyncedBySettling) await syncUnlessGone(this.#path);
   }
 
   /** Resolves once it is let go, however that went. */
   async settled(): Promise<void> {
-    await this.#settled?.catch(() => {});
+    await this.#settled.catch(() => {});
   }
 }
 
-/** The segments that were sealed, until they are known to be on the disk. */
+/** The segments that were sealed, until they are known to be on the disk: one after the other, the oldest first. */
 export class Sealed {
+  readonly #directory: Directory;
   /** Whether they are synced as they are sealed; else only where somebody asks for it. */
   readonly #syncs: boolean;
+  /** What earlier writers sealed. */
+  readonly #earlier: readonly SegmentFile[];
+  #earlierSynced: Promise<void> | undefined;
   #segments: SealedSegment[] = [];
   #sequence = 0;
 
-  constructor(syncs: boolean) {
+  /** `earlier`: segments that were sealed by earlier writers, who may not have brought them to the disk. */
+  constructor(directory: Directory, syncs: boolean, earlier: readonly SegmentFile[]) {
+    this.#directory = directory;
     this.#syncs = syncs;
+    this.#earlier = earlier;
   }
 
-  /** Bytes of them that may not be on the disk. */
+  /** Bytes of those that this writer sealed that may not be on the disk. */
   get unsyncedBytes(): number {
     let bytes = 0;
     for (const segment of this.#segments) bytes += segment.bytes;
     return bytes;
   }
 
-  /** Takes over a segment that was just sealed; returns what brings all sealed so far to the disk, or waits for that. */
-  add(segment: SegmentWriter): () => Promise<void> {
-    const settled = segment.settle(this.#syncs);
-    // Whoever waits for it hears of its failure.
-    settled.catch(() => {});
-    const bytes = segment.position - segment.durablePosition;
-    return this.#add(new SealedSegment(++this.#sequence, segment.path, bytes, settled, this.#syncs));
+  /** Takes over a segment that was just sealed. */
+  add(segment: SegmentWriter): void {
+    this.#segments.push(new SealedSegment(++this.#sequence, segment, this.#syncs));
   }
 
-  /** One that was sealed by an earlier writer, who may not have brought it to the disk. */
-  addUnsynced(path: string): () => Promise<void> {
-    return this.#add(new SealedSegment(++this.#sequence, path, 0));
+  /** What brings all that is sealed by now to the disk, or waits for that. */
+  upToNow(): () => Promise<void> {
+    const sequence = this.#sequence;
+    return () => this.#reach(sequence);
   }
 
-  #add(segment: SealedSegment): () => Promise<void> {
-    this.#segments.push(segment);
-    return () => this.#syncedUpTo(segment.sequence);
+  async #reach(sequence: number): Promise<void> {
+    this.#earlierSynced ??= this.#syncEarlier();
+    await this.#earlierSynced;
+    for (;;) {
+      const [first] = this.#segments;
+      if (first === undefined || first.sequence > sequence) return;
+      await first.synced();
+      if (this.#segments[0] === first) this.#segments.shift();
+    }
   }
 
-  async #syncedUpTo(sequence: number): Promise<void> {
-    await Promise.all(
-      this.#segments.filter((segment) => segment.sequence <= sequence).map((segment) => segment.synced()),
-    );
-    this.#segments = this.#segments.filter((segment) => segment.sequence > sequence);
+  async #syncEarlier(): Promise<void> {
+    const segments = this.#earlier;
+    const known = lastSynced(segments);
+    const from = known === undefined ? 0 : known.index + (isAllDurable(known.info) ? 1 : 0);
+    if (from === segments.length) return;
+    await disk.syncDirectory(this.#directory.path);
+    for (const { path } of segments.slice(from)) {
+      // step 125
+      await syncUnlessGone(path);
+    }
   }
 
   /** Resolves once all are let go. */
   async settled(): Promise<void> {
     await Promise.all(this.#segments.map((segment) => segment.settled()));
+  }
+}
+
+async function syncUnlessGone(path: string): Promise<void> {
+  try {
+    await syncSealed(path);
+  } catch (error) {
+    const code = error instanceof MillraceError ? error.code : undefined;
+    // Removed meanwhile: nobody misses it. Damaged: who reads it is told.
+    if (code !== 'ERR_NOT_FOUND' && code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
   }
 }

@@ -1,25 +1,32 @@
 import { type RecordHandler, type SegmentReader, throwIfAborted, turn } from '../channel/index.js';
+import { MillraceError } from '../errors.js';
 import { HALT } from './frame-reader.js';
 
 /** Looked through before the event loop has a turn again. */
 const SLICE = 2 ** 20;
 const NO_LIMIT = 0x7fffffff;
 
+export interface WalkOptions {
+  /** The position to stop at. */
+  until?: number;
+  signal?: AbortSignal;
+}
+
 /** Hands out the frames of a segment from where it stands, in slices, as far as there are any now. */
 export async function walkFrames(
   segment: SegmentReader,
   handler: RecordHandler,
-  signal?: AbortSignal,
+  { until = Number.POSITIVE_INFINITY, signal }: WalkOptions = {},
 ): Promise<void> {
   for (let goesOn = true; goesOn; await turn()) {
     throwIfAborted(signal, `Reading ${segment.path}`);
-    goesOn = handSlice(segment, handler);
+    goesOn =
+      handSlice(segment, Math.min(until, segment.position + SLICE), handler) && segment.position < until;
   }
 }
 
 /** False where that was all. */
-function handSlice(segment: SegmentReader, handler: RecordHandler): boolean {
-  const until = segment.position + SLICE;
+function handSlice(segment: SegmentReader, until: number, handler: RecordHandler): boolean {
   try {
     segment.poll((bytes, start, end, type) => {
       if (segment.position >= until) throw HALT;
@@ -27,7 +34,8 @@ function handSlice(segment: SegmentReader, handler: RecordHandler): boolean {
     }, NO_LIMIT);
     return false;
   } catch (error) {
-    if (error !== HALT) throw error;
+    // Where it is to stop there may be no frame, but damage.
+    if (error !== HALT && !(error instanceof MillraceError && segment.position >= until)) throw error;
     return true;
   }
 }

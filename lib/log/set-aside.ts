@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { explain } from '../channel/index.js';
+import { disk, explain } from '../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
 
 /** Something that was taken out of a log's directory, but not away. */
@@ -13,6 +13,20 @@ export interface SetAside {
 
 /** Moves a file of the log's directory to where nobody looks for segments, with a note beside it that says why. */
 export function setAside(directory: Directory, name: string, reason: string): SetAside {
+  return toFolder(directory, name, reason, renameSync);
+}
+
+/** The same with a file that keeps its name until another one takes that over. */
+export function setCopyAside(directory: Directory, name: string, reason: string): SetAside {
+  return toFolder(directory, name, reason, linkSync);
+}
+
+function toFolder(
+  directory: Directory,
+  name: string,
+  reason: string,
+  move: (from: string, to: string) => void,
+): SetAside {
   const folder = join(directory.path, SET_ASIDE);
   try {
     mkdirSync(folder, { recursive: true });
@@ -22,10 +36,16 @@ export function setAside(directory: Directory, name: string, reason: string): Se
     const path = join(folder, free);
     writeFileSync(`${path}.why`, `${new Date().toISOString()} ${reason}\n`);
     // step 112
-    renameSync(join(directory.path, name), path);
+    move(join(directory.path, name), path);
     // step 113
     return { name, path, reason };
   } catch (error) {
     throw explain(error, join(directory.path, name), 'set aside');
   }
+}
+
+/** Before anything takes the place of what was set aside: or that could come back after a power cut. */
+export async function syncSetAside(directory: Directory): Promise<void> {
+  await disk.syncDirectory(join(directory.path, SET_ASIDE));
+  await disk.syncDirectory(directory.path);
 }

@@ -145,12 +145,25 @@ export class Tail {
       try {
         return read();
       } catch (error) {
-        const { outOfRange } = this.#settings;
-        const isGone = error instanceof MillraceError && error.code === 'ERR_OFFSET_OUT_OF_RANGE';
-        if (!isGone || outOfRange === 'throw') throw error;
-        if (outOfRange === 'earliest') this.#frames.seekEarliest();
-        else this.#frames.seekLatest();
+        this.#leap(error);
       }
+    }
+  }
+
+  #leap(error: unknown): void {
+    const { outOfRange } = this.#settings;
+    const isGone = error instanceof MillraceError && error.code === 'ERR_OFFSET_OUT_OF_RANGE';
+    if (!isGone || outOfRange === 'throw') throw error;
+    if (outOfRange === 'earliest') this.#frames.seekEarliest();
+    else this.#frames.seekLatest();
+  }
+
+  #seekOffset(offset: number): void {
+    try {
+      this.#frames.seekOffset(offset);
+      this.#from = offset;
+    } catch (error) {
+      this.#leap(error);
     }
   }
 
@@ -265,9 +278,7 @@ export class Tail {
     if (where === 'earliest') frames.seekEarliest();
     else if (where === 'latest') frames.seekLatest();
     else if (typeof where === 'number') {
-      const offset = wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER);
-      this.#inRange(() => frames.seekOffset(offset));
-      this.#from = offset;
+      this.#seekOffset(wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER));
     } else if (typeof where === 'object' && where !== null && 'time' in where) {
       knownOptions('A place', where, ['time']);
       frames.seekTime(timeInUs('time', where.time));

@@ -1,49 +1,107 @@
-import { type Teller, turn } from '../channel/index.js';
-import type { Retention } from './retention.js';
+import { Teller, turn } from '../channel/index.js';
+import { closedHandle } from '../errors.js';
+import { type Compacted, Compaction, type CompactOptions } from './compaction.js';
+import type { CursorFile } from './cursor-file.js';
+import type { Directory } from './directory.js';
+import { every } from './every.js';
+import { Exclusive } from './exclusive.js';
+import { COMPACTION_BYTE, type LockFile, SEGMENTS_BYTE } from './lock-file.js';
+import type { LogSettings } from './options.js';
+import { Retention } from './retention.js';
 
-/** Looks after a log beside its appending, one thing at a time. */
+/** What there is to know of a log that is looked after. */
+export interface KeptLog {
+  directory: Directory;
+  cursors: CursorFile;
+  settings: LogSettings;
+  lock: LockFile;
+  /** Resolves once the segments that were sealed have given back what they don't use. */
+  settled(): Promise<void>;
+  /** Brings all that was appended so far to the disk; resolves with the offset below which everything is there. */
+  synced(): Promise<number>;
+}
+
+/** Looks after a log beside its appending: takes segments away, and replaces them by smaller ones. */
 export class Upkeep {
   readonly #path: string;
-  readonly #retention: Retention;
+  readonly #settings: LogSettings;
   readonly #teller: Teller;
   readonly #closing = new AbortController();
-  /** Resolves once all is done that is to be done so far. */
-  #done: Promise<unknown> = Promise.resolve();
-  #isDue = false;
+  /** Whoever removes or replaces segments. */
+  readonly #segments: Exclusive;
+  readonly #compactions: Exclusive;
+  readonly #retention: Retention;
+  readonly #compaction: Compaction;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #due: Promise<void> | undefined;
 
-  constructor(path: string, retention: Retention, teller: Teller) {
+  constructor({ directory, cursors, settings, lock, settled, synced }: KeptLog) {
+    const { path } = directory;
+    const { signal } = this.#closing;
+    const teller = new Teller({ role: 'log', path }, settings.logger);
     this.#path = path;
-    this.#retention = retention;
+    this.#settings = settings;
     this.#teller = teller;
+    this.#segments = new Exclusive(lock, SEGMENTS_BYTE, `Changing segments of ${path}`, signal);
+    this.#compactions = new Exclusive(lock, COMPACTION_BYTE, `Compacting ${path}`, signal);
+    this.#retention = new Retention(settings.retention, { directory, cursors, teller, settled });
+    const alone = <T>(work: () => Promise<T>) => this.#segments.do(work);
+    this.#compaction = new Compaction({ directory, cursors, synced, alone }, settings.compaction);
+    const { everyMs } = settings.compaction;
+    if (everyMs !== undefined) this.#timer = every(everyMs, this, (upkeep) => upkeep.compactByTime());
   }
 
-  /** Soon after, what need not be kept is removed. */
-  retainSoon(): void {
-    if (this.#isDue || this.#retention.keepsAll) return;
-    this.#isDue = true;
-    this.alone(async () => {
-      await turn();
-      this.#isDue = false;
-      await this.#retention.apply(this.#closing.signal);
-    }).catch((error) => this.failed('Removing old segments', error));
+  /** Soon after, what need not be kept is removed. Resolves once it is, or that failed. */
+  async retainSoon(): Promise<void> {
+    if (this.#retention.keepsAll) return;
+    this.#due ??= this.#segments
+      .do(() => this.#retain())
+      .catch((error) => {
+        this.#due = undefined;
+        this.failed('Removing old segments', error);
+      });
+    await this.#due;
   }
 
-  /** Does this while nothing else takes or replaces segments. */
-  alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#done.then(work);
-    this.#done = result.catch(() => {});
-    return result;
+  async #retain(): Promise<void> {
+    await turn();
+    // What is due from here on needs another look.
+    this.#due = undefined;
+    await this.#retention.apply(this.#closing.signal);
+  }
+
+  /** Takes away all that nobody needs. */
+  async compact({ signal, onProgress }: CompactOptions): Promise<Compacted> {
+    const closing = this.#closing.signal;
+    const either = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    try {
+      return await this.#compactions.do(() => this.#compaction.run(0, onProgress, either), either);
+    } catch (error) {
+      throw closing.aborted ? closedHandle('log', this.#path) : error;
+    }
+  }
+
+  /** The same where it is worth it, unless that is under way. */
+  compactByTime(): void {
+    if (this.#compactions.isBusy) return;
+    const { minDeadRatio } = this.#settings.compaction;
+    this.#compactions
+      .do(() => this.#compaction.run(minDeadRatio, undefined, this.#closing.signal))
+      .catch((error) => this.failed('Compacting', error));
   }
 
   /** Where nobody waits for it, who listens to the log hears of it. */
   failed(what: string, error: unknown): void {
+    if (this.#closing.signal.aborted) return;
     const { message } = error as Error;
     this.#teller.tell('failed', `${what} of ${this.#path} failed: ${message}`, { error });
   }
 
-  /** Resolves once what was begun is at an end. */
+  /** Ends what is under way as soon as it can be; resolves once it has. */
   async close(): Promise<void> {
+    clearInterval(this.#timer);
     this.#closing.abort();
-    await this.#done;
+    await this.#compactions.settled();
+    await this.#segments.settled();
   }
 }

@@ -1,0 +1,82 @@
+import { type ChannelInfo, inspect } from '../channel/index.js';
+import type { SegmentFile } from './directory.js';
+import { nextBefore, nextBehind } from './segment-end.js';
+
+/** What a segment says of itself, without a look at its records; undefined where it is gone or can't be believed. */
+export function segmentInfo({ path }: SegmentFile): ChannelInfo | undefined {
+  try {
+    return inspect(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it was never sealed. */
+export function isOpen({ finalPosition }: ChannelInfo): boolean {
+  return finalPosition === undefined;
+}
+
+/** Of a segment all of which is said to be on the disk: so is all before it. */
+export function isAllDurable({ finalPosition, durable }: ChannelInfo): boolean {
+  return finalPosition !== undefined && durable >= finalPosition;
+}
+
+/**
+ * The last segment that says of itself that something of it is on the disk. Segments say so one after the other, so this
+ * looks at few of them. What was compacted to nothing says nothing.
+ */
+export function lastSynced(
+  segments: readonly SegmentFile[],
+): { index: number; info: ChannelInfo } | undefined {
+  let low = 0;
+  let high = segments.length;
+  let found: { index: number; info: ChannelInfo } | undefined;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const said = saying(segments, low, middle);
+    if (said !== undefined && said.info.durable > said.info.basePosition) {
+      found = said;
+      low = middle + 1;
+    } else {
+      high = said?.index ?? low;
+    }
+  }
+  return found;
+}
+
+/** The offset below which all records are said to be on the disk. */
+export function durableEnd(segments: readonly SegmentFile[]): number {
+  const synced = lastSynced(segments);
+  if (synced === undefined) return segments[0]?.base ?? 0;
+  const { path } = segments[synced.index];
+  if (!isAllDurable(synced.info)) return nextBefore(path, synced.info.durable);
+  return segments[synced.index + 1]?.base ?? nextBehind(path);
+}
+
+/** The last one of segments[low … middle] that has something to say. */
+function saying(segments: readonly SegmentFile[], low: number, middle: number) {
+  for (let index = middle; index >= low; index--) {
+    const info = segmentInfo(segments[index]);
+    if (info !== undefined && info.finalPosition !== info.basePosition) return { index, info };
+  }
+  return undefined;
+}
+
+/**
+ * The first segment that may not be as its writer left it. One that tells of a sync says by that that all before it is on
+ * the disk; and whoever wrote since this start of the machine had looked through all that was there before.
+ */
+export function firstDoubtful(segments: readonly SegmentFile[]): number {
+  let first = segments.length;
+  for (let known = false; first > 0 && !known; ) {
+    const info = segmentInfo(segments[--first]);
+    known = info !== undefined && (info.sameBoot || info.durable > info.basePosition);
+  }
+  while (first > 0 && isOpenOne(segments[first - 1])) first--;
+  return first;
+}
+
+function isOpenOne(file: SegmentFile): boolean {
+  const info = segmentInfo(file);
+  return info !== undefined && isOpen(info);
+}

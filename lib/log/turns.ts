@@ -1,0 +1,102 @@
+import { environment, type Limits, waitUntil } from '../channel/index.js';
+import { MillraceError, withFacts } from '../errors.js';
+import { binding } from '../native.js';
+import type { LockFile } from './lock-file.js';
+
+// Words of the lock file, each on a line of its own where others look at it again and again.
+const APPENDING = 512 >> 2;
+const TURN = 640 >> 2;
+const WANTED = 768 >> 2;
+const PIDS = 1024 >> 2;
+
+/** Locks on bytes of the file: whoever holds the first may append; each appender holds one of the others for life. */
+const TURN_BYTE = 1;
+const FIRST_APPENDER_BYTE = 2;
+const MOST_APPENDERS = 700;
+const NOBODY = 0;
+
+/** What the one whose turn it is has to know of those before. */
+export interface TurnFacts {
+  /** Nobody else had a turn since the last one of ours. */
+  isOurs: boolean;
+  /** Whoever had it died in it. */
+  wasLeft: boolean;
+}
+
+/**
+ * The turns that several processes take at appending. A turn is a kernel's lock, so that nobody's death keeps it; a word
+ * says who has it, so that whoever takes it after a death knows that something may be half done.
+ *
+ *   APPENDING   who has the turn, 0: nobody. Cleared before the lock is given back
+ *   TURN        counts turns: who finds it as it left it knows that all is as it left it
+ *   WANTED      1: somebody waits for a turn
+ */
+export class Turns {
+  readonly #lock: LockFile;
+  readonly #words: Int32Array;
+  readonly #number: number;
+  #last = 0;
+
+  /** Joins those who append. */
+  constructor(lock: LockFile) {
+    this.#lock = lock;
+    this.#words = lock.words();
+    this.#number = this.#join();
+    this.#words[PIDS + this.#number] = environment.pid;
+  }
+
+  #join(): number {
+    for (let number = 0; number < MOST_APPENDERS; number++) {
+      if (binding().lockByte(this.#lock.file, FIRST_APPENDER_BYTE + number)) return number;
+    }
+    throw new MillraceError('ERR_BUSY', `${this.#lock.path} has ${MOST_APPENDERS} appenders already`, {
+      path: this.#lock.path,
+    });
+  }
+
+  /** Whether nobody else appends to the log. */
+  get isAlone(): boolean {
+    for (let number = 0; number < MOST_APPENDERS; number++) {
+      if (number === this.#number) continue;
+      if (binding().isByteLocked(this.#lock.file, FIRST_APPENDER_BYTE + number)) return false;
+    }
+    return true;
+  }
+
+  /** Waits for a turn, and takes it. */
+  async take(limits: Limits): Promise<TurnFacts> {
+    const { path } = this.#lock;
+    try {
+      return await waitUntil(() => this.#tryTake(), `Waiting for a turn to append, by ${path}`, limits);
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') throw error;
+      const holder = Atomics.load(this.#words, APPENDING) - 1;
+      throw withFacts(
+        error,
+        holder < 0 ? { path } : { path, appender: holder, pid: this.#words[PIDS + holder] },
+      );
+    }
+  }
+
+  #tryTake(): TurnFacts | undefined {
+    if (!binding().lockByte(this.#lock.file, TURN_BYTE)) {
+      Atomics.store(this.#words, WANTED, 1);
+      return undefined;
+    }
+    const wasLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
+    Atomics.store(this.#words, APPENDING, this.#number + 1);
+    // step 150
+    return { isOurs: !wasLeft && Atomics.load(this.#words, TURN) === this.#last, wasLeft };
+  }
+
+  /** Gives it back; true where others wait for it, who should have it first. */
+  give(): boolean {
+    this.#last = (Atomics.load(this.#words, TURN) + 1) | 0;
+    Atomics.store(this.#words, TURN, this.#last);
+    // step 151
+    Atomics.store(this.#words, APPENDING, NOBODY);
+    // step 152
+    binding().unlockByte(this.#lock.file, TURN_BYTE);
+    return Atomics.exchange(this.#words, WANTED, 0) !== 0;
+  }
+}

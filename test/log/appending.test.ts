@@ -1,0 +1,213 @@
+import { statSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+const opened: Log[] = [];
+
+async function open(options: LogOptions = {}, directory = newDirectory()): Promise<Log> {
+  const log = await Log.open(directory, options);
+  opened.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
+
+async function all(log: Log): Promise<LogRecord[]> {
+  return collect(log.read());
+}
+
+const textOf = ({ value }: LogRecord) => value.toString();
+
+test('offsets count from 0, one by one and in batches, and are read back in order', async () => {
+  const log = await open();
+  expect(log.append('a')).toBe(0);
+  expect(log.append(Buffer.from('b'))).toBe(1);
+  expect(log.appendBatch([Buffer.from('c'), Buffer.from('d')])).toBe(2);
+  expect(log.appendBatch(['e', { value: 'f' }])).toBe(4);
+  expect(log.appendBatch([])).toBe(6);
+  expect(log.next).toBe(6);
+  const records = await all(log);
+  expect(records.map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(records.map(textOf).join('')).toBe('abcdef');
+});
+
+test('a record has all that it was given: key, value, headers in order with duplicates, timestamp, time to live', async () => {
+  const log = await open();
+  const timestamp = new Date('2031-02-03T04:05:06.789Z');
+  const headers = [
+    ['b', '1'],
+    ['a', Buffer.from([0, 255])],
+    ['b', ''],
+  ] as const;
+  log.append({ key: 'the key', value: Buffer.from([1, 2, 3]), headers, timestamp, ttlMs: 1000 });
+  log.append({ key: 'gone', value: null });
+  const [record, tombstone] = await all(log);
+  expect(record).toEqual({
+    offset: 0,
+    timestamp: timestamp.getTime() * 1000,
+    key: Buffer.from('the key'),
+    value: Buffer.from([1, 2, 3]),
+    headers: headers.map(([name, value]) => [name, Buffer.from(value)]),
+    expiresAt: (timestamp.getTime() + 1000) * 1000,
+  });
+  expect(tombstone).toMatchObject({
+    offset: 1,
+    key: Buffer.from('gone'),
+    value: Buffer.alloc(0),
+    tombstone: true,
+  });
+});
+
+test('a record whose time to live is over is not handed out, and its offset is nobody else’s', async () => {
+  const log = await open();
+  log.append({ value: 'over', ttlMs: 1, timestamp: Date.now() - 60_000 });
+  log.append({ value: 'lives', ttlMs: 3_600_000 });
+  expect((await all(log)).map(({ offset, value }) => [offset, value.toString()])).toEqual([[1, 'lives']]);
+});
+
+test('segments double from 64 KiB on, and what is read across them lacks nothing', async () => {
+  const log = await open({ segment: '256KiB', sync: 'none' });
+  for (let i = 0; i < 20_000; i++) log.append(`record ${i}`);
+  const bases = log.segments().map(({ base }) => base);
+  expect(bases.length).toBeGreaterThan(4);
+  // A frame of 32 bytes and a value of 8 to 12 takes 48: the second holds twice what the first does.
+  expect(bases[2] - bases[1]).toBeGreaterThan(1.9 * bases[1]);
+  let expected = 0;
+  for await (const { offset, value } of log.read()) {
+    if (offset !== expected || value.toString() !== `record ${offset}`)
+      throw new Error(`${offset}: ${value}`);
+    expected++;
+  }
+  expect(expected).toBe(20_000);
+});
+
+test('a value of 25 bytes takes 64 bytes of file', async () => {
+  const log = await open({ sync: 'none' });
+  for (let i = 0; i < 100; i++) log.append(Buffer.alloc(25));
+  expect(log.stats().bytes).toBe(6400);
+});
+
+test('what was sealed gives back the space behind its end', async () => {
+  const log = await open({ segment: '1MiB', sync: 'none' });
+  for (let i = 0; i < 8; i++) log.append(Buffer.alloc(140_000));
+  await log.close();
+  const again = await open({ readOnly: true }, log.path);
+  const [{ path, bytes }] = again.segments();
+  expect(statSync(path).size).toBeGreaterThan(1_048_576);
+  expect(bytes).toBeLessThan(statSync(path).size - 50_000);
+});
+
+test('a batch lies in one segment, however full the last one is; one that fits in none is refused whole', async () => {
+  const log = await open({ segment: '256KiB', sync: 'none' });
+  log.append(Buffer.alloc(60_000));
+  const batch = Array.from({ length: 100 }, (_, i) => Buffer.alloc(2000, i));
+  expect(log.appendBatch(batch)).toBe(1);
+  const error = thrown(() => log.appendBatch(Array.from({ length: 200 }, () => Buffer.alloc(2000))));
+  expect(error).toMatchObject({ code: 'ERR_RECORD_TOO_LARGE', max: 256 * 1024 - 64 });
+  expect(log.next).toBe(101);
+  expect((await all(log)).slice(1).every(({ value }, i) => value.equals(batch[i]))).toBe(true);
+});
+
+test('a record may be a quarter of the largest segment, and no larger', async () => {
+  const log = await open({ segment: '256KiB', sync: 'none' });
+  const largest = Buffer.alloc(65_536, 1);
+  expect(log.append(largest)).toBe(0);
+  expect(thrown(() => log.append(Buffer.alloc(65_537)))).toMatchObject({
+    code: 'ERR_RECORD_TOO_LARGE',
+    size: 65_537,
+    max: 65_536,
+  });
+  expect(log.append('small')).toBe(1);
+  expect((await all(log)).map(({ value }) => value.length)).toEqual([65_536, 5]);
+});
+
+describe('durability', () => {
+  test.each(['none', 'commit', { everyMs: 5 }] as const)(
+    'sync %o: a commit is on the disk when it resolves',
+    async (sync) => {
+      const log = await open({ sync, segment: '64KiB' });
+      const offsets = await Promise.all(Array.from({ length: 16 }, (_, i) => log.commit(`waiter ${i}`)));
+      expect(offsets).toEqual([...offsets.keys()]);
+      expect(log.durable).toBe(16);
+      for (let i = 0; i < 3000; i++) log.append(`more ${i}`);
+      expect(log.segments().length).toBeGreaterThan(2);
+      expect(await log.commit(['x', 'y'])).toBe(3016);
+      expect(log.durable).toBe(3018);
+      expect(await log.flush()).toBe(3018);
+      expect(log.stats().unsyncedBytes).toBe(0);
+    },
+  );
+
+  test('appending is refused while too much waits for the disk, and goes on after ready()', async () => {
+    const log = await open({ sync: { everyMs: 3_600_000 }, maxUnsyncedBytes: '64KiB' });
+    const value = Buffer.alloc(1000);
+    const fill = () => {
+      for (;;) log.append(value);
+    };
+    expect(thrown(fill)).toMatchObject({ code: 'ERR_BACK_PRESSURE', max: 65_536 });
+    const { next } = log;
+    expect(next).toBeGreaterThan(60);
+    expect(next).toBeLessThan(66);
+    await log.ready();
+    expect(log.append(value)).toBe(next);
+    expect(await failure(() => log.ready({ signal: AbortSignal.abort() }))).toMatchObject({
+      code: 'ERR_ABORTED',
+    });
+    expect(await log.appendAsync(value)).toBe(next + 1);
+  });
+
+  test('a reader who asks for it sees only what is on the disk', async () => {
+    const log = await open({ sync: { everyMs: 3_600_000 } });
+    await log.commit('durable');
+    log.append('not yet');
+    expect((await collect(log.read({ durableOnly: true }))).map(textOf)).toEqual(['durable']);
+    const following = log.read({ durableOnly: true, follow: true, from: 'earliest' });
+    expect((await following.next()).value?.offset).toBe(0);
+    const next = following.next();
+    await log.flush();
+    expect((await next).value?.offset).toBe(1);
+    await following.return?.();
+  });
+});
+
+test('a closed log says so, and closes twice', async () => {
+  const log = await open();
+  log.append('x');
+  const tail = log.tail({ from: 'earliest' });
+  await Promise.all([log.close(), log.close()]);
+  await log.close();
+  for (const work of [
+    () => log.append('y'),
+    () => log.read(),
+    () => log.tail(),
+    () => log.next,
+    () => tail.read(),
+  ]) {
+    expect(thrown(work)).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+  }
+  expect(await failure(() => log.commit('y'))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+});
+
+test.each([
+  [{ segmnt: 1 }, 'segment'],
+  [{ segment: '1KiB' }, '16KiB'],
+  [{ segment: 100_000 }, '4096'],
+  [{ sync: 'always' }, 'none'],
+  [{ sync: { everyMs: 0 } }, 'everyMs'],
+  [{ sync: { everyMS: 1 } }, 'everyMs'],
+  [{ writers: 'many' }, 'exclusive'],
+  [{ readOnly: 1 }, 'readOnly'],
+  [{ maxUnsyncedBytes: -1 }, 'maxUnsyncedBytes'],
+  [{ retention: { byte: 1 } }, 'bytes'],
+  [{ retention: { segments: 0 } }, 'segments'],
+  [{ rollAfterMs: 0 }, 'rollAfterMs'],
+])('options %j are refused in words', async (options, word) => {
+  const error = await failure(() => Log.open(newDirectory(), options as LogOptions));
+  expect(error.code).toBe('ERR_INVALID_ARGUMENT');
+  expect(error.message).toContain(word);
+});

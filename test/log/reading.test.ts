@@ -1,0 +1,225 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { Log, type LogOptions, type LogRecord, type ReadOptions } from '../../lib/log/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+const opened: Log[] = [];
+
+async function open(options: LogOptions = {}, directory = newDirectory()): Promise<Log> {
+  const log = await Log.open(directory, options);
+  opened.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
+
+const offsetsOf = async (log: Log, options: ReadOptions) =>
+  (await collect(log.read(options))).map(({ offset }) => offset);
+
+/** A log of some segments whose clock goes to and fro. */
+async function withClock(times: number[]): Promise<Log> {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  for (const timestamp of times) log.append({ value: Buffer.alloc(700), timestamp });
+  return log;
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+test('reading begins at the earliest, the latest, an offset, and ends where the log ended when it began', async () => {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  for (let i = 0; i < 300; i++) log.append(Buffer.alloc(500, i));
+  expect(log.segments().length).toBeGreaterThan(2);
+  expect(await offsetsOf(log, {})).toEqual(range(0, 300));
+  expect(await offsetsOf(log, { from: 'earliest' })).toEqual(range(0, 300));
+  expect(await offsetsOf(log, { from: 'latest' })).toEqual([]);
+  for (const from of [0, 1, 99, 112, 113, 200, 299, 300]) {
+    expect(await offsetsOf(log, { from })).toEqual(range(from, 300));
+  }
+  const reading = log.read();
+  await reading.next();
+  log.append('later');
+  expect((await collect(reading)).length).toBe(299);
+});
+
+test('limits in records and in bytes; one record at least', async () => {
+  const log = await open();
+  for (let i = 0; i < 10; i++) log.append(Buffer.alloc(100));
+  expect(await offsetsOf(log, { limit: 3 })).toEqual([0, 1, 2]);
+  expect(await offsetsOf(log, { limit: 0 })).toEqual([]);
+  expect(await offsetsOf(log, { maxBytes: 250 })).toEqual([0, 1]);
+  expect(await offsetsOf(log, { maxBytes: 10, from: 5 })).toEqual([5]);
+  expect(await offsetsOf(log, { reverse: true, limit: 3 })).toEqual([9, 8, 7]);
+  const batches = await collect(log.batches({ max: 4, limit: 9 }));
+  expect(batches.map(({ length }) => length)).toEqual([4, 4, 1]);
+});
+
+test('backwards is forwards the other way round, from anywhere', async () => {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  for (let i = 0; i < 500; i++) log.append(Buffer.alloc(300, i));
+  expect(await offsetsOf(log, { reverse: true })).toEqual(range(0, 500).reverse());
+  for (const from of [0, 1, 180, 181, 182, 499]) {
+    expect(await offsetsOf(log, { reverse: true, from })).toEqual(range(0, from + 1).reverse());
+  }
+  for (const other of [{ follow: true }, { cursor: 'c' }, { durableOnly: true }]) {
+    expect(thrown(() => log.read({ reverse: true, ...other }))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+  }
+});
+
+test('a time is sought as a scan would: clocks that stand still, go back, or jump', async () => {
+  // Numbers that repeat, fall and leap; the same ones each time.
+  const times = range(0, 600).map((i) => 1_000_000 + ((i * 7919) % 613) + Math.floor(i / 3) * 10);
+  const log = await withClock(times);
+  const scan = (time: number) => times.findIndex((at) => at >= time);
+  const again = async () => {
+    for (let time = 999_990; time < 1_002_700; time += 13) {
+      const expected = scan(time);
+      const [first] = await offsetsOf(log, { from: { time }, limit: 1 });
+      expect(first ?? -1).toBe(expected);
+    }
+  };
+  await again();
+  await log.close();
+  opened.push(await Log.open(log.path));
+  const reopened = opened.at(-1) as Log;
+  for (let time = 999_990; time < 1_002_700; time += 131) {
+    const [first] = await offsetsOf(reopened, { from: { time }, limit: 1 });
+    expect(first ?? -1).toBe(scan(time));
+  }
+});
+
+test('an offset that is not there is told apart from none: what is gone, and what is to come', async () => {
+  const log = await open();
+  log.append('a');
+  expect(thrown(() => log.tail({ from: 2 }))).toMatchObject({
+    code: 'ERR_OFFSET_OUT_OF_RANGE',
+    offset: 2,
+    earliest: 0,
+    next: 1,
+  });
+  expect(log.tail({ from: 2, outOfRange: 'earliest' }).read()?.offset).toBe(0);
+  expect(log.tail({ from: 2, outOfRange: 'latest' }).read()).toBeUndefined();
+});
+
+test('following goes over from segment to segment while they are written, and ends with the log', async () => {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  const seen: number[] = [];
+  const following = (async () => {
+    for await (const { offset, value } of log.read({ follow: true, from: 'earliest' })) {
+      seen.push(offset);
+      if (value.readUInt32LE(0) !== offset) throw new Error(`${offset}`);
+    }
+  })();
+  for (let i = 0; i < 3000; i++) {
+    const value = Buffer.alloc(200);
+    value.writeUInt32LE(i);
+    log.append(value);
+    if (i % 100 === 0) await turn();
+  }
+  while (seen.length < 3000) await turn();
+  expect(log.segments().length).toBeGreaterThan(5);
+  await log.close();
+  await following;
+  expect(seen).toEqual(range(0, 3000));
+});
+
+test('a wait for a record can be aborted, times out, and hears of the first record of an empty log', async () => {
+  const log = await open();
+  const abort = new AbortController();
+  const waiting = log.read({ follow: true, signal: abort.signal }).next();
+  abort.abort();
+  expect(await failure(() => waiting)).toMatchObject({ code: 'ERR_ABORTED' });
+  const late = log.read({ follow: true, timeoutMs: 5 });
+  expect(await failure(() => late.next())).toMatchObject({ code: 'ERR_TIMEOUT' });
+  const first = log.read({ follow: true, from: 'earliest' }).next();
+  await turn();
+  log.append('at last');
+  expect((await first).value?.value.toString()).toBe('at last');
+});
+
+test('a tail lends what it reads, tells of each record, and stands behind those that were handled', async () => {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  for (let i = 0; i < 400; i++) log.append(i % 2 === 0 ? { key: `k${i}`, value: `v${i}` } : `v${i}`);
+  const tail = log.tail({ from: 'earliest' });
+  const told: [number, string, string | undefined][] = [];
+  const count = tail.poll((bytes, start, end) => {
+    const { key } = tail.record();
+    told.push([tail.offset, bytes.toString('utf8', start, end), key?.toString()]);
+  }, 3);
+  expect(count).toBe(3);
+  expect(told).toEqual([
+    [0, 'v0', 'k0'],
+    [1, 'v1', undefined],
+    [2, 'v2', 'k2'],
+  ]);
+  const failing = () =>
+    tail.poll(() => {
+      if (tail.offset === 5) throw new Error('no');
+    });
+  expect(failing).toThrow('no');
+  expect(tail.offset).toBe(5);
+  expect(tail.read()?.offset).toBe(5);
+  expect(tail.readBatch(1000).length).toBe(394);
+  expect(tail.poll(() => {})).toBe(0);
+  tail.seek(399);
+  expect(tail.read()?.value.toString()).toBe('v399');
+  tail.seek('latest');
+  const ready = tail.ready();
+  log.append('new');
+  expect(await ready).toBe(true);
+  expect(tail.read()?.offset).toBe(400);
+  tail.close();
+  tail.close();
+  expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+});
+
+test('a tail that is closed in its own handler closes when that returns', async () => {
+  const log = await open();
+  log.appendBatch(['a', 'b', 'c']);
+  const tail = log.tail({ from: 'earliest' });
+  const seen: LogRecord[] = [];
+  tail.poll(() => {
+    tail.close();
+    seen.push(tail.record());
+  }, 1);
+  expect(seen.length).toBe(1);
+  expect(thrown(() => tail.poll(() => {}))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+});
+
+test('a named cursor is where its reader is: behind a record once the next one was asked for', async () => {
+  const log = await open();
+  log.appendBatch(['a', 'b', 'c', 'd']);
+  const taken: string[] = [];
+  for await (const { value } of log.read({ cursor: 'jobs' })) {
+    taken.push(value.toString());
+    if (taken.length === 2) break;
+  }
+  // The second was not done with when it was left: it comes again.
+  const rest = await collect(log.read({ cursor: 'jobs' }));
+  expect(rest.map(({ value }) => value.toString())).toEqual(['b', 'c', 'd']);
+  expect(log.cursor('jobs').get()).toBe(4);
+  expect(log.cursor('jobs').lag).toBe(0);
+  log.append('e');
+  expect(log.cursor('jobs').lag).toBe(1);
+});
+
+test.each([
+  [{ fom: 1 }, 'from'],
+  [{ from: 'first' }, 'earliest'],
+  [{ from: -1 }, 'offset'],
+  [{ from: { time: 'noon' } }, 'time'],
+  [{ limit: -1 }, 'limit'],
+  [{ maxBytes: 'much' }, 'maxBytes'],
+  [{ follow: 'yes' }, 'follow'],
+])('options of reading %j are refused in words', async (options, word) => {
+  const log = await open();
+  log.append('x');
+  const error = thrown(() => log.read(options as ReadOptions));
+  expect(error.code).toBe('ERR_INVALID_ARGUMENT');
+  expect(error.message).toContain(word);
+});
