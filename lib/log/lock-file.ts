@@ -95,6 +95,7 @@ export class LockFile {
       id.copy(bytes, ID_OFFSET);
       bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
       binding().linkFile(file, path);
+      // step 116
       binding().unlockByte(file, WRITER_BYTE);
       return new LockFile(path, file, { id: id.toString('hex'), shared });
     } catch (error) {

@@ -314,6 +314,7 @@ export class LogWriter {
     const capacity = this.#nextCapacity(least);
     const path = this.#directory.fileOf(this.#next);
     const file = this.#takeFile(path, capacity);
+    // step 114
     let before = this.#sealed.upToNow();
     const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
     const next = SegmentWriter.begin(

@@ -1,11 +1,5 @@
 import { resolve } from 'node:path';
-import {
-  type Limits,
-  limitsFromNow,
-  type WaitOptions,
-  waitOptions,
-  within,
-} from '../channel/index.js';
+import { type Limits, limitsFromNow, type WaitOptions, waitOptions, within } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { aPath } from '../options.js';
 import { type Appending, openToAppend } from './appending.js';
@@ -73,7 +67,7 @@ export class Log {
   readonly #shared: SharedWriter | undefined;
   readonly #cursors: CursorFile;
   readonly #tails = new Set<Tail>();
-  readonly #appender = new RecordAppender();
+  readonly #appender: RecordAppender;
   readonly #upkeep: Upkeep | undefined;
   readonly #timer: NodeJS.Timeout;
   #closing: Promise<void> | undefined;
@@ -88,6 +82,7 @@ export class Log {
     this.recovery = appending?.recovery;
     this.#directory = directory;
     this.#settings = settings;
+    this.#appender = new RecordAppender(settings);
     this.#lock = lock;
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true });
     this.#writer = appending?.writer;

@@ -1,6 +1,7 @@
 import { checkLogger, type Logger, type Sync } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { type Algorithm, checkCompression } from './compression.js';
 import { MAX_TTL_MS } from './record.js';
 
 export interface Retention {
@@ -36,6 +37,8 @@ export interface LogOptions {
   maxUnsyncedBytes?: Size;
   retention?: Retention;
   compaction?: Compaction;
+  /** How batches are compressed, where that makes them smaller (not at all). `zstd` needs Node.js 22.15. */
+  compression?: Algorithm | { algorithm: Algorithm; level?: number };
   /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
   writers?: 'exclusive' | 'shared';
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
@@ -50,6 +53,7 @@ const LOG_OPTIONS = [
   'maxUnsyncedBytes',
   'retention',
   'compaction',
+  'compression',
   'writers',
   'readOnly',
   'logger',
@@ -72,6 +76,7 @@ export interface LogSettings {
   maxUnsyncedBytes: number;
   retention: RetentionSettings;
   compaction: CompactionSettings;
+  compression: CompressionSettings | undefined;
   writers: 'exclusive' | 'shared' | undefined;
   readOnly: boolean | 'records';
   logger: Logger | undefined;
@@ -83,6 +88,11 @@ export interface RetentionSettings {
   segments: number;
   keepUnread: boolean;
   maxUnread: number;
+}
+
+export interface CompressionSettings {
+  algorithm: Algorithm;
+  level?: number;
 }
 
 export interface CompactionSettings {
@@ -109,10 +119,19 @@ export function settingsOf(options: LogOptions): LogSettings {
     ),
     retention: retentionOf(options.retention),
     compaction: compactionOf(options.compaction),
+    compression: compressionOf(options.compression),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
     logger: options.logger,
   };
+}
+
+function compressionOf(compression: LogOptions['compression']): CompressionSettings | undefined {
+  if (compression === undefined) return undefined;
+  const settings = typeof compression === 'string' ? { algorithm: compression } : compression;
+  knownOptions('compression', settings, ['algorithm', 'level']);
+  checkCompression(settings.algorithm, settings.level);
+  return settings;
 }
 
 function segmentOf(size: Size): number {

@@ -1,4 +1,5 @@
 import {
+  environment,
   type Limits,
   limitsFromNow,
   type ReaderRecord,
@@ -11,7 +12,8 @@ import { invalidArgument, type MillraceError } from '../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../options.js';
 import type { Directory, SegmentFile } from './directory.js';
 import type { NamedCursor } from './named-cursor.js';
-import type { LogRecord } from './record.js';
+import { unpack } from './packing.js';
+import { type LogRecord, PACKED } from './record.js';
 import { decodeRecord, fromPool } from './record-decoder.js';
 import type { LogWhere, Tail } from './tail.js';
 
@@ -313,9 +315,8 @@ export function* backwards(directory: Directory, before: number): Generator<LogR
     const segment = openUnlessRemoved(directory, file);
     if (segment === undefined) return;
     try {
-      segment.seekTag(before);
-      // The record itself may be one of a compressed batch, whose frame lies behind.
-      for (const frame of segment.backwards()) yield* recordsOf(frame);
+      yield* recordsOf(straddling(segment, before), before);
+      for (const frame of segment.backwards()) yield* recordsOf(frame, before);
     } finally {
       segment.close();
     }
@@ -333,6 +334,28 @@ function openUnlessRemoved(directory: Directory, { base, path }: SegmentFile): S
   }
 }
 
-function recordsOf({ data, type, tag, timestamp }: ReaderRecord): LogRecord[] {
-  return [decodeRecord(data, 0, data.length, type, tag as number, timestamp as number, fromPool)];
+/** The compressed batch with records on both sides of an offset, if there is one; stands before its frame then. */
+function straddling(segment: SegmentReader, offset: number): ReaderRecord | undefined {
+  let frame: ReaderRecord | undefined;
+  segment.seekTag(offset);
+  segment.poll((bytes, start, end, type) => {
+    if (type !== PACKED) return;
+    const { tag, timeUs: timestamp, position } = segment;
+    const data = Buffer.from(bytes.subarray(start, end));
+    frame = { data, value: data, type, position, record: 0, timestamp, tag };
+  }, 1);
+  segment.seekTag(offset);
+  return frame;
+}
+
+/** Those of a frame's records before an offset that have not expired, last one first. */
+function recordsOf(frame: ReaderRecord | undefined, before: number): LogRecord[] {
+  if (frame === undefined) return [];
+  const { data, type, tag, timestamp } = frame as Required<ReaderRecord>;
+  const records =
+    type === PACKED
+      ? unpack(data, 0, data.length, tag, timestamp).reverse()
+      : [decodeRecord(data, 0, data.length, type, tag, timestamp, fromPool)];
+  const now = environment.nowUs();
+  return records.filter(({ offset, expiresAt }) => offset < before && (expiresAt ?? now + 1) > now);
 }

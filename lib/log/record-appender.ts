@@ -1,7 +1,9 @@
-import { type DescribedRecord, environment } from '../channel/index.js';
+import { environment, largestInSegment } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
 import type { LogWriter } from './log-writer.js';
+import type { CompressionSettings, LogSettings } from './options.js';
+import { type EncodedRecord, packAll } from './packing.js';
 import type { LogRecordInput } from './record.js';
 import { NO_TIME, RecordEncoder } from './record-encoder.js';
 
@@ -11,7 +13,15 @@ export type Appendable = LogRecordInput | Uint8Array | string;
 /** Makes of what a user gives what a log's writer takes. */
 export class RecordAppender {
   readonly #encoder = new RecordEncoder();
+  readonly #compression: CompressionSettings | undefined;
+  /** The largest payload that fits into any segment. */
+  readonly #largest: number;
   readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
+
+  constructor({ compression, segment }: LogSettings) {
+    this.#compression = compression;
+    this.#largest = largestInSegment(segment);
+  }
 
   append(writer: LogWriter, record: Appendable): number {
     if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
@@ -27,17 +37,22 @@ export class RecordAppender {
     const { length } = records;
     if (length === 0) return writer.next;
     const now = environment.nowUs();
-    if (areBytes(records)) return writer.appendBatch(records, length, now, now);
+    const compression = this.#compression;
+    if (compression === undefined && areBytes(records)) return writer.appendBatch(records, length, now, now);
     let maxTimeUs = 0;
     const items = (records as readonly Appendable[]).map((record, i) => {
       const item = this.#describe(record, writer.next + i, now);
-      maxTimeUs = Math.max(maxTimeUs, item.timeUs as number);
+      maxTimeUs = Math.max(maxTimeUs, item.timeUs);
       return item;
     });
-    return writer.appendBatch(items, length, now, maxTimeUs);
+    const packed =
+      compression === undefined
+        ? items
+        : packAll(items, this.#largest, compression.algorithm, compression.level);
+    return writer.appendBatch(packed, length, now, maxTimeUs);
   }
 
-  #describe(record: Appendable, offset: number, now: number): DescribedRecord {
+  #describe(record: Appendable, offset: number, now: number): EncodedRecord {
     const length = this.#encoder.measure(record);
     const { type, timeUs } = this.#encoder;
     const data = Buffer.allocUnsafe(length);

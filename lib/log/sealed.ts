@@ -26,6 +26,7 @@ class SealedSegment {
 
   async #forgetBytes(): Promise<void> {
     await this.#settled;
+    // step 115
     if (this.#isSyncedBySettling) this.bytes = 0;
   }
 

@@ -63,9 +63,12 @@ export class SharedWriter {
         tidies,
       });
       const writer = new LogWriter(directory, lock.id, settings, sealed, end, true);
-      return new SharedWriter(directory, lock, settings, turns, writer, recovery);
-    } finally {
+      // step 153
       turns.give();
+      return new SharedWriter(directory, lock, settings, turns, writer, recovery);
+    } catch (error) {
+      turns.abandon();
+      throw error;
     }
   }
 
@@ -93,19 +96,27 @@ export class SharedWriter {
       try {
         // Who waits least long decides how long all of them do; the others wait on.
         const facts = await this.#turns.take(shortest(this.#wanted));
-        try {
-          await this.#catchUp(facts);
-          for (const wanted of this.#wanted.splice(0)) this.#append(wanted);
-        } finally {
-          this.#writer.publish();
-          others = this.#turns.give();
-        }
+        others = await this.#use(facts);
       } catch (error) {
         this.#rejectThose(error);
       }
       if (others) await setTimeout(PAUSE_MS);
     }
     this.#working = undefined;
+  }
+
+  /** Does all that is wanted in a turn; true where others wait for theirs. Where it fails, nobody knows the log's end. */
+  async #use(facts: TurnFacts): Promise<boolean> {
+    try {
+      await this.#catchUp(facts);
+      for (const wanted of this.#wanted.splice(0)) this.#append(wanted);
+      // step 154
+      this.#writer.publish();
+      return this.#turns.give();
+    } catch (error) {
+      this.#turns.abandon();
+      throw error;
+    }
   }
 
   /** What others did since our last turn. */
@@ -115,6 +126,7 @@ export class SharedWriter {
     if (wasLeft) await this.#writer.synced();
     const options = { shared: true, tidies: false };
     const { end, sealed } = await recoverLog(this.#directory, this.#lock.id, this.#settings, options);
+    // step 155
     this.#writer.adopt(end, sealed);
   }
 

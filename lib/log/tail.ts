@@ -1,6 +1,7 @@
 import {
   Copier,
   checkIdle,
+  environment,
   type Idle,
   type Limits,
   limitsFromNow,
@@ -15,6 +16,7 @@ import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
 import type { Directory } from './directory.js';
 import { FrameReader, HALT } from './frame-reader.js';
+import { unpack } from './packing.js';
 import { type LogRecord, PACKED } from './record.js';
 import { decodeRecord, RecordParts } from './record-decoder.js';
 
@@ -69,6 +71,8 @@ export class Tail {
   #at = 0;
   /** What lies before it in a compressed batch is not wanted. */
   #from = 0;
+  /** Where it was sought to, as long as nothing was read there. */
+  #sought: number | undefined;
   /** Of the poll that is running. */
   #handler: ValueHandler = () => {};
   #count = 0;
@@ -127,10 +131,12 @@ export class Tail {
     const wanted = most - this.#count;
     this.#halted = this.#metPacked = false;
     const frames = this.#inRange(() => this.#frames.poll(this.#handle, wanted));
+    if (frames > 0) this.#sought = undefined;
     if (this.#metPacked) {
       this.#takesPacked = true;
       try {
         this.#frames.poll(this.#handle, 1);
+        this.#sought = undefined;
       } finally {
         this.#takesPacked = false;
       }
@@ -161,10 +167,25 @@ export class Tail {
   #seekOffset(offset: number): void {
     try {
       this.#frames.seekOffset(offset);
-      this.#from = offset;
+      this.#from = this.#sought = offset;
     } catch (error) {
       this.#leap(error);
     }
+  }
+
+  #seekTime(timeUs: number): void {
+    const frames = this.#frames;
+    frames.seekTime(timeUs);
+    // In a compressed batch, that of its records that is meant.
+    const look: RecordHandler = (bytes, start, end, type) => {
+      if (type === PACKED) {
+        const records = unpack(bytes, start, end, frames.tag, frames.timeUs);
+        this.#from = records.find(({ timestamp }) => timestamp >= timeUs)?.offset ?? 0;
+        this.#sought = this.#from;
+      }
+      throw HALT;
+    };
+    frames.poll(look, 1);
   }
 
   readonly #handle: RecordHandler = (bytes, start, end, type) => {
@@ -191,7 +212,7 @@ export class Tail {
         this.#metPacked = true;
         throw HALT;
       }
-      this.#unpacked = unpackNothing().filter(
+      this.#unpacked = unpack(bytes, start, end, frames.tag, frames.timeUs).filter(
         ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
       );
       this.#at = 0;
@@ -217,7 +238,7 @@ export class Tail {
 
   #hasExpired(expiresAtUs: number | undefined): boolean {
     if (expiresAtUs === undefined || expiresAtUs === Number.POSITIVE_INFINITY) return false;
-    if (this.#nowUs === 0) this.#nowUs = Date.now() * 1000;
+    if (this.#nowUs === 0) this.#nowUs = environment.nowUs();
     return expiresAtUs <= this.#nowUs;
   }
 
@@ -238,7 +259,7 @@ export class Tail {
   get offset(): number {
     if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].offset;
     if (this.#bytes !== NOTHING) return this.#frames.tag;
-    return Math.max(this.#frames.next, this.#from);
+    return this.#sought ?? this.#frames.next;
   }
 
   /** Inside a handler: when its record was appended, in microseconds since 1970. */
@@ -275,13 +296,14 @@ export class Tail {
     this.#unpacked = [];
     this.#at = 0;
     this.#from = 0;
+    this.#sought = undefined;
     if (where === 'earliest') frames.seekEarliest();
     else if (where === 'latest') frames.seekLatest();
     else if (typeof where === 'number') {
       this.#seekOffset(wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER));
     } else if (typeof where === 'object' && where !== null && 'time' in where) {
       knownOptions('A place', where, ['time']);
-      frames.seekTime(timeInUs('time', where.time));
+      this.#seekTime(timeInUs('time', where.time));
     } else {
       throw invalidArgument(
         `A place in a log is 'earliest', 'latest', an offset or { time }, not ${show(where)}`,
@@ -352,10 +374,6 @@ export class Tail {
       path: this.#directory.path,
     });
   }
-}
-
-function unpackNothing(): LogRecord[] {
-  return [];
 }
 
 function checkLimit(limit: number): number {

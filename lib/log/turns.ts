@@ -89,6 +89,11 @@ export class Turns {
     return { isOurs: !wasLeft && Atomics.load(this.#words, TURN) === this.#last, wasLeft };
   }
 
+  /** Gives it back as death does: who has the next turn looks for what is half done. */
+  abandon(): void {
+    binding().unlockByte(this.#lock.file, TURN_BYTE);
+  }
+
   /** Gives it back; true where others wait for it, who should have it first. */
   give(): boolean {
     this.#last = (Atomics.load(this.#words, TURN) + 1) | 0;

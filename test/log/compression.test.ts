@@ -1,0 +1,101 @@
+import { afterEach, expect, test } from 'vitest';
+import { Log, type LogOptions } from '../../lib/log/index.js';
+import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+const opened: Log[] = [];
+
+async function open(options: LogOptions): Promise<Log> {
+  const log = await Log.open(newDirectory(), { sync: 'none', ...options });
+  opened.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
+
+const COMPRESSION = 'deflate';
+const batches = Array.from({ length: 20 }, (_, batch) =>
+  Array.from({ length: 50 }, (_, i) => ({
+    key: `key ${i % 7}`,
+    value: `{"batch":${batch},"number":${i},"text":"the same again and again"}`,
+    timestamp: 1_000_000 + batch * 100 + i,
+  })),
+);
+const expected = batches.flat().map(({ value }, offset) => [offset, value]);
+const seen = (records: { offset: number; value: Buffer }[]) =>
+  records.map(({ offset, value }) => [offset, value.toString()]);
+
+test('compressed batches take less, and are read as any others: forwards, backwards, from anywhere, by time', async () => {
+  const plain = await open({});
+  const log = await open({ compression: COMPRESSION });
+  for (const batch of batches) {
+    plain.appendBatch(batch);
+    log.appendBatch(batch);
+  }
+  expect(log.next).toBe(1000);
+  expect(log.stats().bytes).toBeLessThan(plain.stats().bytes / 3);
+  expect(seen(await collect(log.read()))).toEqual(expected);
+  expect(seen(await collect(log.read({ reverse: true })))).toEqual(expected.toReversed());
+  for (const from of [0, 1, 49, 50, 51, 333, 999, 1000]) {
+    expect(seen(await collect(log.read({ from })))).toEqual(expected.slice(from));
+    const upTo = expected.slice(0, from + 1).toReversed();
+    expect(seen(await collect(log.read({ from, reverse: true })))).toEqual(upTo);
+  }
+  for (const time of [0, 1_000_025, 1_000_060, 1_001_000, 1_001_949, 1_001_950]) {
+    const first = batches.flat().findIndex(({ timestamp }) => timestamp >= time);
+    const [record] = await collect(log.read({ from: { time }, limit: 1 }));
+    expect(record?.offset ?? -1).toBe(first);
+  }
+});
+
+test('a poll hands out as many of a compressed batch as it may, and the next one goes on there', async () => {
+  const log = await open({ compression: COMPRESSION });
+  log.append('before');
+  log.appendBatch(batches[0]);
+  log.append('behind');
+  const tail = log.tail({ from: 'earliest' });
+  const offsets: number[] = [];
+  const handler = () => {
+    offsets.push(tail.offset);
+  };
+  expect(tail.poll(handler, 1)).toBe(1);
+  expect(tail.poll(handler, 7)).toBe(7);
+  expect(tail.offset).toBe(8);
+  const stop = () =>
+    tail.poll(() => {
+      throw new Error(`at ${tail.offset}`);
+    });
+  expect(stop).toThrow('at 8');
+  while (tail.poll(handler, 10) > 0);
+  expect(offsets).toEqual(Array.from({ length: 52 }, (_, i) => i));
+});
+
+test('after a reopening the log goes on behind a compressed batch', async () => {
+  const log = await open({ compression: COMPRESSION });
+  log.appendBatch(batches[0]);
+  await log.close();
+  const again = await Log.open(log.path, { compression: { algorithm: COMPRESSION, level: 9 } });
+  opened.push(again);
+  expect(again.append('next')).toBe(50);
+  expect((await collect(again.read({ from: 48 }))).map(({ offset }) => offset)).toEqual([48, 49, 50]);
+});
+
+test('what is not smaller compressed is left as it is', async () => {
+  const log = await open({ compression: COMPRESSION });
+  const [a, b] = [Buffer.from([1, 200, 3, 77]), Buffer.from([250, 0, 9])];
+  log.appendBatch([a]);
+  log.appendBatch([b]);
+  expect((await collect(log.read())).map(({ value }) => value)).toEqual([a, b]);
+  expect(log.stats().bytes).toBe(96);
+});
+
+test.each([['gzip'], [{ algorithm: 'deflate', level: 99 }], [{ algo: 'deflate' }]])(
+  'compression %j is refused in words',
+  async (compression) => {
+    const opening = Log.open(newDirectory(), { compression } as LogOptions);
+    expect(await failure(() => opening)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  },
+);
