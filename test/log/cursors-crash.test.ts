@@ -29,7 +29,8 @@ async function start(options: object, steps: boolean): Promise<Child> {
 
 const kills = [
   ...STEPS.map((step) => ({ step, nth: 1 })),
-  ...[102, 103, 104, 105].flatMap((step) => [2, 5, 70].map((nth) => ({ step, nth }))),
+  ...[102, 104, 105].flatMap((step) => [2, 5, 70].map((nth) => ({ step, nth }))),
+  { step: 103, nth: 2 },
   { step: 109, nth: 2 },
 ];
 

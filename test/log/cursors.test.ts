@@ -1,7 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk } from '../../lib/channel/disk.js';
+import { environment } from '../../lib/channel/environment.js';
 import { CursorFile } from '../../lib/log/cursor-file.js';
 import * as L from '../../lib/log/cursor-layout.js';
 import { CursorName } from '../../lib/log/cursor-name.js';
@@ -208,7 +222,6 @@ describe('the file', () => {
   test('keeps its permissions when it grows', async () => {
     const { directory, cursor } = openFile();
     await cursor('0').set(0);
-    const { chmodSync } = await import('node:fs');
     chmodSync(pathIn(directory), 0o666);
     for (let i = 1; i < 65; i++) await cursor(`${i}`).set(i);
     expect(statSync(pathIn(directory)).mode & 0o777).toBe(0o666);
@@ -302,7 +315,6 @@ describe('the file', () => {
     await cursor('one').set(1);
     const other = openFile(directory);
     expect(other.cursor('one').get()).toBe(1);
-    const { writeFileSync, openSync, writeSync, closeSync } = await import('node:fs');
     writeFileSync(join(directory, '.cursors.mr.replacing'), 'half');
     const moved = Buffer.alloc(4);
     moved.writeInt32LE(L.MOVED);
@@ -314,6 +326,74 @@ describe('the file', () => {
     expect(other.cursor('one').get()).toBe(2);
     expect(readFileSync(pathIn(directory)).readInt32LE(L.MOVED_OFFSET)).toBe(0);
     expect(readdirSync(directory)).toEqual(['cursors.mr']);
+  });
+});
+
+describe('a deleted cursor', () => {
+  const slotsOf = (file: CursorFile) => Object.fromEntries(file.list().map(({ name, slot }) => [name, slot]));
+
+  /** Its process dies when the cursor is deleted, and the disk has not been told yet. */
+  async function dieDeleting(directory: string, name: string): Promise<void> {
+    const file = new CursorFile(directory);
+    const native = binding();
+    const { openFile } = native;
+    let handle: FileHandle | undefined;
+    const opening = vi.spyOn(native, 'openFile').mockImplementation((...given) => {
+      handle = openFile(...given);
+      return handle;
+    });
+    const syncing = vi.spyOn(disk, 'flushFrames').mockReturnValue(new Promise(() => {}));
+    void file.delete(new CursorName(name));
+    await vi.waitFor(() => expect(syncing).toHaveBeenCalled());
+    opening.mockRestore();
+    syncing.mockRestore();
+    native.closeFile(handle as FileHandle);
+  }
+
+  test('is gone from the disk, too, when that resolves', async () => {
+    const { cursor } = openFile();
+    await cursor('one').set(1);
+    await cursor('one').flush();
+    const synced = vi.spyOn(disk, 'flushFrames');
+    expect(await cursor('one').delete()).toBe(true);
+    expect(synced).toHaveBeenCalledTimes(1);
+  });
+
+  test('keeps its slot from others until the disk knows of it, and gets it back when it is set again', async () => {
+    const { directory, cursor } = openFile();
+    for (const name of ['one', 'two', 'three']) await cursor(name).set(5);
+    // Nothing is left to sync but what is deleted.
+    await cursor('one').flush();
+    await dieDeleting(directory, 'one');
+    await dieDeleting(directory, 'two');
+    const { file, cursor: later } = openFile(directory);
+    expect([later('one').get(), later('two').get()]).toEqual([undefined, undefined]);
+    await later('new').set(1);
+    await later('two').set(2);
+    expect(slotsOf(file)).toEqual({ two: 1, three: 2, new: 3 });
+    expect(await later('three').delete()).toBe(true);
+    await later('newer').set(1);
+    await later('newest').set(1);
+    expect(slotsOf(file)).toEqual({ newer: 0, two: 1, newest: 2, new: 3 });
+  });
+
+  test('that stands in two slots after a power cut is set again where it was last', async () => {
+    const { directory, cursor } = openFile();
+    await cursor('other').set(5);
+    await cursor('one').set(5);
+    const bytes = readFileSync(pathIn(directory));
+    const at = (slot: number) => L.HEADER_BYTES + slot * L.SLOT_BYTES;
+    bytes.copy(bytes, at(0), at(1), at(2));
+    bytes.writeInt32LE(L.SLOT_DELETED, at(0));
+    const left = newDirectory();
+    writeFileSync(pathIn(left), bytes);
+    const { file, cursor: later } = openFile(left);
+    expect(slotsOf(file)).toEqual({ one: 1 });
+    expect(later('one').get()).toBe(5);
+    await dieDeleting(left, 'one');
+    expect(later('one').get()).toBeUndefined();
+    await later('one').set(1);
+    expect(slotsOf(file)).toEqual({ one: 1 });
   });
 });
 
@@ -488,7 +568,6 @@ describe('the disk', () => {
     await cursor('one').set(1);
     vi.spyOn(disk, 'flushFrames').mockRejectedValueOnce(new Error('EIO'));
     expect(await failure(() => cursor('one').flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
-    const { environment } = await import('../../lib/channel/environment.js');
     vi.spyOn(environment, 'bootId').mockReturnValue(Buffer.alloc(16, 7));
     const again = openFile(directory).cursor('one');
     await again.set(2);
