@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { MAGIC } from './header.js';
 import * as L from './layout.js';
 import { explain } from './system.js';
@@ -12,6 +12,7 @@ const LEAST_OF_MAGIC = 6;
  * least; one that is damaged; or nothing of ours.
  */
 export function headerRemains(path: string): 'unwritten' | 'damaged' | 'foreign' {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return 'foreign';
   const bytes = firstBytes(path, L.HEADER_BYTES + SECTOR);
   if (isZero(bytes.subarray(0, SECTOR))) return 'unwritten';
   const ofMagic = MAGIC.filter((byte, i) => bytes[i] === byte).length;

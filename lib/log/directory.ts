@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { explain, SegmentMappings, SegmentReader } from '../channel/index.js';
+import { dirname, join } from 'node:path';
+import { disk, explain, SegmentMappings, SegmentReader } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 
 export const LOCK_FILE = 'log.lock';
@@ -32,7 +32,11 @@ export interface SegmentFacts {
 }
 
 function isSegmentName(name: string): boolean {
-  return name.length === NAME_LENGTH && SEGMENT_NAME.test(name);
+  return name.length === NAME_LENGTH && SEGMENT_NAME.test(name) && Number.isSafeInteger(baseOf(name));
+}
+
+function baseOf(name: string): number {
+  return Number(name.slice(0, DIGITS));
 }
 
 export function segmentName(base: number): string {
@@ -61,9 +65,14 @@ export class Directory {
     this.mappings = new SegmentMappings(readOnly, MOST_MAPPED);
   }
 
-  make(): void {
+  /** A directory that is made here is on the disk, with all that had to be made above it. */
+  async make(): Promise<void> {
     try {
-      mkdirSync(this.path, { recursive: true });
+      const first = mkdirSync(this.path, { recursive: true });
+      if (first === undefined) return;
+      for (let made = this.path; made.length >= first.length; made = dirname(made)) {
+        await disk.syncDirectory(dirname(made));
+      }
     } catch (error) {
       throw explain(error, this.path, 'make the directory');
     }
@@ -81,12 +90,8 @@ export class Directory {
 
   /** The segments by their base offsets: their names are of one length, so they sort as numbers do. */
   segments(): SegmentFile[] {
-    const segments: SegmentFile[] = [];
-    for (const name of this.#names().filter(isSegmentName).sort()) {
-      const base = Number(name.slice(0, DIGITS));
-      if (Number.isSafeInteger(base)) segments.push({ base, path: `${this.path}/${name}` });
-    }
-    return segments;
+    const names = this.#names().filter(isSegmentName).sort();
+    return names.map((name) => ({ base: baseOf(name), path: `${this.path}/${name}` }));
   }
 
   /** What is not a log's. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { environment, explain } from '../channel/index.js';
+import { disk, environment, explain, inspect } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
-import { LOCK_FILE } from './directory.js';
+import { type Directory, factsOf, LOCK_FILE, type SegmentFile } from './directory.js';
 
 const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
 const FORMAT = 1;
@@ -45,10 +45,9 @@ export class LockFile {
   }
 
   /** Opens it, or makes it where there is none; of several who do at once, one makes it. */
-  static openOrMake(directory: string, shared: boolean): LockFile {
-    const path = join(directory, LOCK_FILE);
+  static async openOrMake(directory: Directory, shared: boolean): Promise<LockFile> {
     for (;;) {
-      const lock = LockFile.open(directory, true) ?? LockFile.#make(directory, path, shared);
+      const lock = LockFile.open(directory.path, true) ?? (await LockFile.#make(directory, shared));
       if (lock !== undefined) return lock;
     }
   }
@@ -83,17 +82,23 @@ export class LockFile {
   }
 
   /** Undefined where another one was quicker. */
-  static #make(directory: string, path: string, shared: boolean): LockFile | undefined {
+  static async #make(directory: Directory, shared: boolean): Promise<LockFile | undefined> {
+    const path = join(directory.path, LOCK_FILE);
     let file: FileHandle | undefined;
     try {
-      file = binding().createFileNow(directory, FILE_BYTES, PERMISSIONS);
+      // Segments that are there already belong to the log whose file this was.
+      const known = directory.segments().map(idOf);
+      const id = known.findLast((one) => one !== undefined) ?? environment.random(ID_BYTES);
+      file = binding().createFileNow(directory.path, FILE_BYTES, PERMISSIONS);
       const bytes = Buffer.from(binding().mapFile(file));
-      const id = environment.random(ID_BYTES);
       MAGIC.copy(bytes);
       bytes.writeUInt32LE(FORMAT, FORMAT_OFFSET);
       bytes.writeUInt32LE(shared ? FEATURE_SHARED : 0, FEATURES_OFFSET);
       id.copy(bytes, ID_OFFSET);
       bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
+      // Before it has a name: after a power cut there is no name without all this under it.
+      await disk.flushFrames(file, 0, 0, 0, 0, true);
+      // step 130
       binding().linkFile(file, path);
       // step 116
       binding().unlockByte(file, WRITER_BYTE);
@@ -133,6 +138,15 @@ export class LockFile {
     if (this.#closed) return;
     this.#closed = true;
     binding().closeFile(this.file);
+  }
+}
+
+function idOf({ path }: SegmentFile): Buffer | undefined {
+  try {
+    const id = Buffer.from(factsOf(inspect(path).metadata, path).id, 'hex');
+    return id.length === ID_BYTES ? id : undefined;
+  } catch {
+    return undefined;
   }
 }
 

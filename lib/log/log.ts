@@ -115,8 +115,8 @@ export class Log {
     const settings = settingsOf(options);
     const directory = new Directory(resolve(aPath(path)), settings.readOnly === true);
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
-    directory.make();
-    const lock = LockFile.openOrMake(directory.path, settings.writers === 'shared');
+    await directory.make();
+    const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
     try {
       return new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
     } catch (error) {
