@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, renameSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   checkDirectory,
   disk,
@@ -16,6 +16,7 @@ import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
 import * as L from './cursor-layout.js';
 import { CursorSlots } from './cursor-slots.js';
+import { CURSORS_REPLACEMENT } from './directory.js';
 
 const PERMISSIONS = 0o600;
 const PAGE = 4096;
@@ -209,7 +210,7 @@ export class CursorMapping {
 
 /** The name that a larger file has until it takes the place of the smaller one. */
 function waitingPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.replacing`);
+  return join(dirname(path), CURSORS_REPLACEMENT);
 }
 
 function writeHeader(bytes: Buffer, slots: number): void {

@@ -5,6 +5,8 @@ import { MillraceError } from '../errors.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
+/** A larger file of cursors, until it has taken the place of that. Whoever sets a cursor clears it away. */
+export const CURSORS_REPLACEMENT = `.${CURSORS_FILE}.replacing`;
 export const SET_ASIDE = 'set-aside';
 
 const DIGITS = 20;
@@ -96,7 +98,7 @@ export class Directory {
 
   /** What is not a log's. */
   foreign(): string[] {
-    const known = [LOCK_FILE, CURSORS_FILE, SET_ASIDE];
+    const known = [LOCK_FILE, CURSORS_FILE, CURSORS_REPLACEMENT, SET_ASIDE];
     return this.#names().filter((name) => !known.includes(name) && !isSegmentName(name));
   }
 

@@ -1,5 +1,5 @@
 export type { Compacted, CompactOptions } from './compaction.js';
-export { Log, type LogStats, type SegmentInfo } from './log.js';
+export { Log, type SegmentInfo } from './log.js';
 export type { CursorInfo, CursorSetOptions, NamedCursor } from './named-cursor.js';
 export type { Compaction, LogOptions, Retention } from './options.js';
 export type { BatchesOptions, ReadOptions } from './reading.js';
@@ -7,4 +7,5 @@ export type { HeadersInput, LogRecord, LogRecordInput } from './record.js';
 export type { Appendable } from './record-appender.js';
 export type { LogRecovery } from './recovery.js';
 export type { SetAside } from './set-aside.js';
+export type { LogStats, Times } from './stats.js';
 export type { LogWhere, Tail, TailOptions, ValueHandler } from './tail.js';

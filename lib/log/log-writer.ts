@@ -19,6 +19,7 @@ import type { Directory, SegmentFacts } from './directory.js';
 import { durableEnd } from './durable.js';
 import type { LogSettings } from './options.js';
 import type { Sealed } from './sealed.js';
+import { type NO_STATS, Stopwatch } from './stats.js';
 
 const FIRST_SEGMENT = 64 * 1024;
 const SEGMENT_STEP = 4096;
@@ -54,6 +55,7 @@ export class LogWriter {
   onRoll: () => void = () => {};
   /** Others append to it, too, each in its turn. */
   readonly #shared: boolean;
+  readonly #syncs = new Stopwatch();
   #sealed: Sealed;
   /** Those from before others went on with the log. */
   #sealedBefore: Sealed[] = [];
@@ -94,8 +96,14 @@ export class LogWriter {
     return this.#next;
   }
 
-  get stats(): { records: number; bytes: number; rollStalls: number } {
-    return { records: this.#records, bytes: this.#bytes, rollStalls: this.rollStalls };
+  get stats(): typeof NO_STATS {
+    return {
+      records: this.#records,
+      bytes: this.#bytes,
+      unsyncedBytes: this.unsyncedBytes,
+      rollStalls: this.rollStalls,
+      syncs: this.#syncs.times,
+    };
   }
 
   /**
@@ -388,8 +396,10 @@ export class LogWriter {
   async synced(): Promise<number> {
     const next = this.#next;
     const segment = this.#segment;
+    const beganAt = performance.now();
     if (segment === undefined) await this.#sealed.upToNow()();
     else await segment.reached(segment.position);
+    this.#syncs.since(beganAt);
     return next;
   }
 

@@ -27,6 +27,7 @@ import type { LogRecord } from './record.js';
 import { type Appendable, RecordAppender } from './record-appender.js';
 import type { LogRecovery } from './recovery.js';
 import type { SharedWriter } from './shared-writer.js';
+import { type LogStats, NO_STATS } from './stats.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
 import { Upkeep } from './upkeep.js';
 
@@ -37,20 +38,6 @@ export interface SegmentInfo {
   path: string;
   /** What its file takes of the disk. */
   bytes: number;
-}
-
-export interface LogStats {
-  earliest: number;
-  next: number;
-  durable: number;
-  segments: number;
-  /** Of this handle: what it appended. */
-  records: number;
-  bytes: number;
-  /** Bytes that were appended and may not be on the disk. */
-  unsyncedBytes: number;
-  /** How often appending had to wait for a new segment to be made. */
-  rollStalls: number;
 }
 
 const LOOK_AFTER_MS = 60_000;
@@ -286,18 +273,8 @@ export class Log {
 
   stats(): LogStats {
     const { earliest, next, durable } = this;
-    const { records, bytes, rollStalls } = this.#writer?.stats ?? { records: 0, bytes: 0, rollStalls: 0 };
-    const unsyncedBytes = this.#writer?.unsyncedBytes ?? 0;
-    return {
-      earliest,
-      next,
-      durable,
-      segments: this.#directory.segments().length,
-      records,
-      bytes,
-      unsyncedBytes,
-      rollStalls,
-    };
+    const segments = this.#directory.segments().length;
+    return { earliest, next, durable, segments, ...(this.#writer?.stats ?? NO_STATS) };
   }
 
   /**

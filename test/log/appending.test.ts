@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -92,6 +93,16 @@ test('a value of 25 bytes takes 64 bytes of file', async () => {
   expect(log.stats().bytes).toBe(6400);
 });
 
+test('a segment that is old enough is followed by a new one, unless nothing is in it', async () => {
+  const log = await open({ rollAfterMs: 5 });
+  log.append('old');
+  while (log.segments().length < 2) await setTimeout(1);
+  expect(log.append('new')).toBe(1);
+  await log.close();
+  const again = await open({ rollAfterMs: 60_000 }, log.path);
+  expect((await collect(again.read())).map(textOf)).toEqual(['old', 'new']);
+});
+
 test('what was sealed gives back the space behind its end', async () => {
   const log = await open({ segment: '1MiB', sync: 'none' });
   for (let i = 0; i < 8; i++) log.append(Buffer.alloc(140_000));
@@ -139,7 +150,11 @@ describe('durability', () => {
       expect(await log.commit(['x', 'y'])).toBe(3016);
       expect(log.durable).toBe(3018);
       expect(await log.flush()).toBe(3018);
-      expect(log.stats().unsyncedBytes).toBe(0);
+      const { unsyncedBytes, syncs } = log.stats();
+      expect(unsyncedBytes).toBe(0);
+      expect(syncs.count).toBe(18);
+      expect(syncs.p50).toBeGreaterThan(0);
+      expect(syncs.max).toBeGreaterThanOrEqual(syncs.p999);
     },
   );
 
