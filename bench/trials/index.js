@@ -6,6 +6,9 @@ import { fanOut } from './fan-out.js';
 import { fixedRate } from './fixed-rate.js';
 import { flood } from './flood.js';
 import { latestValue } from './latest-value.js';
+import { logAppend } from './log-append.js';
+import { logCommit } from './log-commit.js';
+import { logInterval } from './log-interval.js';
 import { memory } from './memory.js';
 import { oneWay } from './one-way.js';
 import { floorOneWay, floorReaders, floorRoundTrip } from './pairs.js';
@@ -46,4 +49,7 @@ export const trials = [
   stalls,
   checksums,
   floorReaders,
+  logAppend,
+  logInterval,
+  logCommit,
 ];
