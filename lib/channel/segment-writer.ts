@@ -76,28 +76,11 @@ export class SegmentWriter implements Beating {
   }
 
   /**
-   * Makes a segment of a file that has no name yet, and gives it one; the file is closed where that fails. `before`
-   * resolves once the stream before this segment is on the disk. `shared`: others append to it, too, each in its turn.
+   * Makes a segment of a file that has no name yet; `name` or `takeName` give it one. The file is closed where this fails.
+   * `before` resolves once the stream before this segment is on the disk. `shared`: others append to it, too, each in its
+   * turn.
    */
   static begin(
-    path: string,
-    file: FileHandle,
-    design: SegmentDesign,
-    before: () => Promise<void>,
-    shared = false,
-  ): SegmentWriter {
-    const segment = SegmentWriter.beginUnnamed(path, file, design, before, shared);
-    try {
-      binding().linkFile(file, path);
-      return segment;
-    } catch (error) {
-      segment.close();
-      throw explain(error, path, 'create');
-    }
-  }
-
-  /** The same, but for the name: `takeName` gives it that, in place of the segment that has it now. */
-  static beginUnnamed(
     path: string,
     file: FileHandle,
     { baseRecord, ...design }: SegmentDesign,
@@ -253,7 +236,16 @@ export class SegmentWriter implements Beating {
     }
   }
 
-  /** Who has the old file open keeps it. */
+  /** Gives the file its name, which nobody has. */
+  name(): void {
+    try {
+      binding().linkFile(this.#channel.file, this.path);
+    } catch (error) {
+      throw explain(error, this.path, 'create');
+    }
+  }
+
+  /** Gives the file the name that another one has. Who has that open keeps it. */
   takeName(): void {
     try {
       takeName(this.#channel.file, this.path);

@@ -71,7 +71,7 @@ export class Compaction {
     // What a power cut could take away must not be what others went for.
     const limit = await this.#log.synced();
     const files = this.#log.directory.segments();
-    const end = this.#endOf(files);
+    const end = this.#endOf(files, limit);
     const judged = files.filter(({ base }) => base < end);
     if (judged.length === 0) return compacted;
     const progress = new Progress(onProgress);
@@ -97,12 +97,10 @@ export class Compaction {
     return compacted;
   }
 
-  /** Where that begins which stays as it is: the last segment, or the one that a cursor stands in. */
-  #endOf(files: readonly SegmentFile[]): number {
-    const last = files.at(-1)?.base ?? 0;
-    const lowest = this.#log.cursors.lowest();
-    if (lowest === undefined) return last;
-    return Math.min(last, segmentOf(files, lowest)?.base ?? 0);
+  /** Where that begins which stays as it is: the last segment on the disk, or the one that the lowest cursor stands in. */
+  #endOf(files: readonly SegmentFile[], limit: number): number {
+    const lowest = this.#log.cursors.lowest() ?? limit;
+    return segmentOf(files, Math.min(lowest, limit))?.base ?? 0;
   }
 }
 
@@ -154,6 +152,7 @@ class Replacing {
     const rewritten = await rewriteSegment(path, {
       keep,
       leastWon: this.#minDeadRatio,
+      isBeforeDurable: true,
       signal: this.#signal,
     });
     if (rewritten === undefined) return false;

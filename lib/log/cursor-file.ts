@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Limits, limitsFromNow, type WaitOptions, waitUntil } from '../channel/index.js';
+import { type Limits, limitsFromNow, type WaitOptions, waitUntil, within } from '../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
@@ -26,7 +26,9 @@ export class CursorFile {
   readonly path: string;
   readonly #readOnly: boolean;
   readonly #sync = new CursorSync(() => this.#current());
-  readonly #line = new Set<symbol>();
+  /** How many stand in line, and when the last one of them has left it. */
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
   #mapping: CursorMapping | undefined;
   #closing: Promise<void> | undefined;
 
@@ -56,7 +58,7 @@ export class CursorFile {
   /** Moves it there if it isn't further already, or anyway where that is forced. Gives where it stands then. */
   set(name: CursorName, offset: number, force: boolean, options?: WaitOptions): number | Promise<number> {
     this.#assertWritable();
-    if (this.#line.size === 0) {
+    if (this.#waiting === 0) {
       const outcome = this.#put(name, offset, force);
       if (typeof outcome === 'number') return outcome;
     }
@@ -108,7 +110,7 @@ export class CursorFile {
   /** Resolves once all that was set before is on the disk. */
   async flush(): Promise<void> {
     this.#assertOpen();
-    await this.#drained();
+    await this.#last;
     if (!this.#readOnly) await this.#sync.flush();
   }
 
@@ -120,7 +122,7 @@ export class CursorFile {
 
   async #end(): Promise<void> {
     try {
-      await this.#drained();
+      await this.#last;
       await this.#sync.finish();
     } finally {
       this.#mapping?.close();
@@ -192,21 +194,21 @@ export class CursorFile {
     options: WaitOptions | undefined,
     work: (limits: Limits) => Promise<T>,
   ): Promise<T> {
-    const ticket = Symbol(what);
-    this.#line.add(ticket);
+    const before = this.#last;
+    let leave = () => {};
+    this.#last = new Promise((resolve) => {
+      leave = resolve;
+    });
+    this.#waiting++;
     try {
       const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
-      await waitUntil(() => this.#line.values().next().value === ticket || undefined, what, limits);
+      await within(before, what, limits);
       return await work(limits);
     } finally {
-      this.#line.delete(ticket);
+      this.#waiting--;
+      // Who waits no longer lets nobody before those who came first.
+      void before.then(leave);
     }
-  }
-
-  /** Once nobody waits any more who waits now. */
-  async #drained(): Promise<void> {
-    const last = [...this.#line].at(-1);
-    if (last !== undefined) await waitUntil(() => !this.#line.has(last) || undefined, 'Changing cursors');
   }
 
   async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {

@@ -5,7 +5,7 @@ import { MillraceError } from '../errors.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
-/** A larger file of cursors, until it has taken the place of that. Whoever sets a cursor clears it away. */
+/** A larger file of cursors, until it has taken the place of that. Who changes cursors clears away what is left of one. */
 export const CURSORS_REPLACEMENT = `.${CURSORS_FILE}.replacing`;
 export const SET_ASIDE = 'set-aside';
 

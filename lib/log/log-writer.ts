@@ -1,29 +1,23 @@
 import {
   type Data,
   type DescribedRecord,
-  explain,
-  freeBytes,
-  isOutOfSpace,
   type Limits,
   largestInSegment,
-  noSpace,
   Refusal,
   SegmentWriter,
-  segmentBytes,
   throwIfAborted,
   within,
 } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
-import { binding, type FileHandle, type PreparationHandle } from '../native.js';
 import type { Directory, SegmentFacts } from './directory.js';
 import { durableEnd } from './durable.js';
+import { NextFile } from './next-file.js';
 import type { LogSettings } from './options.js';
 import type { Sealed } from './sealed.js';
 import { type NO_STATS, Stopwatch } from './stats.js';
 
 const FIRST_SEGMENT = 64 * 1024;
 const SEGMENT_STEP = 4096;
-const PERMISSIONS = 0o600;
 const FRAME_HEADER = 32;
 /** What a segment keeps free behind its last record. */
 const RESERVED = 64;
@@ -36,11 +30,6 @@ export interface LogEnd {
   segment: SegmentWriter | undefined;
 }
 
-interface Prepared {
-  capacity: number;
-  preparation: PreparationHandle;
-}
-
 /** What is written somewhere in a segment: returns the bytes it took, or a `Refusal`. */
 type Append = (segment: SegmentWriter) => number;
 
@@ -49,12 +38,11 @@ type Append = (segment: SegmentWriter) => number;
  * bytes that may be appended without another thought; all else is looked after when it is used up.
  */
 export class LogWriter {
-  /** Segments that had to be made while somebody waited for them. */
-  rollStalls = 0;
   /** Told of each new segment. */
   onRoll: () => void = () => {};
   /** Others append to it, too, each in its turn. */
   readonly #shared: boolean;
+  readonly #nextFile: NextFile;
   readonly #syncs = new Stopwatch();
   #sealed: Sealed;
   /** Those from before others went on with the log. */
@@ -67,7 +55,6 @@ export class LogWriter {
   #next: number;
   #maxTimeUs: number;
   #budget = 0;
-  #prepared: Prepared | undefined;
   #closed = false;
   /** Appended through this writer. */
   #records = 0;
@@ -85,6 +72,7 @@ export class LogWriter {
     this.#id = id;
     this.#settings = settings;
     this.#shared = shared;
+    this.#nextFile = new NextFile(directory.path, settings.sync !== 'none');
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;
@@ -101,7 +89,7 @@ export class LogWriter {
       records: this.#records,
       bytes: this.#bytes,
       unsyncedBytes: this.unsyncedBytes,
-      rollStalls: this.rollStalls,
+      rollStalls: this.#nextFile.stalls,
       syncs: this.#syncs.times,
     };
   }
@@ -125,7 +113,7 @@ export class LogWriter {
     if (old?.isOpen === true) old.close();
     else if (old !== undefined) this.#sealed.add(old);
     this.#sealedBefore.push(this.#sealed);
-    this.#dropPrepared();
+    this.#nextFile.drop();
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;
@@ -137,11 +125,6 @@ export class LogWriter {
   /** At the end of a turn of ours: others go on exactly where we stopped. */
   publish(): void {
     this.#segment?.publish();
-  }
-
-  #dropPrepared(): void {
-    if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
-    this.#prepared = undefined;
   }
 
   /** The segment that is written, if there is one. */
@@ -268,8 +251,8 @@ export class LogWriter {
       if (budget <= 0) throw this.#backPressure(unsynced);
     }
     const untilHalf = segment.remaining - segment.capacity / 2;
-    if (untilHalf <= 0) this.#prepare();
-    else budget = Math.min(budget, untilHalf);
+    if (untilHalf > 0) budget = Math.min(budget, untilHalf);
+    else if (!this.#nextFile.isPrepared) this.#nextFile.prepare(this.#nextCapacity(0));
     this.#budget = budget;
   }
 
@@ -299,44 +282,30 @@ export class LogWriter {
     return Math.min(segment, Math.ceil(capacity / SEGMENT_STEP) * SEGMENT_STEP);
   }
 
-  #prepare(): void {
-    if (this.#prepared !== undefined) return;
-    const capacity = this.#nextCapacity(0);
-    // Else its first sync would have all of it to write, zeros as they are.
-    const sync = this.#settings.sync !== 'none';
-    const preparation = binding().prepareFile(
-      this.#directory.path,
-      segmentBytes(capacity),
-      PERMISSIONS,
-      sync,
-    );
-    this.#prepared = { capacity, preparation };
-  }
-
   /**
    * Goes on in a new segment. The new one has its name before the old one says where the stream goes on: whoever reads
    * that finds it. Where that fails, nothing has changed.
    */
   #roll(least: number): void {
     const old = this.#segment;
-    const capacity = this.#nextCapacity(least);
     const path = this.#directory.fileOf(this.#next);
-    const file = this.#takeFile(path, capacity);
+    const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least));
+    // The first one is small, and nobody could know when it would be wanted.
+    if (old === undefined) this.#nextFile.stalls = 0;
     // step 114
     let before = this.#sealed.upToNow();
+    const { sync } = this.#settings;
     const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
-    const next = SegmentWriter.begin(
-      path,
-      file.handle,
-      {
-        capacity: file.capacity,
-        sync: this.#settings.sync,
-        metadata: { log: facts },
-        baseRecord: this.#next,
-      },
-      () => before(),
-      this.#shared,
-    );
+    const design = { capacity, sync, metadata: { log: facts }, baseRecord: this.#next };
+    const next = SegmentWriter.begin(path, handle, design, () => before(), this.#shared);
+    try {
+      // One that nothing fits into, and in which nothing is, has the same name.
+      if (old?.position === 0) next.takeName();
+      else next.name();
+    } catch (error) {
+      next.close();
+      throw error;
+    }
     // step 110
     if (old !== undefined) {
       old.seal({ position: 0, record: this.#next, incarnation: next.incarnation });
@@ -348,40 +317,6 @@ export class LogWriter {
     this.#begunAt = performance.now();
     this.#budget = 0;
     this.onRoll();
-  }
-
-  /** A file for the next segment: the one that was prepared, if it is large enough. */
-  #takeFile(path: string, least: number): { handle: FileHandle; capacity: number } {
-    const prepared = this.#prepared;
-    this.#prepared = undefined;
-    if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
-    else if (prepared !== undefined) {
-      const handle = this.#takePrepared(path, prepared.preparation);
-      if (handle !== undefined) return { handle, capacity: prepared.capacity };
-    }
-    // The first one is small, and nobody could know when it would be wanted.
-    if (this.#segment !== undefined) this.rollStalls++;
-    const bytes = segmentBytes(least);
-    try {
-      return { handle: binding().createFileNow(this.#directory.path, bytes, PERMISSIONS), capacity: least };
-    } catch (error) {
-      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(this.#directory.path), error);
-      throw explain(error, path, 'create');
-    }
-  }
-
-  #takePrepared(path: string, preparation: PreparationHandle): FileHandle | undefined {
-    try {
-      const ready = binding().takePrepared(preparation, false);
-      if (ready !== undefined) return ready;
-      // What is under way is sooner there than what is begun now.
-      this.rollStalls++;
-      return binding().takePrepared(preparation, true);
-    } catch (error) {
-      // There may be room by now; else making one says that there is none.
-      if (isOutOfSpace(error)) return undefined;
-      throw explain(error, path, 'create');
-    }
   }
 
   /** Goes on in a new segment where this one is older than it may be. */
@@ -439,7 +374,7 @@ export class LogWriter {
     try {
       if (this.#settings.sync !== 'none') await this.synced();
     } finally {
-      this.#dropPrepared();
+      this.#nextFile.drop();
       this.#segment?.close();
       await this.settled();
     }

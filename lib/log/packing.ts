@@ -232,7 +232,7 @@ function walk(
       at += signedBytes(later);
       offset += 1 + leftOut;
       timeUs += later;
-      if (leftOut === NO_NUMBER || offset > tag || !(timeUs >= 0 && timeUs <= latestUs)) {
+      if (leftOut === NO_NUMBER || offset > tag || !(timeUs >= 0)) {
         throw corruptBatch(tag, `its record ${i} has an offset or a timestamp that can't be`);
       }
     }

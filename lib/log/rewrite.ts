@@ -84,7 +84,7 @@ export async function beginAnew(
   design: SegmentDesign & { capacity: number },
 ): Promise<SegmentWriter> {
   const file = await makeFile(path, segmentBytes(design.capacity));
-  const writer = SegmentWriter.beginUnnamed(path, file, design, () => Promise.resolve());
+  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve());
   try {
     await writer.sync();
     // step 128
@@ -114,7 +114,7 @@ class Rewrite {
     const { path } = this.#old;
     const capacity = await this.#measure();
     if (capacity === undefined) return undefined;
-    const writer = SegmentWriter.beginUnnamed(
+    const writer = SegmentWriter.begin(
       path,
       await makeFile(path, segmentBytes(capacity)),
       {

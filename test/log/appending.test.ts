@@ -103,6 +103,18 @@ test('a segment that is old enough is followed by a new one, unless nothing is i
   expect((await collect(again.read())).map(textOf)).toEqual(['old', 'new']);
 });
 
+test('a segment in which nothing is gives way to one that is large enough, also under who reads it', async () => {
+  const log = await open({ rollAfterMs: 5, sync: 'none' });
+  log.append('old');
+  while (log.segments().length < 2) await setTimeout(1);
+  const tail = log.tail({ from: 'latest' });
+  const large = Buffer.alloc(1_000_000, 1);
+  expect(log.append(large)).toBe(1);
+  expect(await tail.ready()).toBe(true);
+  expect(tail.read()?.value.equals(large)).toBe(true);
+  expect(log.segments().map(({ base }) => base)).toEqual([0, 1]);
+});
+
 test('what was sealed gives back the space behind its end', async () => {
   const log = await open({ segment: '1MiB', sync: 'none' });
   for (let i = 0; i < 8; i++) log.append(Buffer.alloc(140_000));

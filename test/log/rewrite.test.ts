@@ -96,6 +96,7 @@ async function packedSegment(path: string, batches: number): Promise<void> {
     { capacity, sync: 'none', metadata: { log: facts }, baseRecord: 0 },
     async () => {},
   );
+  segment.name();
   for (let batch = 0; batch < batches; batch++) {
     const records = Array.from({ length: 10 }, (_, i) => {
       const data = Buffer.from(textOf(batch * 10 + i));
