@@ -1,11 +1,11 @@
 /** Applies transfers to its accounts and writes each to a channel, until it is told to stop. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspect, json, Writer } from 'millrace';
+import { Accounts } from '../shared/accounts.js';
 import { directory, tell } from '../shared/child.js';
-import { Accounts } from './accounts.js';
+import { transfers } from '../shared/transfers.js';
 import { CAPACITY, channelIn } from './channel.js';
 import { saveSnapshot } from './snapshot.js';
-import { transfers } from './transfers.js';
 
 /** So that the channel always holds what was written since the newest snapshot, and a good deal more. */
 const SNAPSHOT_EVERY_BYTES = CAPACITY / 8;

@@ -1,7 +1,7 @@
 /** A snapshot is a state together with the position in the channel that it was made at: what follows begins there. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Accounts } from './accounts.js';
+import { Accounts } from '../shared/accounts.js';
 
 /** @param {string} directory */
 const pathIn = (directory) => join(directory, 'snapshot.json');

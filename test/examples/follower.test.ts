@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Accounts } from '../../examples/follower/accounts.js';
-import { transfers } from '../../examples/follower/transfers.js';
+import { Accounts } from '../../examples/shared/accounts.js';
+import { transfers } from '../../examples/shared/transfers.js';
 import { numberIn, run, testInterruptions } from './example.js';
 
 /** What the state must be after so many transfers, without any channel or snapshot. */
