@@ -52,6 +52,13 @@ export class SegmentMappings {
     if (kept.forgotten) binding().closeFile(channel.file);
   }
 
+  /** The same for one that was read to its end: whoever reads on will not come back to it. */
+  pass(channel: Mapped): void {
+    const kept = this.#used.get(channel) as Kept;
+    if (kept.users === 1 && !kept.forgotten) this.#forget(kept);
+    this.give(channel);
+  }
+
   /** Lets go of those that have been removed or replaced: as long as they are mapped, they take their space. */
   sweep(): void {
     for (const kept of this.#kept.values()) if (!isNamed(kept.channel)) this.#forget(kept);

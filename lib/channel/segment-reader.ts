@@ -229,10 +229,21 @@ export class SegmentReader {
   }
 
   close(): void {
-    if (this.#closed) return;
+    if (this.#end()) letGo(this.#channel, this.#options);
+  }
+
+  /** Closes one that was read to its end, on the way to the next. */
+  pass(): void {
+    const { mappings } = this.#options;
+    if (mappings === undefined) this.close();
+    else if (this.#end()) mappings.pass(this.#channel);
+  }
+
+  #end(): boolean {
+    if (this.#closed) return false;
     this.#closed = true;
     this.#sleeper?.close();
-    letGo(this.#channel, this.#options);
+    return true;
   }
 
   #assertOpen(): void {

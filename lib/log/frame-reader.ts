@@ -96,7 +96,7 @@ export class FrameReader {
   #tryOpen(base: number): boolean {
     const path = this.#directory.fileOf(base);
     try {
-      this.#take(this.#openSegment(path));
+      this.#take(this.#openSegment(path), true);
       return true;
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
@@ -108,8 +108,9 @@ export class FrameReader {
     return SegmentReader.openNow(path, { mappings: this.#directory.mappings, idle: this.#idle });
   }
 
-  #take(segment: SegmentReader): void {
-    this.#segment?.close();
+  #take(segment: SegmentReader, passes = false): void {
+    if (passes) this.#segment?.pass();
+    else this.#segment?.close();
     this.#segment = segment;
     // Of another log, or of none, that was put here.
     factsOf(segment.metadata, segment.path);
