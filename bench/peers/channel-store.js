@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { Reader, Writer } from '../../dist/index.js';
 
 const FRAME_HEADER = 16;
+const AT_ONCE = 1024;
 
 /** No log, but what a log is made of: how quickly a record gets into a channel. */
 class ChannelStore {
   #writer;
   #frame;
+  #reader;
   records = 0;
 
   constructor(writer, size) {
@@ -38,16 +40,14 @@ class ChannelStore {
 
   readers = {
     poll: async (limit, take) => {
-      const reader = await Reader.open(this.#writer.path, { from: 'oldest' });
-      try {
-        for (let left = limit; left > 0; ) left -= reader.poll(take, { limit: Math.min(left, 1024) });
-      } finally {
-        await reader.close();
-      }
+      this.#reader ??= await Reader.open(this.#writer.path);
+      this.#reader.seek('oldest');
+      for (let left = limit; left > 0; ) left -= this.#reader.poll(take, { limit: Math.min(left, AT_ONCE) });
     },
   };
 
   async close() {
+    await this.#reader?.close();
     await this.#writer[Symbol.asyncDispose]();
   }
 }

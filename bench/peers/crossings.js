@@ -8,6 +8,7 @@
 //                     resolves then
 // or, where the thread blocks, exchange(handler) instead of listen: one call for each message that comes.
 import { rmSync } from 'node:fs';
+import { log } from './log-crossing.js';
 import { millrace } from './millrace.js';
 import { postMessage } from './post-message.js';
 import { processSend } from './process-send.js';
@@ -16,8 +17,9 @@ import { zeromq } from './zeromq.js';
 
 export const SIZE = 64;
 
-export const crossings = { 'process.send': processSend, postMessage, socket, zeromq, millrace };
+export const crossings = { 'process.send': processSend, postMessage, socket, zeromq, millrace, log };
 
 export function removeCrossing(address) {
-  for (const path of [address, `${address}-there`, `${address}-back`]) rmSync(path, { force: true });
+  for (const path of [address, `${address}-there`, `${address}-back`])
+    rmSync(path, { recursive: true, force: true });
 }

@@ -1,10 +1,12 @@
 import { Log } from '../../dist/log/index.js';
 
 const FRAME_HEADER = 32;
+const AT_ONCE = 1024;
 
 class LogStore {
   #log;
   #frame;
+  #tail;
 
   constructor(log, size) {
     this.#log = log;
@@ -57,9 +59,9 @@ class LogStore {
 
   readers = {
     'tail.poll': (limit, take) => {
-      using(this.#log.tail({ from: 'earliest' }), (tail) => {
-        for (let left = limit; left > 0; ) left -= tail.poll(take, Math.min(left, 1024));
-      });
+      this.#tail ??= this.#log.tail();
+      this.#tail.seek('earliest');
+      for (let left = limit; left > 0; ) left -= this.#tail.poll(take, Math.min(left, AT_ONCE));
     },
     'batches()': async (limit, take) => {
       for await (const batch of this.#log.batches({ limit })) {
@@ -82,14 +84,6 @@ class LogStore {
 function refused(error) {
   if (error.code === 'ERR_BACK_PRESSURE') return false;
   throw error;
-}
-
-function using(tail, work) {
-  try {
-    work(tail);
-  } finally {
-    tail.close();
-  }
 }
 
 export const log = {

@@ -8,7 +8,12 @@ import { flood } from './flood.js';
 import { latestValue } from './latest-value.js';
 import { logAppend } from './log-append.js';
 import { logCommit } from './log-commit.js';
+import { logHop } from './log-hop.js';
 import { logInterval } from './log-interval.js';
+import { logMemory } from './log-memory.js';
+import { logRead } from './log-read.js';
+import { logSeek } from './log-seek.js';
+import { logStalls } from './log-stalls.js';
 import { memory } from './memory.js';
 import { oneWay } from './one-way.js';
 import { floorOneWay, floorReaders, floorRoundTrip } from './pairs.js';
@@ -52,4 +57,9 @@ export const trials = [
   logAppend,
   logInterval,
   logCommit,
+  logRead,
+  logSeek,
+  logHop,
+  logStalls,
+  logMemory,
 ];
