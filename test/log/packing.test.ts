@@ -5,7 +5,7 @@ import { MillraceError } from '../../lib/index.js';
 import type { Algorithm } from '../../lib/log/compression.js';
 import { type EncodedRecord, pack, packAll, packedHead, unpack, unpackEach } from '../../lib/log/packing.js';
 import { frameBytes, KEY, type LogRecord, PACKED, TOMBSTONE } from '../../lib/log/record.js';
-import { writeVarint } from '../../lib/log/varint.js';
+import { writeSigned, writeVarint } from '../../lib/log/varint.js';
 import { thrown } from '../helpers/failure.js';
 import { anyInput, encode, expected, type Input, shown } from './records.js';
 
@@ -225,6 +225,13 @@ describe.each(ALGORITHMS)('a batch packed with %s', (algorithm) => {
       const counts = result.map((one) => (one.type === PACKED ? unpacked(one).length : 1));
       expect(counts.reduce((sum, count) => sum + count)).toBe(300);
     }
+    // Two that just fit, which nothing makes shorter: one head less, but more than they are themselves.
+    for (let largest = 60; largest < 200; largest++) {
+      const two = [0, 1].map((i) => record(random.subarray(i * 100, i * 100 + largest / 2 - 8), i));
+      expect(Math.max(...packAll(two, largest, algorithm).map(({ length }) => length))).toBeLessThanOrEqual(
+        largest,
+      );
+    }
     expect(packAll([], 1000, algorithm)).toEqual([]);
   });
 
@@ -398,6 +405,17 @@ describe('what is unpacked may be damaged', () => {
     const error = thrown(() => unpackAll(bytes, 7));
     expect(error).toMatchObject({ code: 'ERR_CORRUPT', offset: 7 });
     expect(error.message).toMatch(/record 7/i);
+  });
+
+  test('a record from before 1970', () => {
+    const later = (us: number) => {
+      const two = Buffer.alloc(30);
+      const length = writeSigned(two, inner.copy(two) + 1, us) + 2;
+      return headed(1, [2, 1, 0, length], stored(two.subarray(0, length)));
+    };
+    expect(unpackAll(later(-TIME), 7)[1]).toMatchObject({ offset: 7, timestamp: 0 });
+    const error = thrown(() => unpackAll(later(-TIME - 1), 7));
+    expect(error.message).toMatch(/its record 1 has an offset or a timestamp that can't be/);
   });
 
   test('a type of a later version', () => {
