@@ -89,6 +89,25 @@ test.each([
   },
 );
 
+test('read while it is set as fast as can be: never back, never damaged', async () => {
+  const directory = newDirectory();
+  const name = new CursorName('fast');
+  const watching = new CursorFile(directory, { readOnly: true });
+  const child = await start({ directory, fast: 'fast' }, false);
+  let last = 0;
+  let values = 0;
+  for (let looks = 0; values < 10_000; looks++) {
+    const offset = watching.get(name) ?? 0;
+    if (offset < last) throw new Error(`It went back from ${last} to ${offset}`);
+    if (offset > last) values++;
+    last = offset;
+    if (looks % 10_000 === 0) await turn();
+    child.throwIfFailed();
+  }
+  await child.end();
+  await watching.close();
+});
+
 test('killed at any time, several on the same cursors: offsets never go back, and never beyond what was set', async () => {
   const random = randomOf(SEED);
   const children = 3;

@@ -286,6 +286,47 @@ describe('the file', () => {
     expect(readFileSync(pathIn(directory)).equals(before)).toBe(true);
   });
 
+  test('that has no room on the disk is refused, and made once there is some', async () => {
+    const { directory, cursor } = openFile();
+    const full = Object.assign(new Error('full'), { code: 'ENOSPC', errno: -28, syscall: 'fallocate' });
+    const making = vi.spyOn(binding(), 'createFile').mockRejectedValue(full);
+    const refused = {
+      code: 'ERR_NO_SPACE',
+      path: pathIn(directory),
+      needed: L.HEADER_BYTES + 64 * L.SLOT_BYTES,
+    };
+    expect(await failure(() => cursor('0').set(0))).toMatchObject(refused);
+    expect(readdirSync(directory)).toEqual([]);
+    making.mockRestore();
+    for (let i = 0; i < 64; i++) await cursor(`${i}`).set(i);
+    const growing = vi.spyOn(binding(), 'createFile').mockRejectedValue(full);
+    expect(await failure(() => cursor('64').set(64))).toMatchObject({ code: 'ERR_NO_SPACE' });
+    await cursor('63').set(100);
+    growing.mockRestore();
+    await cursor('64').set(64);
+    expect([cursor('63').get(), cursor('64').get()]).toEqual([100, 64]);
+  });
+
+  test('that can not take the place of the smaller one leaves that as it was', async () => {
+    const { directory, cursor } = openFile();
+    for (let i = 0; i < 64; i++) await cursor(`${i}`).set(i);
+    const other = openFile(directory);
+    expect(other.cursor('5').get()).toBe(5);
+    const refused = Object.assign(new Error('no'), { code: 'EACCES', errno: -13, syscall: 'linkat' });
+    vi.spyOn(binding(), 'linkFile').mockImplementationOnce(() => {
+      throw refused;
+    });
+    expect(await failure(() => cursor('64').set(64))).toMatchObject({
+      code: 'ERR_PERMISSION',
+      cause: refused,
+    });
+    await cursor('5').set(50);
+    expect(other.cursor('5').get()).toBe(50);
+    await other.cursor('64').set(64);
+    expect(cursor('64').get()).toBe(64);
+    expect(readdirSync(directory)).toEqual(['cursors.mr']);
+  });
+
   test('that was removed in use is missed at the next flush', async () => {
     const { directory, cursor } = openFile();
     await cursor('one').set(1);
