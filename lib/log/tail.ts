@@ -325,7 +325,7 @@ export class Tail {
     return this.wait(limitsFromNow(options), () => false);
   }
 
-  /** The same; ends by false, too, where `isOver` says so when it looks. */
+  /** @internal The same; ends by false, too, where `isOver` says so when it looks. */
   async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
     const what = `Waiting for records of ${this.#directory.path}`;
     for (;;) {
@@ -342,7 +342,7 @@ export class Tail {
     }
   }
 
-  /** Has those who wait look whether that is over. */
+  /** @internal Has those who wait look whether that is over. */
   rouse(): void {
     this.#frames.segment?.rouse();
   }

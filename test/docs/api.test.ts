@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ManyReader, Reader, Refusal, Writer } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
 import { blocksOf, buildPackage, tryBlock } from '../helpers/blocks.js';
 
-// docs/api.md has everything that lib/index.ts and lib/stream/index.ts export, and its tables have nothing else.
+// docs/api.md has everything that lib/index.ts, lib/stream/index.ts and lib/log/index.ts export, and its tables have
+// nothing else.
 
 const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const blocks = blocksOf(page);
@@ -72,7 +74,7 @@ test('every Refusal has its row', () => {
 });
 
 describe('types', () => {
-  const faces = ['index.ts', 'stream/index.ts'].map((path) =>
+  const faces = ['index.ts', 'stream/index.ts', 'log/index.ts'].map((path) =>
     fileURLToPath(new URL(`../../lib/${path}`, import.meta.url)),
   );
   const program = ts.createProgram(faces, {
@@ -127,6 +129,15 @@ describe('types', () => {
       expect(members.filter((member) => !words.has(member))).toEqual([]);
     },
   );
+
+  test.each(['Log', 'Tail', 'NamedCursor'])('every member of %s is in the section of the log', (name) => {
+    const members = membersOf(structures.find((structure) => structure.name === name) as ts.Symbol);
+    expect(members.length).toBeGreaterThan(5);
+    const inSection = wordsInCode(section('## millrace/log'));
+    expect(
+      [...members, ...(name === 'Log' ? namesOf(Log) : [])].filter((member) => !inSection.has(member)),
+    ).toEqual([]);
+  });
 
   test.each([...tables])('the table of %s has its members and no others', (name, text) => {
     const symbol = structures.find((structure) => structure.name === name) as ts.Symbol;
