@@ -48,7 +48,7 @@ export type { Logger } from './teller.js';
 export { checkLogger, Teller } from './teller.js';
 export type { When } from './time.js';
 export { timeInUs } from './time.js';
-export { turn } from './turns.js';
+export { isTurnOver, turn } from './turns.js';
 export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
 export type { WaitOptions } from './waiting.js';
 export { type Limits, limitsFromNow, throwIfAborted, waitOptions, waitUntil, within } from './waiting.js';

@@ -2,7 +2,7 @@ import { type RecordHandler, SegmentReader } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Bits } from './bits.js';
 import type { SegmentFile } from './directory.js';
-import { KeyTable, NO_ENTRY } from './key-table.js';
+import { KeyTable, NO_VALUE } from './key-table.js';
 import { type UnpackHandler, unpackEach } from './packing.js';
 import type { Progress } from './progress.js';
 import { EXPIRES, KEY, PACKED, TOMBSTONE } from './record.js';
@@ -128,11 +128,10 @@ export class Judging {
     isOver: boolean,
   ): void {
     const table = this.#table;
-    const entry = table.find(bytes, start, end);
-    if (entry !== NO_ENTRY) {
-      const earlier = table.valueOf(entry);
+    const earlier = table.find(bytes, start, end);
+    if (earlier !== NO_VALUE) {
       if (earlier !== BEYOND) this.gone.add(earlier);
-      table.setValue(entry, isJudged ? place : BEYOND);
+      table.change(isJudged ? place : BEYOND);
       if (isOver) this.late.add(place);
     } else if (isJudged) {
       // Once there was no room, also none is taken up that is smaller: the next pass begins there.

@@ -1,9 +1,18 @@
-import { type RecordHandler, type SegmentReader, throwIfAborted, turn } from '../channel/index.js';
+import {
+  isTurnOver,
+  type RecordHandler,
+  type SegmentReader,
+  throwIfAborted,
+  turn,
+} from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { HALT } from './frame-reader.js';
+import { PACKED } from './record.js';
 
-/** Looked through before the event loop has a turn again. */
+/** Looked through before the event loop has a turn again, if that takes no longer than a turn may. */
 const SLICE = 2 ** 20;
+/** A look at the clock takes as long as one at a small record. */
+const FRAMES_A_LOOK = 63;
 const NO_LIMIT = 0x7fffffff;
 
 export interface WalkOptions {
@@ -27,9 +36,13 @@ export async function walkFrames(
 
 /** False where that was all. */
 function handSlice(segment: SegmentReader, until: number, handler: RecordHandler): boolean {
+  let frames = 0;
   try {
     segment.poll((bytes, start, end, type) => {
       if (segment.position >= until) throw HALT;
+      const looks = (frames & FRAMES_A_LOOK) === FRAMES_A_LOOK || type === PACKED;
+      if (looks && frames > 0 && isTurnOver()) throw HALT;
+      frames++;
       handler(bytes, start, end, type);
     }, NO_LIMIT);
     return false;
