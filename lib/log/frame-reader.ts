@@ -219,7 +219,8 @@ export class FrameReader {
       this.#start(segments[this.#lastBefore(segments, timeUs)]);
       for (let segment = this.#segment; segment !== undefined; segment = this.#segment) {
         segment.seekTime(timeUs);
-        this.#next = segment.tagFrom(segment.position) ?? endOf(segment);
+        // Frames that nobody has published yet are told of by those before them only.
+        this.#next = segment.tagFrom(segment.position) ?? nextAt(segment);
         if (segment.hasNext() || !segment.hasEnded() || !this.#goOn(segment)) return;
       }
     });
@@ -270,5 +271,10 @@ export class FrameReader {
 /** The offset behind the last record of a segment; moves it to its end. */
 function endOf(segment: SegmentReader): number {
   segment.seekLatest();
+  return nextAt(segment);
+}
+
+/** The offset behind the last record before where a segment's reader stands. */
+function nextAt(segment: SegmentReader): number {
   return (segment.tagBefore(segment.position) ?? segment.baseRecord - 1) + 1;
 }

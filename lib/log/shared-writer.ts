@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Limits, throwIfAborted } from '../channel/index.js';
+import { type Limits, throwIfAborted, within } from '../channel/index.js';
 import { closedHandle } from '../errors.js';
 import type { Directory } from './directory.js';
 import type { LockFile } from './lock-file.js';
@@ -8,11 +8,20 @@ import type { LogSettings } from './options.js';
 import { type LogRecovery, recoverLog } from './recovery.js';
 import { type TurnFacts, Turns } from './turns.js';
 
-interface Wanted {
-  append: (writer: LogWriter) => number;
-  limits: Limits;
-  resolve: (offset: number) => void;
-  reject: (error: unknown) => void;
+/** What is to be appended in the next turn. */
+class Wanted {
+  readonly append: (writer: LogWriter) => number;
+  readonly offset: Promise<number>;
+  resolve!: (offset: number) => void;
+  reject!: (error: unknown) => void;
+
+  constructor(append: (writer: LogWriter) => number) {
+    this.append = append;
+    this.offset = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
 }
 
 /** So long others have the turn to themselves who waited for it. */
@@ -28,6 +37,8 @@ export class SharedWriter {
   readonly #writer: LogWriter;
   #wanted: Wanted[] = [];
   #working: Promise<void> | undefined;
+  /** Ends the waiting for a turn in which nothing would be done any more. */
+  #inVain = new AbortController();
   #closed = false;
 
   private constructor(
@@ -82,23 +93,33 @@ export class SharedWriter {
   }
 
   /** Appends in the next turn; what `append` throws is what this rejects with. */
-  inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
-    if (this.#closed) return Promise.reject(closedHandle('log', this.#directory.path));
-    return new Promise((resolve, reject) => {
-      this.#wanted.push({ append, limits, resolve, reject });
-      this.#working ??= this.#work();
-    });
+  async inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    throwIfAborted(limits.signal, this.#turns.what);
+    const wanted = new Wanted(append);
+    this.#wanted.push(wanted);
+    this.#working ??= this.#work();
+    try {
+      return await within(wanted.offset, this.#turns.what, limits);
+    } catch (error) {
+      // In the very moment in which patience ended it was done.
+      if (!this.#wanted.includes(wanted)) return wanted.offset;
+      this.#wanted = this.#wanted.filter((other) => other !== wanted);
+      if (this.#wanted.length === 0) this.#inVain.abort();
+      throw this.#turns.explain(error);
+    }
   }
 
   async #work(): Promise<void> {
     while (this.#wanted.length > 0) {
       let others = false;
+      this.#inVain = new AbortController();
       try {
-        // Who waits least long decides how long all of them do; the others wait on.
-        const facts = await this.#turns.take(shortest(this.#wanted));
+        const facts = await this.#turns.take({ signal: this.#inVain.signal });
         others = await this.#use(facts);
       } catch (error) {
-        this.#rejectThose(error);
+        // By then something new may be wanted.
+        if (!this.#inVain.signal.aborted) for (const { reject } of this.#wanted.splice(0)) reject(error);
       }
       if (others) await setTimeout(PAUSE_MS);
     }
@@ -130,23 +151,12 @@ export class SharedWriter {
     this.#writer.adopt(end, sealed);
   }
 
-  #append({ append, limits, resolve, reject }: Wanted): void {
+  #append({ append, resolve, reject }: Wanted): void {
     try {
-      throwIfAborted(limits.signal, `Appending to ${this.#directory.path}`);
       resolve(append(this.#writer));
     } catch (error) {
       reject(error);
     }
-  }
-
-  /** A turn did not come, or what it found can't be gone on with. */
-  #rejectThose(error: unknown): void {
-    const now = performance.now();
-    const isOver = ({ limits }: Wanted) =>
-      limits.signal?.aborted === true || (limits.until ?? Infinity) <= now;
-    const some = this.#wanted.filter(isOver);
-    for (const wanted of some.length > 0 ? some : this.#wanted) wanted.reject(error);
-    this.#wanted = some.length > 0 ? this.#wanted.filter((wanted) => !some.includes(wanted)) : [];
   }
 
   async close(): Promise<void> {
@@ -154,12 +164,4 @@ export class SharedWriter {
     await this.#working;
     await this.#writer.close();
   }
-}
-
-/** The signal or the end in time of the one whose patience is over first; a signal counts as soon as there is one. */
-function shortest(wanted: readonly Wanted[]): Limits {
-  const withSignal = wanted.find(({ limits }) => limits.signal !== undefined)?.limits;
-  const until = Math.min(...wanted.map(({ limits }) => limits.until ?? Number.POSITIVE_INFINITY));
-  const { timeoutMs } = wanted.find(({ limits }) => limits.until === until)?.limits ?? {};
-  return { signal: withSignal?.signal, timeoutMs, until: Number.isFinite(until) ? until : undefined };
 }

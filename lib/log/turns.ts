@@ -65,17 +65,27 @@ export class Turns {
 
   /** Waits for a turn, and takes it. */
   async take(limits: Limits): Promise<TurnFacts> {
-    const { path } = this.#lock;
     try {
-      return await waitUntil(() => this.#tryTake(), `Waiting for a turn to append, by ${path}`, limits);
+      return await waitUntil(() => this.#tryTake(), this.what, limits);
     } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') throw error;
-      const holder = Atomics.load(this.#words, APPENDING) - 1;
-      throw withFacts(
-        error,
-        holder < 0 ? { path } : { path, appender: holder, pid: this.#words[PIDS + holder] },
-      );
+      throw this.explain(error);
     }
+  }
+
+  /** What it is that one waits for. */
+  get what(): string {
+    return `Waiting for a turn to append, by ${this.#lock.path}`;
+  }
+
+  /** Where it took too long: who has the turn. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') return error;
+    const { path } = this.#lock;
+    const holder = Atomics.load(this.#words, APPENDING) - 1;
+    return withFacts(
+      error,
+      holder < 0 ? { path } : { path, appender: holder, pid: this.#words[PIDS + holder] },
+    );
   }
 
   #tryTake(): TurnFacts | undefined {

@@ -1,0 +1,129 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { Log, type LogOptions } from '../../lib/log/index.js';
+import { Child, endAll } from '../crash/fixtures/child.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+import { killInARow, killSharing, killSharingAtSteps } from './fixtures/shared-kills.js';
+
+// The same kills each time; `npm run soak -- --shared-kills N` has others.
+const SEED = 20_277;
+
+// A hang guard: they take seconds, but each has many processes to begin.
+vi.setConfig({ testTimeout: 240_000 });
+
+const opened: Log[] = [];
+
+async function open(directory: string, options: LogOptions = {}): Promise<Log> {
+  const log = await Log.open(directory, options);
+  opened.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  await endAll();
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
+
+test('four append at once and are killed at any time: no gap, no repeat, each one’s records in order, commits durable', async () => {
+  const { kills, records, acknowledged } = await killSharing({
+    newPath,
+    seed: SEED,
+    kills: 14,
+    sync: 'commit',
+  });
+  console.log(`${kills} kills, ${records} records, of them ${acknowledged} acknowledged, seed ${SEED}`);
+  expect(kills).toBeGreaterThanOrEqual(14);
+  expect(acknowledged).toBeGreaterThan(100);
+});
+
+test('one dies at each step of its turn, or of taking over from the dead, and the others go on', async () => {
+  const { kills, segments } = await killSharingAtSteps({ newPath, seed: SEED, sync: 'none' });
+  console.log(`${kills} kills, ${segments} segments, seed ${SEED}`);
+  expect(kills).toBeGreaterThan(40);
+});
+
+test('one dies in the roll, who waited for its turn dies in finishing that, and the third finds all of it', async () => {
+  const { kills } = await killInARow({ newPath, sync: 'commit' });
+  expect(kills).toBeGreaterThanOrEqual(18);
+});
+
+/** A process that stands still in its turn. */
+async function stoppedInItsTurn(directory: string): Promise<Child> {
+  const options = { writers: 'shared', sync: 'none' };
+  const given = { directory, open: options, life: 1, notes: `${newPath()}-notes`, stop: { step: 150 } };
+  const child = new Child('../../log/fixtures/sharing-child.js', given, { steps: true });
+  await child.expect('open');
+  child.send('go');
+  await child.expect('stopping');
+  await child.stopped();
+  return child;
+}
+
+test('who waits for the turn of one that stands still is told of whom, and gets it once that goes on or dies', async () => {
+  const directory = newDirectory();
+  const log = await open(directory, { writers: 'shared', sync: 'none' });
+  expect(await log.appendAsync('before')).toBe(0);
+  for (const signal of ['SIGCONT', 'SIGKILL'] as const) {
+    const child = await stoppedInItsTurn(directory);
+    expect(await failure(() => log.appendAsync('late', { timeoutMs: 30 }))).toMatchObject({
+      code: 'ERR_TIMEOUT',
+      pid: child.pid,
+    });
+    const controller = new AbortController();
+    const aborted = failure(() => log.commit('given up', { signal: controller.signal }));
+    const patient = log.appendAsync(`after ${signal}`);
+    const short = failure(() => log.flush({ timeoutMs: 30 }));
+    controller.abort();
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(await short).toMatchObject({ code: 'ERR_TIMEOUT', pid: child.pid });
+    // Whose patience is over goes by himself: who came before him and has more of it waits on.
+    child.kill(signal);
+    const offset = await patient;
+    await child.end();
+    const [record] = await collect(log.read({ from: offset, limit: 1 }));
+    expect(record.value.toString()).toBe(`after ${signal}`);
+  }
+  const values = (await collect(log.read())).map(({ value }) => value.toString());
+  expect(values.filter((value) => /late|given up/.test(value))).toEqual([]);
+  expect(values.filter((value) => value.startsWith('after'))).toEqual(['after SIGCONT', 'after SIGKILL']);
+});
+
+test('a shared log is appended to in turns only, and is not opened as an exclusive one, nor the reverse', async () => {
+  const [shared, exclusive] = [newDirectory(), newDirectory()];
+  const log = await open(shared, { writers: 'shared' });
+  for (const work of [() => log.append('x'), () => log.appendBatch(['x'])]) {
+    expect(thrown(work)).toMatchObject({ code: 'ERR_SHARED' });
+  }
+  expect(await failure(() => open(shared, { writers: 'exclusive' }))).toMatchObject({ code: 'ERR_SHARED' });
+  const alone = await open(exclusive, {});
+  expect(await failure(() => open(exclusive, { writers: 'shared' }))).toMatchObject({ code: 'ERR_SHARED' });
+  expect(alone.append('x')).toBe(0);
+  // Who doesn't say takes it as it was made.
+  const adopting = await open(shared);
+  expect(thrown(() => adopting.append('x'))).toMatchObject({ code: 'ERR_SHARED' });
+  expect(await Promise.all([log.appendAsync('a'), adopting.appendAsync(['b', 'c'])])).toEqual([0, 1]);
+  expect(await log.commit('d')).toBe(3);
+  expect([log.next, adopting.next, adopting.durable, log.durable]).toEqual([4, 4, 4, 4]);
+});
+
+test('two handles of one process roll under each other, with readers and cursors beside them', async () => {
+  const directory = newDirectory();
+  const options = { writers: 'shared', segment: '64KiB', sync: 'none' } as const;
+  const logs = [await open(directory, options), await open(directory, options)];
+  const following = logs[0].tail({ from: 'earliest' });
+  const seen: number[] = [];
+  for (let i = 0; i < 400; i++) {
+    const offset = await logs[i % 2].appendAsync([Buffer.alloc(500, i), Buffer.alloc(500, i + 1)]);
+    expect(offset).toBe(i * 2);
+    for (const record of following.readBatch(10)) seen.push(record.offset);
+  }
+  for (const record of following.readBatch(1000)) seen.push(record.offset);
+  expect(seen).toEqual(Array.from({ length: 800 }, (_, i) => i));
+  expect(logs[0].segments().length).toBeGreaterThan(4);
+  const read = await collect(logs[1].read({ cursor: 'mine', limit: 700 }));
+  expect(read.map(({ offset, value }) => [offset, value[0]])).toEqual(
+    Array.from({ length: 700 }, (_, i) => [i, ((i >> 1) + (i & 1)) & 255]),
+  );
+  expect(logs[0].cursors()).toEqual([{ name: 'mine', offset: 700, lag: 100 }]);
+});
