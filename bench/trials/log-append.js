@@ -25,8 +25,8 @@ export const logAppend = {
 maybe not the machine. Beside it tables of better-sqlite3 (WAL, \`synchronous=OFF\`, each record or batch a transaction by prepared
 statements), lmdb (\`noSync\`; \`put\`, or \`batch\`, in one turn of the event loop as many as are 4 MiB or 1000; a record is safe only
 when that has resolved, so it promises less) and a file (\`fs.writeSync\` of each record with its length, or of a batch put
-together by hand). The channels have no readers, and are in memory always: bars are shares of the ring's rate. A store with more
-than 256 MiB is exchanged between turns, and grows for a turn before it counts.`,
+together by hand). The channels have no readers, and are in memory always: bars are shares of the ring's rate. A new store grows before
+it counts, to 128 MiB or for 0.6 s, as a log's first segments are small; one of 384 MiB is exchanged between turns.`,
   quick: { forms: '25 by 1, 25 by 100', turns: 4, ms: 40 },
   full: {
     forms: '25 by 1, 25 by 100, 100 by 1, 100 by 100, 1024 by 1000, 1024 by 10000',

@@ -38,7 +38,7 @@ async function using(log, work) {
 answerTurns({
   write: async (segments) =>
     using(await Log.open(join(folder, 'log'), { segment: SEGMENT, sync: 'none' }), (log) => {
-      while (log.segments().length < segments) {
+      while (log.stats().segments < segments) {
         for (let i = 0; i < RECORDS_AT_ONCE; i++) log.append(RECORD);
       }
     }),

@@ -15,7 +15,7 @@ export const logMemory = {
   about: `A log on a disk with many segments, each as small as there are (16 KiB): what its writer, and a reader in another
 process that has drained it, have mapped, and how much more heap they take than before, after a collection of garbage. Then
 many logs with one record of 1000 bytes each: what all of that takes of the disk, by its blocks.`,
-  quick: { segments: 500, logs: 100 },
+  quick: { segments: 500, logs: 200 },
   full: { segments: 10_000, logs: 1000 },
 
   async run({ disk, cpus, node, options: { segments, logs }, progress }) {

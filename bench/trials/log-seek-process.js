@@ -64,7 +64,7 @@ answerTurns({
     recovery: log.recovery,
   }),
   fill(segments) {
-    while (log.segments().length < segments) {
+    while (log.stats().segments < segments) {
       for (let i = 0; i < RECORDS_A_BATCH; i++) log.appendBatch(records);
     }
     return { segments: log.segments().length, records: log.next };

@@ -11,7 +11,9 @@ import { Usage } from '../harness/load.js';
 import { stores } from '../peers/stores.js';
 
 /** A store that grew beyond is exchanged between turns. */
-const MOST_BYTES = 256 * 2 ** 20;
+const MOST_BYTES = 384 * 2 ** 20;
+const GROWN_BYTES = 128 * 2 ** 20;
+const GROWS_MS = 600;
 /** So many calls, or as many as are some MiB, before one looks at the clock and waits for what is to be waited for. */
 const MOST_CALLS = 1000;
 const MOST_UNSETTLED = 4 * 2 ** 20;
@@ -23,11 +25,13 @@ const records = Array.from({ length: batch }, () => Buffer.alloc(size, 0x11));
 let made = 0;
 let path;
 let store;
+let isGrown;
 
 async function open() {
   path = join(folder, `store-${made++}`);
   mkdirSync(path);
   store = await stores[config.store].open(path, config);
+  isGrown = false;
 }
 
 async function putAway() {
@@ -46,7 +50,7 @@ function put(count) {
   return count;
 }
 
-async function putFor(ms) {
+async function putFor(ms, mostBytes = Number.POSITIVE_INFINITY) {
   const until = performance.now() + ms;
   do {
     for (let left = calls; left > 0; ) {
@@ -54,19 +58,25 @@ async function putFor(ms) {
       if (left > 0) await store.room();
     }
     await store.settle();
-  } while (performance.now() < until);
+  } while (performance.now() < until && store.bytes < mostBytes);
 }
 
-/** A new one first grows as large as it will be. */
-async function withRoom(ms) {
+async function withRoom() {
   if (store.bytes < MOST_BYTES) return;
   await putAway();
   await open();
-  await putFor(ms);
 }
 
-async function measured(ms, work) {
-  await withRoom(ms);
+/** A log begins with small segments, each twice as large as the one before; what counts is what follows. */
+async function grown() {
+  await withRoom();
+  if (isGrown) return;
+  await putFor(GROWS_MS, GROWN_BYTES);
+  await store.flush();
+  isGrown = true;
+}
+
+async function measured(work) {
   const before = store.records;
   const usage = new Usage();
   const more = await work();
@@ -104,11 +114,19 @@ async function commitFor(ms, waiters) {
 await open();
 process.on('exit', () => rmSync(path, { recursive: true, force: true }));
 answerTurns({
-  append: (ms) => measured(ms, () => putFor(ms)),
-  flushed: (ms) =>
-    measured(ms, async () => {
+  async append(ms) {
+    await grown();
+    return measured(() => putFor(ms));
+  },
+  async flushed(ms) {
+    await grown();
+    return measured(async () => {
       await putFor(ms);
       await store.flush();
-    }),
-  commit: (ms, waiters) => measured(ms, () => commitFor(ms, waiters)),
+    });
+  },
+  async commit(ms, waiters) {
+    await withRoom();
+    return measured(() => commitFor(ms, waiters));
+  },
 });
