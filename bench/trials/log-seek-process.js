@@ -64,9 +64,7 @@ answerTurns({
     recovery: log.recovery,
   }),
   fill(segments) {
-    while (log.stats().segments < segments) {
-      for (let i = 0; i < RECORDS_A_BATCH; i++) log.appendBatch(records);
-    }
+    while (log.stats().segments < segments) log.appendBatch(records);
     return { segments: log.segments().length, records: log.next };
   },
   add(count) {
