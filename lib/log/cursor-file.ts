@@ -139,7 +139,7 @@ export class CursorFile {
     if (!this.#readOnly) return;
     throw new MillraceError(
       'ERR_PERMISSION',
-      `${this.path} is open for reading only: its cursors can't be set`,
+      `${this.path} is open for reading only: cursors are set where the log is open to append, or with readOnly: 'records'`,
       {
         path: this.path,
       },

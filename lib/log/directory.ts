@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { disk, explain, SegmentMappings, SegmentReader } from '../channel/index.js';
-import { MillraceError } from '../errors.js';
+import { invalidArgument, MillraceError } from '../errors.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
@@ -69,20 +69,20 @@ export class Directory {
 
   /** A directory that is made here is on the disk, with all that had to be made above it. */
   async make(): Promise<void> {
+    const { path } = this;
     try {
-      const first = mkdirSync(this.path, { recursive: true });
-      if (first === undefined) return;
-      for (let made = this.path; made.length >= first.length; made = dirname(made)) {
-        await disk.syncDirectory(dirname(made));
+      for (const missing of missingOf(path)) {
+        makeUnlessThere(missing);
+        await disk.syncDirectory(dirname(missing));
       }
     } catch (error) {
-      throw explain(error, this.path, 'make the directory');
+      throw explain(error, path, 'make the directory');
     }
+    if (!isDirectory(path)) throw invalidArgument(`${path} is a file, and a log is a directory`, { path });
   }
 
   assertThere(): void {
-    const stat = statSync(this.path, { throwIfNoEntry: false });
-    if (stat?.isDirectory() === true) return;
+    if (isDirectory(this.path)) return;
     throw new MillraceError('ERR_NOT_FOUND', `There is no log at ${this.path}`, { path: this.path });
   }
 
@@ -138,6 +138,26 @@ export class Directory {
   /** It is removed. */
   forget(base: number): void {
     this.#times.delete(base);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** What is not there of a path, the outermost first. */
+function missingOf(path: string): string[] {
+  const missing: string[] = [];
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.unshift(at);
+  return missing;
+}
+
+/** One by one, since making all at once may try for ever where the system says that nothing is there (nodejs' `recursive`). */
+function makeUnlessThere(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -114,9 +114,13 @@ export class LockFile {
   /** Takes the log for one writer, for life. */
   lockForWriter(): void {
     if (binding().lockByte(this.file, WRITER_BYTE)) return;
-    throw new MillraceError('ERR_WRITER_ACTIVE', `The log of ${this.path} has a live writer`, {
-      path: this.path,
-    });
+    throw new MillraceError(
+      'ERR_WRITER_ACTIVE',
+      `The log of ${this.path} is open to append already, in this process or another one; readOnly: true reads it`,
+      {
+        path: this.path,
+      },
+    );
   }
 
   /** The words behind what never changes; for who opened it writable. */

@@ -1,0 +1,82 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Log } from '../../lib/log/index.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+describe('a directory', () => {
+  test('is made with all that is missing above it', async () => {
+    const path = join(newPath(), 'of', 'a', 'log');
+    const log = await Log.open(path, { sync: 'none' });
+    expect(log.recovery).toEqual({ after: 'close', dropped: 0, setAside: [] });
+    expect(log.append('first')).toBe(0);
+    await log.close();
+  });
+
+  test('that two make at once is one', async () => {
+    const path = join(newPath(), 'shared');
+    const logs = await Promise.all([1, 2].map(() => Log.open(path, { writers: 'shared', sync: 'none' })));
+    const offsets = await Promise.all(logs.map((log) => log.appendAsync('x')));
+    expect(offsets.toSorted()).toEqual([0, 1]);
+    for (const log of logs) await log.close();
+  });
+
+  test('is not a file, nor below one', async () => {
+    const path = newPath();
+    writeFileSync(path, 'mine');
+    await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    await expect(Log.open(path, { readOnly: true })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', path });
+    await expect(Log.open(join(path, 'log'))).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+    expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
+  test('that can’t be made is told', async () => {
+    await expect(Log.open('/proc/none/log')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+    const path = newPath();
+    symlinkSync(join(newPath(), 'nowhere'), path);
+    await expect(Log.open(path)).rejects.toThrow(path);
+  });
+
+  test('that has no log is not made one by who only reads', async () => {
+    const path = newPath();
+    await expect(Log.open(path, { readOnly: true })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', path });
+    expect(existsSync(path)).toBe(false);
+    const empty = newDirectory();
+    await expect(Log.open(empty, { readOnly: 'records' })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+});
+
+test('one alone has it open to append; others may read, and it is free once that is closed', async () => {
+  const path = newPath();
+  const log = await Log.open(path, { sync: 'none' });
+  log.append('read by others');
+  await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_WRITER_ACTIVE' });
+  const other = await Log.open(path, { readOnly: true });
+  expect((await collect(other.read())).map(({ value }) => `${value}`)).toEqual(['read by others']);
+  expect(() => other.append('x')).toThrow(expect.objectContaining({ code: 'ERR_PERMISSION' }));
+  await other.close();
+  await log.close();
+  const next = await Log.open(path);
+  expect(next.append('gone on')).toBe(1);
+  await next.close();
+});
+
+test('what is not of a log is set aside, with the reason beside it; readers leave it alone', async () => {
+  const path = newPath();
+  await (await Log.open(path)).close();
+  writeFileSync(join(path, 'notes.txt'), 'mine');
+  mkdirSync(join(path, 'folder'));
+  await (await Log.open(path, { readOnly: true })).close();
+  expect(existsSync(join(path, 'notes.txt'))).toBe(true);
+
+  const log = await Log.open(path);
+  const { setAside } = log.recovery as NonNullable<typeof log.recovery>;
+  expect(setAside.map(({ name }) => name).toSorted()).toEqual(['folder', 'notes.txt']);
+  const notes = setAside.find(({ name }) => name === 'notes.txt') as (typeof setAside)[number];
+  expect(readFileSync(notes.path, 'utf8')).toBe('mine');
+  expect(readFileSync(`${notes.path}.why`, 'utf8')).toContain(notes.reason);
+  expect(statSync(join(path, 'set-aside', 'folder')).isDirectory()).toBe(true);
+  await log.close();
+  rmSync(path, { recursive: true });
+});
