@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { inspect } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
 import { unpack } from '../../lib/log/packing.js';
 import * as record from '../../lib/log/record.js';
+import { binding } from '../../lib/native.js';
+import { newPath } from '../helpers/run-directory.js';
 import { decode, shown } from '../log/records.js';
 
 const page = readFileSync(new URL('../../docs/log-format.md', import.meta.url), 'utf8');
@@ -62,4 +67,37 @@ test('the batch that is shown byte by byte is what it is said to be', () => {
 
 test('a value of 25 bytes takes what the page says', () => {
   expect(page).toContain(`**a value of 25 bytes takes ${record.frameBytes(25)} bytes**`);
+});
+
+test('log.lock and a segment are what the page says', async () => {
+  const rows = tableAfter('It is made without a name').map(([offset, type, field]) => ({
+    offset,
+    type,
+    field,
+  }));
+  const at = (field: string) => Number(rows.find((row) => row.field.startsWith(field))?.offset);
+  const log = await Log.open(newPath(), { writers: 'shared', sync: 'none' });
+  await log.appendAsync('first');
+  const lock = readFileSync(join(log.path, 'log.lock'));
+  expect(lock.length).toBe(4096);
+  expect(lock.toString('latin1', at('magic'), at('magic') + 8)).toBe('MRLOGDIR');
+  expect(lock.readUInt32LE(at('format'))).toBe(1);
+  expect(lock.readUInt32LE(at('features'))).toBe(1);
+  expect(lock.readInt32LE(at('CRC32C'))).toBe(binding().crc32c(lock, 0, at('CRC32C'), 0));
+  expect(lock.readUInt32LE(at('appending'))).toBe(0);
+  expect(lock.readUInt32LE(at('turn'))).toBe(2); // one to open it, one to append
+  expect(lock.readUInt32LE(at('process ids'))).toBe(process.pid);
+
+  const [segment] = log.segments();
+  expect(segment.path).toBe(join(log.path, `${'0'.repeat(20)}.mr`));
+  const { mode, capacity, readerSlots, timestamps, metadata } = inspect(segment.path);
+  expect({ mode, capacity, readerSlots, timestamps }).toEqual({
+    mode: 'linear',
+    capacity: 65536,
+    readerSlots: 0,
+    timestamps: true,
+  });
+  const id = lock.toString('hex', at('id of the log'), at('id of the log') + 16);
+  expect(metadata).toEqual({ log: { id, base: 0, maxTimeUs: 0, generation: 0 } });
+  await log.close();
 });
