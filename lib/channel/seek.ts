@@ -335,7 +335,11 @@ export class Places {
     return {
       landing: () => this.#beforeTag(goal),
       reached: (cursor) => cursor.tag >= goal,
-      from: () => Number.NaN,
+      from: ({ position }) => {
+        const tag = this.tagFrom(position);
+        // One that lies beyond it may stand for several, the goal among them.
+        return tag !== undefined && tag <= goal ? goal - tag : Number.NaN;
+      },
       check: () => {},
     };
   }

@@ -1,10 +1,11 @@
 import { MillraceError } from '../errors.js';
 import type { Directory } from './directory.js';
-import type { LockFile } from './lock-file.js';
+import { LockFile } from './lock-file.js';
 import { LogWriter } from './log-writer.js';
 import type { LogSettings } from './options.js';
 import { type LogRecovery, recoverLog } from './recovery.js';
 import { SharedWriter } from './shared-writer.js';
+import { hasAppender } from './turns.js';
 
 /** What of a log appends to it. */
 export interface Appending {
@@ -22,6 +23,17 @@ export async function openToAppend(
   const { writers } = settings;
   if (writers !== undefined && lock.shared !== (writers === 'shared')) throw wrongWay(lock);
   return lock.shared ? openShared(directory, lock, settings) : openExclusive(directory, lock, settings);
+}
+
+/** Whether somebody has the log open to append, in any process. */
+export function isAppendedTo(directory: Directory): boolean {
+  const lock = LockFile.open(directory.path, false);
+  if (lock === undefined) return false;
+  try {
+    return lock.shared ? hasAppender(lock) : lock.hasWriter;
+  } finally {
+    lock.close();
+  }
 }
 
 async function openExclusive(

@@ -52,17 +52,6 @@ export class LockFile {
     }
   }
 
-  /** Whether a writer lives that has the log for itself. */
-  static isHeld(directory: string): boolean {
-    const lock = LockFile.open(directory, false);
-    if (lock === undefined) return false;
-    try {
-      return binding().isByteLocked(lock.file, WRITER_BYTE);
-    } finally {
-      lock.close();
-    }
-  }
-
   static open(directory: string, writable: boolean): LockFile | undefined {
     const path = join(directory, LOCK_FILE);
     let file: FileHandle;
@@ -109,6 +98,11 @@ export class LockFile {
       if (explained.code === 'ERR_EXISTS') return undefined;
       throw explained;
     }
+  }
+
+  /** Whether a writer lives that has the log for itself. */
+  get hasWriter(): boolean {
+    return binding().isByteLocked(this.file, WRITER_BYTE);
   }
 
   /** Takes the log for one writer, for life. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Limits, limitsFromNow, type WaitOptions, waitOptions, within } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { aPath } from '../options.js';
-import { type Appending, openToAppend } from './appending.js';
+import { type Appending, isAppendedTo, openToAppend } from './appending.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
 import { Directory, diskBytes } from './directory.js';
@@ -240,7 +240,7 @@ export class Log {
   /** Whether somebody has it open to append, in any process. */
   get hasWriter(): boolean {
     this.#assertOpen();
-    return this.#writer !== undefined || LockFile.isHeld(this.path);
+    return this.#writer !== undefined || isAppendedTo(this.#directory);
   }
 
   /** The offset of the earliest record that is kept. */

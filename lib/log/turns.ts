@@ -23,6 +23,14 @@ export interface TurnFacts {
   wasLeft: boolean;
 }
 
+/** Whether somebody appends to a log that is shared, but for the one of this number. */
+export function hasAppender(lock: LockFile, except?: number): boolean {
+  for (let number = 0; number < MOST_APPENDERS; number++) {
+    if (number !== except && binding().isByteLocked(lock.file, FIRST_APPENDER_BYTE + number)) return true;
+  }
+  return false;
+}
+
 /**
  * The turns that several processes take at appending. A turn is a kernel's lock, so that nobody's death keeps it; a word
  * says who has it, so that whoever takes it after a death knows that something may be half done.
@@ -56,11 +64,7 @@ export class Turns {
 
   /** Whether nobody else appends to the log. */
   get isAlone(): boolean {
-    for (let number = 0; number < MOST_APPENDERS; number++) {
-      if (number === this.#number) continue;
-      if (binding().isByteLocked(this.#lock.file, FIRST_APPENDER_BYTE + number)) return false;
-    }
-    return true;
+    return !hasAppender(this.#lock, this.#number);
   }
 
   /** Waits for a turn, and takes it. */

@@ -1,51 +1,24 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Log } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { contentsOf, StoppedWriter } from '../helpers/stopped-writer.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+let writer: StoppedWriter | undefined;
 
-let writer: ChildProcess | undefined;
+afterEach(() => writer?.kill());
 
-afterEach(async () => {
-  if (writer === undefined) return;
-  writer.kill('SIGKILL');
-  await once(writer, 'exit');
-  writer = undefined;
-});
-
-/** A process that has appended 'one' and 'two', and has the log open; it is stopped, so that it changes nothing. */
-async function stoppedWriter(directory: string): Promise<ChildProcess> {
-  const source = `import { Log } from 'millrace/log'; const log = await Log.open(${JSON.stringify(directory)});
-    log.append('one'); log.append('two'); await log.flush(); await log.cursor('known').set(1);
-    await log.cursor('known').flush(); setInterval(() => {}, 1000); console.log('done');`;
-  writer = spawn(process.execPath, ['--input-type=module', '-e', source], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(writer.stdout as NodeJS.ReadableStream, 'data');
-  writer.kill('SIGSTOP');
-  while (!/^State:\s+T/m.test(readFileSync(`/proc/${writer.pid}/status`, 'utf8'))) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+async function stoppedWriter(directory: string): Promise<StoppedWriter> {
+  writer = await StoppedWriter.after(
+    directory,
+    `log.append('one'); log.append('two'); await log.cursor('known').set(1); await log.cursor('known').flush()`,
+  );
   return writer;
 }
 
-function contents(directory: string) {
-  return readdirSync(directory).map((name) => {
-    const path = join(directory, name);
-    return [name, statSync(path).mtimeMs, readFileSync(path).toString('latin1')] as const;
-  });
-}
-
-test('a log tells whether somebody has it open to append', async () => {
+test.each(['exclusive', 'shared'] as const)('a log tells whether somebody appends: %s', async (writers) => {
   const directory = newDirectory();
-  const log = await Log.open(directory);
+  const log = await Log.open(directory, { writers });
   const reading = await Log.open(directory, { readOnly: true });
   expect([log.hasWriter, reading.hasWriter]).toEqual([true, true]);
   await log.close();
@@ -57,16 +30,16 @@ describe('beside a live writer', () => {
   test('who may change nothing sees its cursors, and changes nothing', async () => {
     const directory = newDirectory();
     await stoppedWriter(directory);
-    const before = contents(directory);
+    const before = contentsOf(directory);
     await using log = await Log.open(directory, { readOnly: true });
     expect([log.hasWriter, log.cursors()]).toEqual([true, [{ name: 'known', offset: 1, lag: 1 }]]);
     expect(await failure(() => log.cursor('known').set(2))).toMatchObject({ code: 'ERR_PERMISSION' });
-    expect(contents(directory)).toEqual(before);
+    expect(contentsOf(directory)).toEqual(before);
   });
 
-  test('who may change no records sets cursors, and the writer sees them', async () => {
+  test('who may change no records sets cursors, and the next writer sees them', async () => {
     const directory = newDirectory();
-    const child = await stoppedWriter(directory);
+    const live = await stoppedWriter(directory);
     const log = await Log.open(directory, { readOnly: 'records' });
     expect(log.recovery).toBeUndefined();
     expect(thrown(() => log.append('three'))).toMatchObject({ code: 'ERR_PERMISSION' });
@@ -75,9 +48,7 @@ describe('beside a live writer', () => {
     expect(read).toEqual(['one', 'two']);
     await log.cursor('known').set(2);
     await log.close();
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    writer = undefined;
+    await live.kill();
     await using next = await Log.open(directory);
     expect([next.next, next.recovery?.setAside]).toEqual([2, []]);
     expect(next.cursors()).toEqual([
