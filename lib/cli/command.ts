@@ -1,11 +1,12 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { closest } from '../options.js';
+import { closest, parseSize } from '../options.js';
 import type { Output } from './output.js';
 
 type OptionTable = NonNullable<ParseArgsConfig['options']>;
 
 /** One verb of the command. */
 export interface Verb {
+  /** With the name of its group before it, if it has one: 'log read'. */
   name: string;
   /** What `millrace help` says of it. */
   summary: string;
@@ -16,7 +17,15 @@ export interface Verb {
   run(values: Values, paths: string[], output: Output): Promise<boolean>;
 }
 
-export type Values = Record<string, string | boolean | undefined>;
+/** Verbs that share a first word. */
+export interface Group {
+  name: string;
+  summary: string;
+  help: string;
+  verbs: readonly Verb[];
+}
+
+export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>;
 
 /** The command was used wrongly: exit code 2, and which help to ask for. */
 export class UsageError extends Error {
@@ -28,11 +37,23 @@ export class UsageError extends Error {
   }
 }
 
-export function findVerb(name: string, verbs: readonly Verb[]): Verb {
-  const verb = verbs.find((candidate) => candidate.name === name);
-  if (verb !== undefined) return verb;
-  const names = [...verbs.map((candidate) => candidate.name), 'help'];
-  throw new UsageError(`there is no '${name}'${suggest(name, names)}`);
+/** The verb, or the group of verbs, of this name; of `group` where that is given. */
+export function find<T extends Verb | Group>(word: string, among: readonly T[], group?: string): T {
+  const found = among.find(({ name }) => lastWord(name) === word);
+  if (found !== undefined) return found;
+  const words = [...among.map(({ name }) => lastWord(name)), ...(group === undefined ? ['help'] : [])];
+  const asked = group === undefined ? word : `${group} ${word}`;
+  throw new UsageError(`there is no '${asked}'${suggest(word, words)}`, group);
+}
+
+function lastWord(name: string): string {
+  return name.slice(name.lastIndexOf(' ') + 1);
+}
+
+/** A line for each, with what it does. */
+export function summaries(verbs: readonly (Verb | Group)[]): string {
+  const width = Math.max(...verbs.map(({ name }) => name.length));
+  return verbs.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n');
 }
 
 export function parseFor(verb: Verb, args: string[]): { values: Values; paths: string[] } {
@@ -75,20 +96,20 @@ function firstSentence(message: string): string {
   return message.split('. ')[0].replaceAll('\n', ' ');
 }
 
-/** The one channel that a verb is about. */
-export function onePath(verb: Verb, paths: string[]): string {
+/** The one thing that a verb is about. */
+export function onePath(verb: Verb, paths: string[], thing = 'channel'): string {
   if (paths.length === 1) return paths[0];
-  const wrong = paths.length === 0 ? 'which channel?' : `one channel at a time, not ${paths.length}`;
+  const wrong = paths.length === 0 ? `which ${thing}?` : `one ${thing} at a time, not ${paths.length}`;
   throw new UsageError(`${verb.name}: ${wrong}`, verb.name);
 }
 
-export function countOption(
+export function countOption<T>(
   verb: Verb,
   values: Values,
   name: string,
   least: number,
-  otherwise: number,
-): number {
+  otherwise: T,
+): number | T {
   const given = values[name];
   if (given === undefined) return otherwise;
   const count = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : Number.NaN;
@@ -97,4 +118,25 @@ export function countOption(
     `${verb.name}: --${name} takes a whole number from ${least} up, not '${given}'`,
     verb.name,
   );
+}
+
+/** A number of bytes, or such as '64KiB'. */
+export function sizeOption(verb: Verb, values: Values, name: string): number | undefined {
+  const given = values[name];
+  return given === undefined ? undefined : inUse(verb, () => parseSize(`--${name}`, String(given)));
+}
+
+/** What the library refuses here is what the user said. */
+export function inUse<T>(verb: Verb, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asUse(verb, error);
+  }
+}
+
+export function asUse(verb: Verb, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const isUse = code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_INVALID_NAME';
+  return isUse ? new UsageError(`${verb.name}: ${message}`, verb.name) : error;
 }

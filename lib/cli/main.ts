@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { findVerb, parseFor, UsageError, type Verb } from './command.js';
+import { find, type Group, parseFor, summaries, UsageError, type Verb } from './command.js';
 import { dump } from './dump.js';
+import { log } from './log/index.js';
 import { Output, say, sayError } from './output.js';
 import { stat } from './stat.js';
 import { tail } from './tail.js';
 import { verify } from './verify.js';
 
-const VERBS: readonly Verb[] = [stat, dump, tail, verify];
+const VERBS: readonly (Verb | Group)[] = [stat, dump, tail, verify, log];
 
 const OK = 0;
 const FAULT = 1;
@@ -20,14 +21,35 @@ async function main(args: string[], output: Output): Promise<number> {
     return WRONG_USE;
   }
   if (name === '--version' || name === '-v') return print(version(), output);
-  if (name === 'help' || name === '--help' || name === '-h') {
-    const about = rest[0] ?? 'help';
-    return print(about === 'help' ? overview() : findVerb(about, VERBS).help, output);
+  if (name === 'help' || isHelpFlag(name)) return print(helpOn(rest), output);
+  const found = find(name, VERBS);
+  return 'verbs' in found ? runGroup(found, rest, output) : runVerb(found, rest, output);
+}
+
+async function runGroup({ name, help, verbs }: Group, args: string[], output: Output): Promise<number> {
+  const [word, ...rest] = args;
+  if (word === undefined) {
+    process.stderr.write(`${help}\n`);
+    return WRONG_USE;
   }
-  const verb = findVerb(name, VERBS);
-  const { values, paths } = parseFor(verb, rest);
+  if (isHelpFlag(word)) return print(help, output);
+  return runVerb(find(word, verbs, name), rest, output);
+}
+
+async function runVerb(verb: Verb, args: string[], output: Output): Promise<number> {
+  const { values, paths } = parseFor(verb, args);
   if (values.help === true) return print(verb.help, output);
   return (await verb.run(values, paths, output)) ? OK : FAULT;
+}
+
+function isHelpFlag(word: string): boolean {
+  return word === '--help' || word === '-h';
+}
+
+function helpOn([word, second]: string[]): string {
+  if (word === undefined || word === 'help') return overview();
+  const found = find(word, VERBS);
+  return 'verbs' in found && second !== undefined ? find(second, found.verbs, word).help : found.help;
 }
 
 function print(text: string, output: Output): number {
@@ -36,10 +58,9 @@ function print(text: string, output: Output): number {
 }
 
 function overview(): string {
-  const width = Math.max(...VERBS.map(({ name }) => name.length));
-  return `millrace VERB [options]: looks at shared-memory channels, and never changes them
+  return `millrace VERB [options]: looks at shared-memory channels, and never changes them; reads, writes and mends logs
 
-${VERBS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
+${summaries(VERBS)}
 
   millrace help VERB   options and examples
   millrace --version
@@ -50,7 +71,8 @@ Examples
   millrace stat /dev/shm/orders
   millrace tail -f /dev/shm/orders
   millrace dump /dev/shm/orders --limit 20
-  millrace verify /var/lib/app/journal`;
+  millrace verify /var/lib/app/journal
+  millrace log read /var/lib/app/events --from 2026-11-21`;
 }
 
 function version(): string {

@@ -38,10 +38,17 @@ export class Output {
       this.#reserve(text.length * BYTES_A_UNIT + 1);
       this.#used += this.#chunk.write(text, this.#used);
     } else {
-      this.#reserve(text.length + 1);
-      this.#used += text.copy(this.#chunk, this.#used);
+      this.bytes(text);
+      this.#reserve(1);
     }
     this.#chunk[this.#used++] = NEWLINE;
+    return this.#used >= CHUNK_BYTES;
+  }
+
+  /** The same for bytes that are no line. */
+  bytes(data: Buffer): boolean {
+    this.#reserve(data.length);
+    this.#used += data.copy(this.#chunk, this.#used);
     return this.#used >= CHUNK_BYTES;
   }
 
@@ -72,6 +79,7 @@ const CLEAR = '\u001b[H\u001b[J';
 
 /** A line on standard error, about the work and not of it. */
 export function say(message: string): void {
+  sayProgress(undefined);
   process.stderr.write(`millrace: ${oneLine(message)}\n`);
 }
 

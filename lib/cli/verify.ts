@@ -1,7 +1,8 @@
 import { type Verification, verify as verifyChannel } from '../index.js';
 import { UsageError, type Verb } from './command.js';
 import { interruption } from './interruption.js';
-import { type Output, sayError, sayProgress } from './output.js';
+import { type Output, sayError } from './output.js';
+import { withProgress } from './progress.js';
 import { count, plural, size, visible } from './words.js';
 
 export const verify: Verb = {
@@ -39,15 +40,11 @@ async function verifyOne(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    const onProgress = (done: number, total: number) =>
-      sayProgress(`${path}: ${total === 0 ? 100 : Math.floor((done / total) * 100)} %`);
-    const found = await verifyChannel(path, { signal, onProgress });
-    sayProgress(undefined);
+    const found = await withProgress(path, (onProgress) => verifyChannel(path, { signal, onProgress }));
     for (const line of show(found)) output.line(line);
     await output.flush();
     return found.sound;
   } catch (error) {
-    sayProgress(undefined);
     sayError(error);
     return false;
   }

@@ -17,8 +17,8 @@ export class Running {
   readonly #outcome: Outcome = { code: null, stdout: '', stderr: '' };
   readonly #closed: Promise<unknown>;
 
-  constructor(args: string[]) {
-    this.child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(args: string[], stdin: 'ignore' | 'pipe' = 'ignore') {
+    this.child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: [stdin, 'pipe', 'pipe'] });
     this.#closed = once(this.child, 'close');
     for (const stream of ['stdout', 'stderr'] as const) {
       this.child[stream]?.setEncoding('utf8').on('data', (text: string) => {
@@ -48,6 +48,39 @@ export class Running {
 
 export function millrace(...args: string[]): Promise<Outcome> {
   return new Running(args).end();
+}
+
+/** `millrace … < input` */
+export function fed(input: string | Uint8Array, ...args: string[]): Promise<Outcome> {
+  const running = new Running(args, 'pipe');
+  // It may have seen enough before it has seen all.
+  running.child.stdin?.on('error', () => {}).end(input);
+  return running.end();
+}
+
+/** What `millrace … > file` shows on a terminal. */
+export async function onTerminal(args: string[], file: string): Promise<string> {
+  const script = 'import pty, sys; pty.spawn(sys.argv[1:])';
+  const command = [
+    'sh',
+    '-c',
+    'file=$1; shift; exec "$@" > "$file"',
+    'sh',
+    file,
+    process.execPath,
+    MAIN,
+    ...args,
+  ];
+  const child = spawn('python3', ['-c', script, ...command], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+  });
+  await once(child, 'close');
+  return shown;
 }
 
 /** `millrace … | command`, with the exit code of millrace. */

@@ -4,14 +4,40 @@ import { newDirectory } from '../helpers/run-directory.js';
 import { millrace } from './command.js';
 
 const VERBS = ['stat', 'dump', 'tail', 'verify'];
+const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors'];
 
 describe('help', () => {
   test('names every verb', async () => {
     for (const ask of [['help'], ['--help'], ['-h']]) {
       const { code, stdout, stderr } = await millrace(...ask);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const verb of VERBS) expect(stdout).toContain(`  ${verb}  `);
+      for (const verb of [...VERBS, 'log']) expect(stdout).toContain(`  ${verb}  `);
     }
+  });
+
+  test('of log names every verb of it', async () => {
+    for (const ask of [
+      ['help', 'log'],
+      ['log', '--help'],
+      ['log', '-h'],
+    ]) {
+      const { code, stdout, stderr } = await millrace(...ask);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      for (const verb of LOG_VERBS) expect(stdout).toMatch(new RegExp(`^  log ${verb}  `, 'm'));
+    }
+    const { code, stdout, stderr } = await millrace('log');
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: (await millrace('help', 'log')).stdout,
+    });
+  });
+
+  test.each(LOG_VERBS)('shows examples of log %s', async (verb) => {
+    const { code, stdout } = await millrace('help', 'log', verb);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Examples\n  millrace log ${verb} `);
+    expect(await millrace('log', verb, '--help')).toMatchObject({ code: 0, stdout });
   });
 
   test.each(VERBS)('shows examples of %s', async (verb) => {
@@ -49,6 +75,28 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['dump', 'a', '--from', 'yesterday'], 'record:N'],
     [['dump', 'a', '--hex', '--text'], 'not several'],
     [['stat', 'a', '--json=yes'], '--json'],
+    [['lgo', 'read'], "did you mean 'log'?"],
+    [['log', 'raed'], "there is no 'log raed'; did you mean 'read'? - see: millrace help log"],
+    [['help', 'log', 'frobnicate'], 'there are append, read, tail'],
+    [['log', 'read'], 'log read: which log? - see: millrace help log read'],
+    [['log', 'stat', 'a', 'b'], 'one log at a time'],
+    [['log', 'read', 'a', '--fron', '5'], "did you mean '--from'?"],
+    [['log', 'read', 'a', '--from', 'yesterday'], 'earliest, latest, an offset'],
+    [['log', 'read', 'a', '--from', '2026-11-99'], 'earliest, latest, an offset'],
+    [['log', 'read', 'a', '--reverse', '--follow'], '--reverse goes without --follow'],
+    [['log', 'read', 'a', '--json', '--values'], 'not several'],
+    [['log', 'read', 'a', '--frames', '--hex'], 'not several'],
+    [['log', 'read', 'a', '--max-bytes', 'much'], "'64KiB'"],
+    [['log', 'append', 'a', '--sync', 'often'], 'none, commit or milliseconds'],
+    [['log', 'append', 'a', '--sync', '0'], 'everyMs'],
+    [['log', 'append', 'a', '--segment', '100'], 'a multiple of 4096'],
+    [['log', 'append', 'a', '--header', 'name'], 'NAME=VALUE'],
+    [['log', 'append', 'a', '--lines', '--frames'], 'not both'],
+    [['log', 'append', 'a', '--batch', '0'], 'a whole number from 1 up'],
+    [['log', 'cursors'], 'which log?'],
+    [['log', 'cursors', 'a', 'move', 'b'], "set or delete, not 'move'"],
+    [['log', 'cursors', 'a', 'set', 'b'], 'a NAME and a PLACE'],
+    [['log', 'cursors', 'a', 'delete', 'b', '--force'], '--force is for set'],
   ])('millrace %j', async (args, hint) => {
     const { code, stdout, stderr } = await millrace(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -1,0 +1,202 @@
+import { readdirSync } from 'node:fs';
+import { MillraceError } from '../../index.js';
+import { type Appendable, Log, type LogOptions, type LogRecovery } from '../../log/index.js';
+import { asUse, countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import { say, sayError } from '../output.js';
+import { plural } from '../words.js';
+import { batchesOf } from './batches.js';
+import { cutterFor, InputError, type InputFormat, type Template } from './input.js';
+
+const DEFAULT_SEGMENT = 64 * 2 ** 20;
+
+export const append: Verb = {
+  name: 'log append',
+  summary: 'append what comes on standard input',
+  help: `millrace log append DIRECTORY [--lines|--frames|--json] [--key KEY] [--header NAME=VALUE]… [--batch N]
+                    [--sync none|commit|MS] [--segment SIZE] [--shared]
+
+Appends a record for each line of standard input, until that ends or Ctrl-C, and tells how many there were and their offsets.
+The log is made where there is none. Where something fails, what went in before stays, and is told; the exit code is 1.
+
+  --lines         a record a line, whatever bytes it has (the default)
+  --frames        a record after each four bytes that are its length, the least significant first
+  --json          an object a line: { "key", "value", "headers", "timestamp", "ttlMs" }; bytes are a string, { "base64": … } or
+                  { "hex": … }, a null value says that what had the key is gone, timestamp is in milliseconds, a text, or
+                  { "us": … }. What is told in the end is an object, too: so it is with --lines --json and --frames --json
+  --key KEY, --header NAME=VALUE
+                  of each record that doesn't bring its own
+  --batch N       N records at a time, all of them or none; without it each goes in as it comes
+  --sync MODE     when it reaches the disk: MS after it was appended (100), before more is taken (commit), or whenever the
+                  system likes (none)
+  --segment SIZE  how large segments grow (64MiB)
+  --shared        make a log that several may append to at once, each in its turn; one that is there is as it was made
+
+Examples
+  millrace log append /var/lib/app/events < events.txt
+  tail -F access.log | millrace log append /var/lib/app/access --key web1 --sync 1000
+  millrace log append /var/lib/app/events --json --batch 100 < events.jsonl
+  millrace log read a --json | jq -c '{key, value, headers, timestamp: {us: .timestamp}}' | millrace log append b --json`,
+  options: {
+    lines: { type: 'boolean' },
+    frames: { type: 'boolean' },
+    json: { type: 'boolean' },
+    key: { type: 'string' },
+    header: { type: 'string', multiple: true },
+    batch: { type: 'string' },
+    sync: { type: 'string' },
+    segment: { type: 'string' },
+    shared: { type: 'boolean' },
+  },
+  async run(values, paths, output) {
+    const path = onePath(append, paths, 'log');
+    const segment = sizeOption(append, values, 'segment') ?? DEFAULT_SEGMENT;
+    const cutter = cutterFor(formatOf(values), segment, templateOf(values));
+    const exactly = countOption(append, values, 'batch', 1, undefined);
+    const writers = values.shared === true ? 'shared' : undefined;
+    const log = await openOrMake(path, { segment, sync: syncOf(values), writers });
+    if (log.recovery !== undefined) tell(log, log.recovery);
+    const stop = interruption();
+    const appending = new Appending(log, exactly, values.sync === 'commit');
+    const failures: unknown[] = [];
+    try {
+      for await (const batch of batchesOf(process.stdin, cutter, { exactly, segment }, stop)) {
+        await appending.add(batch);
+      }
+    } catch (error) {
+      failures.push(error);
+    }
+    await log.close().catch((error: unknown) => failures.push(error));
+    output.line(values.json === true ? JSON.stringify(appending.summary) : appending.text);
+    await output.flush();
+    for (const failure of failures) sayError(failure);
+    return failures.length === 0;
+  },
+};
+
+function formatOf({ lines, frames, json }: Values): InputFormat {
+  if (lines === true && frames === true) {
+    throw new UsageError('log append: one of --lines, --frames, not both', append.name);
+  }
+  if (frames === true) return 'frames';
+  return json === true && lines !== true ? 'json' : 'lines';
+}
+
+function templateOf({ key, header = [] }: Values): Template {
+  const headers = (header as string[]).map((pair): [string, string] => {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+    if (name !== undefined) return [name, value];
+    throw new UsageError(`log append: --header takes NAME=VALUE, not '${pair}'`, append.name);
+  });
+  return {
+    ...(key === undefined ? {} : { key: key as string }),
+    ...(headers.length === 0 ? {} : { headers }),
+  };
+}
+
+function syncOf({ sync }: Values): LogOptions['sync'] {
+  if (sync === undefined || sync === 'none' || sync === 'commit') return sync;
+  if (/^\d+$/.test(String(sync))) return { everyMs: Number(sync) };
+  throw new UsageError(`log append: --sync takes none, commit or milliseconds, not '${sync}'`, append.name);
+}
+
+/** What is in a log's directory and not the log's is moved aside. That must not befall the files of a mistaken path. */
+async function openOrMake(path: string, options: LogOptions): Promise<Log> {
+  try {
+    if (!(await isLog(path)) && hasFiles(path)) {
+      throw new MillraceError(
+        'ERR_EXISTS',
+        `${path} has files in it and is no log: a new log needs a directory of its own`,
+      );
+    }
+    return await Log.open(path, options);
+  } catch (error) {
+    throw asUse(append, error);
+  }
+}
+
+async function isLog(path: string): Promise<boolean> {
+  try {
+    await (await Log.open(path, { readOnly: true })).close();
+    return true;
+  } catch (error) {
+    if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
+    throw error;
+  }
+}
+
+function hasFiles(path: string): boolean {
+  try {
+    return readdirSync(path).length > 0;
+  } catch (error) {
+    // That it is no directory, opening it tells.
+    if (['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) return false;
+    throw error;
+  }
+}
+
+function tell({ path }: Log, { dropped, setAside }: LogRecovery): void {
+  if (dropped > 0)
+    say(
+      `the machine had gone down: ${plural(dropped, 'byte')} of ${path} that had not reached the disk are gone`,
+    );
+  for (const { name, path: to, reason } of setAside) say(`${name} was put aside to ${to}: ${reason}`);
+}
+
+class Appending {
+  readonly #log: Log;
+  readonly #exactly: number | undefined;
+  readonly #commits: boolean;
+  #appended = 0;
+  #first: number | undefined;
+  #last: number | undefined;
+
+  constructor(log: Log, exactly: number | undefined, commits: boolean) {
+    this.#log = log;
+    this.#exactly = exactly;
+    this.#commits = commits;
+  }
+
+  async add(batch: Appendable[]): Promise<void> {
+    await this.#append(batch);
+    if (this.#commits) await this.#log.flush();
+  }
+
+  async #append(batch: Appendable[]): Promise<void> {
+    let first: number;
+    try {
+      first = await this.#log.appendAsync(batch);
+    } catch (error) {
+      if (!isOfRecords(error)) throw error;
+      if (batch.length === 1 || this.#exactly !== undefined) throw this.#explain(error, batch.length);
+      // All but one of them may go in.
+      for (const record of batch) await this.#append([record]);
+      return;
+    }
+    this.#appended += batch.length;
+    this.#first ??= first;
+    this.#last = first + batch.length - 1;
+  }
+
+  #explain({ code, message }: MillraceError, records: number): InputError {
+    const number = this.#appended + 1;
+    const which = records === 1 ? `record ${number}` : `records ${number} to ${number + records - 1}`;
+    return new InputError(`${which} of the input: ${message} (${code})`);
+  }
+
+  get summary() {
+    return { appended: this.#appended, first: this.#first, last: this.#last };
+  }
+
+  get text(): string {
+    if (this.#first === undefined || this.#last === undefined) return 'appended nothing';
+    const to = this.#appended === 1 ? '' : ` to ${this.#last}`;
+    const others = this.#last - this.#first >= this.#appended ? ', with those of others between them' : '';
+    return `appended ${plural(this.#appended, 'record')}: ${this.#first}${to}${others}`;
+  }
+}
+
+function isOfRecords(error: unknown): error is MillraceError {
+  const { code } = error as MillraceError;
+  return code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_RECORD_TOO_LARGE';
+}

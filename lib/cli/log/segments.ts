@@ -1,0 +1,87 @@
+import { inspect, type MillraceError } from '../../index.js';
+import { Log, type SegmentInfo } from '../../log/index.js';
+import { onePath, type Verb } from '../command.js';
+import { sayError } from '../output.js';
+import { count, size, table, time } from '../words.js';
+
+export const segments: Verb = {
+  name: 'log segments',
+  summary: 'list the files that a log is made of',
+  help: `millrace log segments DIRECTORY [--json]
+
+Lists the segments of a log: the offset of the first record, how many records there are where that can be told without reading
+them, what the file takes of the disk, its state (sealed, or open: what is appended goes there), when it was made, and how
+often it was written anew. Nothing in the log changes. Exits with 1 where the header of one can't be read.
+
+  --json    an object a line
+
+Examples
+  millrace log segments /var/lib/app/events
+  millrace log segments /var/lib/app/events --json | jq -s 'map(.bytes) | add'`,
+  options: { json: { type: 'boolean' } },
+  async run(values, paths, output) {
+    const path = onePath(segments, paths, 'log');
+    await using log = await Log.open(path, { readOnly: true });
+    const found = describeAll(log.segments(), log.next);
+    for (const line of values.json === true ? found.map((one) => JSON.stringify(one)) : asTable(found)) {
+      if (output.line(line)) await output.flush();
+    }
+    await output.flush();
+    for (const { fault } of found) if (fault !== undefined) sayError(fault);
+    return found.every(({ fault }) => fault === undefined);
+  },
+};
+
+interface Described {
+  base: number;
+  /** Undefined where only reading it could tell. */
+  records?: number;
+  bytes: number;
+  state: 'sealed' | 'open' | 'damaged';
+  /** Microseconds since 1970. */
+  created?: number;
+  generation?: number;
+  path: string;
+  fault?: { code: string; message: string };
+}
+
+function describeAll(infos: SegmentInfo[], next: number): Described[] {
+  return infos
+    .map((info, i) => describe(info, infos[i + 1]?.base ?? next))
+    .filter((one) => one !== undefined);
+}
+
+/** Undefined where it was removed meanwhile. */
+function describe({ base, path, bytes }: SegmentInfo, end: number): Described | undefined {
+  try {
+    const { status, records, created, metadata } = inspect(path);
+    const { generation } = metadata.log as { generation: number };
+    return {
+      base,
+      // Compaction leaves offsets out, and batches that are compressed are one record to the channel.
+      records: records === end - base ? records : undefined,
+      bytes,
+      state: status === 'sealed' ? 'sealed' : 'open',
+      created,
+      generation,
+      path,
+    };
+  } catch (error) {
+    const { code, message } = error as MillraceError;
+    if (code === 'ERR_NOT_FOUND') return undefined;
+    return { base, bytes, state: 'damaged', path, fault: { code, message } };
+  }
+}
+
+function asTable(found: Described[]): string[] {
+  const head = ['BASE', 'RECORDS', 'BYTES', 'STATE', 'CREATED', 'GENERATION'];
+  const rows = found.map(({ base, records, bytes, state, created, generation }) => [
+    String(base),
+    records === undefined ? '-' : count(records),
+    size(bytes),
+    state,
+    created === undefined ? '-' : time(created),
+    String(generation ?? '-'),
+  ]);
+  return table(head, rows, ['BASE', 'RECORDS', 'BYTES', 'GENERATION']);
+}

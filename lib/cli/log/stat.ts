@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect, MillraceError } from '../../index.js';
+import { Log, type SegmentInfo } from '../../log/index.js';
+import { onePath, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import type { Output } from '../output.js';
+import { count, exactSize, plural, visible } from '../words.js';
+import { type CursorLag, cursorsOf, cursorTable } from './cursors.js';
+
+export const stat: Verb = {
+  name: 'log stat',
+  summary: 'tell how far a log is, who writes it and who reads it from where',
+  help: `millrace log stat DIRECTORY [--watch] [--json]
+
+Tells the earliest and the next offset of a log, up to where it is on the disk, what it takes there, whether a writer has it open,
+whether the next one has something to recover, and where the named cursors stand. Nothing in the log changes.
+
+  -w, --watch   again each second, with rates, until Ctrl-C
+  --json        an object a line
+
+Examples
+  millrace log stat /var/lib/app/events --watch
+  millrace log stat /var/lib/app/events --json | jq '.cursors[] | {name, lag}'`,
+  options: { watch: { type: 'boolean', short: 'w' }, json: { type: 'boolean' } },
+  async run(values, paths, output) {
+    const path = onePath(stat, paths, 'log');
+    const show = values.json === true ? (look: Look) => JSON.stringify(look) : asText;
+    if (values.watch === true) return watch(path, show, output);
+    const found = await look(path);
+    output.line(show(found));
+    return found.fault === undefined;
+  },
+};
+
+const EVERY_MS = 1000;
+
+interface Look extends Partial<Ends> {
+  path: string;
+  earliest: number;
+  /** Why nobody can tell where it ends. */
+  fault?: { code: string; message: string };
+  segments: number;
+  /** What they take of the disk. */
+  bytes: number;
+  /** Whether somebody has it open to append. */
+  writer: boolean;
+  /** What the next writer will have to recover from; undefined: nothing. */
+  recovery?: Recovery;
+  /** Since the look before, per second. */
+  rates?: { records: number };
+}
+
+interface Ends {
+  next: number;
+  durable: number;
+  cursors: CursorLag[];
+}
+
+async function look(path: string): Promise<Look> {
+  await using log = await Log.open(path, { readOnly: true });
+  // Before the segments are looked at: who writes now has recovered what there was.
+  const { earliest, hasWriter } = log;
+  const segments = log.segments();
+  return {
+    path: log.path,
+    earliest,
+    ...endsOf(log),
+    segments: segments.length,
+    bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+    writer: hasWriter,
+    recovery: hasWriter ? undefined : recoveryOf(segments),
+  };
+}
+
+function endsOf(log: Log): Ends | Pick<Look, 'fault'> {
+  try {
+    return { next: log.next, durable: log.durable, cursors: cursorsOf(log) };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { fault: { code: error.code, message: error.message } };
+  }
+}
+
+const RECOVERIES = {
+  machine: 'the machine went down while it was written: what had not reached the disk may be gone',
+  roll: 'its writer died while it went over to a new segment: nothing is lost',
+  header: 'the last segment is not whole: it is to be put aside',
+};
+
+type Recovery = keyof typeof RECOVERIES;
+
+function recoveryOf(segments: SegmentInfo[]): Recovery | undefined {
+  const [last, before] = [segments.at(-1), segments.at(-2)].map(
+    (segment) => segment && stateOf(segment.path),
+  );
+  if (last === 'damaged') return 'header';
+  if (last === 'cut off' || before === 'cut off') return 'machine';
+  return before === undefined || before === 'sealed' ? undefined : 'roll';
+}
+
+function stateOf(path: string): 'sealed' | 'open' | 'cut off' | 'damaged' {
+  try {
+    const { status, sameBoot } = inspect(path);
+    if (status === 'sealed') return 'sealed';
+    return sameBoot ? 'open' : 'cut off';
+  } catch (error) {
+    const { code } = error as MillraceError;
+    if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
+    return 'damaged';
+  }
+}
+
+function asText(look: Look): string {
+  const { path, segments, bytes, writer, recovery, cursors = [], rates } = look;
+  const facts = offsetsOf(look);
+  if (rates !== undefined) facts.push(['rate', `${count(rates.records)} records/s`]);
+  facts.push(
+    ['files', `${plural(segments, 'segment')}, ${exactSize(bytes)}`],
+    ['writer', writer ? 'alive' : 'none'],
+    ['recovery', recovery === undefined ? 'nothing to be done' : RECOVERIES[recovery]],
+    ['cursors', count(cursors.length)],
+  );
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const table = cursors.length === 0 ? [] : ['', ...cursorTable(cursors).map((line) => `  ${line}`)];
+  return [
+    visible(path),
+    ...facts.map(([name, fact]) => `  ${name.padEnd(width)}  ${fact}`),
+    ...table,
+    '',
+  ].join('\n');
+}
+
+function offsetsOf({ earliest, next, durable, fault }: Look): [string, string][] {
+  const begins: [string, string] = ['earliest', String(earliest)];
+  if (next === undefined || durable === undefined) {
+    return [begins, ['next', `can't be told: ${visible(fault?.message ?? '')} (${fault?.code})`]];
+  }
+  return [
+    begins,
+    ['next', String(next)],
+    ['durable', `${durable}, ${plural(next - durable, 'record')} behind`],
+  ];
+}
+
+async function watch(path: string, show: (look: Look) => string, output: Output): Promise<boolean> {
+  const stop = interruption();
+  let before: { next: number | undefined; at: number } | undefined;
+  while (!stop.aborted) {
+    const now = await look(path);
+    const at = performance.now();
+    if (before?.next !== undefined && now.next !== undefined) {
+      now.rates = { records: Math.round(((now.next - before.next) * 1000) / (at - before.at)) };
+    }
+    before = { next: now.next, at };
+    if (output.isTerminal && show === asText) output.clear();
+    output.line(show(now));
+    await output.flush();
+    await delay(EVERY_MS, undefined, { signal: stop }).catch(() => {});
+  }
+  return true;
+}

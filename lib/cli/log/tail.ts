@@ -1,0 +1,67 @@
+import { Log, type LogRecord } from '../../log/index.js';
+import { countOption, onePath, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import { type Output, sayError } from '../output.js';
+import { printRecords } from './print.js';
+import { FORMAT_HELP, FORMAT_OPTIONS, type Printer, printerFor } from './printer.js';
+
+export const tail: Verb = {
+  name: 'log tail',
+  summary: 'print the last records of a log, and those that come',
+  help: `millrace log tail DIRECTORY [-n N] [--durable] [--values|--frames|--json] [--text|--hex|--base64]
+
+Prints the last records, as millrace log read does, and goes on with what is appended, until Ctrl-C: also where the
+log's writer goes and another one comes. Nothing in the log changes, and its writer does not notice.
+
+  -n, --lines N   how many records (10)
+  -f, --follow    it does that without, too
+  --durable       of those that come, only what is on the disk for sure
+${FORMAT_HELP}
+
+Examples
+  millrace log tail /var/lib/app/events
+  millrace log tail -n 0 /var/lib/app/events --json | jq .value`,
+  options: {
+    lines: { type: 'string', short: 'n' },
+    follow: { type: 'boolean', short: 'f' },
+    durable: { type: 'boolean' },
+    ...FORMAT_OPTIONS,
+  },
+  async run(values, paths, output) {
+    const path = onePath(tail, paths, 'log');
+    const lines = countOption(tail, values, 'lines', 0, 10);
+    const printer = printerFor(tail, values, output);
+    const signal = interruption();
+    await using log = await Log.open(path, { readOnly: true });
+    const last = await lastRecords(log, lines);
+    await print(last.records, printer, output);
+    const what = { from: last.end, follow: true, durableOnly: values.durable === true, signal };
+    return (await printRecords(log, what, { printer, output })) && last.sound;
+  },
+};
+
+interface Last {
+  records: LogRecord[];
+  /** What comes then. */
+  end: number;
+  sound: boolean;
+}
+
+async function lastRecords(log: Log, lines: number): Promise<Last> {
+  const records: LogRecord[] = [];
+  let sound = true;
+  // What is appended from here on comes then at the latest.
+  const end = log.next;
+  try {
+    for await (const record of log.read({ reverse: true, limit: lines })) records.push(record);
+  } catch (error) {
+    sayError(error);
+    sound = false;
+  }
+  return { records: records.reverse(), end: Math.max(end, (records.at(-1)?.offset ?? -1) + 1), sound };
+}
+
+async function print(records: LogRecord[], printer: Printer, output: Output): Promise<void> {
+  for (const record of records) if (printer.record(record)) await output.flush();
+  await output.flush();
+}

@@ -1,0 +1,300 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { inspect } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { fed, objectsOf, Running } from './command.js';
+import { closedLog, numbered, recordsOf, valuesOf } from './log.js';
+
+describe('what comes on standard input', () => {
+  test('a record a line, whatever bytes it has; the last one may lack its end', async () => {
+    const directory = join(newDirectory(), 'made');
+    const bytes = Buffer.from([0x6f, 0x0d, 0x0a, 0x0a, 0xff, 0x00, 0x1b, 0x0a, 0x65]);
+    expect(await fed(bytes, 'log', 'append', directory)).toEqual({
+      code: 0,
+      stdout: 'appended 4 records: 0 to 3\n',
+      stderr: '',
+    });
+    expect((await recordsOf(directory)).map(({ value }) => value.toString('hex'))).toEqual([
+      '6f0d',
+      '',
+      'ff001b',
+      '65',
+    ]);
+    expect((await fed('f\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: 4\n');
+    expect((await fed('', 'log', 'append', directory)).stdout).toBe('appended nothing\n');
+  });
+
+  test('lines that come in many pieces', async () => {
+    const directory = newDirectory();
+    // Longer than what a pipe takes at once.
+    const lines = numbered(50_000).map((line, i) => (i % 5000 === 0 ? line.repeat(20_000) : line));
+    const { stdout } = await fed(lines.join('\n'), 'log', 'append', directory, '--json', '--lines');
+    expect(objectsOf(stdout)).toEqual([{ appended: 50_000, first: 0, last: 49_999 }]);
+    expect((await valuesOf(directory)).join('\n') === lines.join('\n')).toBe(true);
+  });
+
+  test('frames, each behind its length', async () => {
+    const directory = newDirectory();
+    const values = [Buffer.from('a\nb'), Buffer.alloc(0), Buffer.alloc(100_000, 'x')];
+    const frames = values.flatMap((value) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(value.length);
+      return [length, value];
+    });
+    const { code } = await fed(Buffer.concat(frames), 'log', 'append', directory, '--frames');
+    expect(code).toBe(0);
+    expect((await recordsOf(directory)).map(({ value }) => value)).toEqual(values);
+  });
+
+  test('objects, with all that a record has', async () => {
+    const directory = newDirectory();
+    const lines = [
+      { key: 'k', value: 'v', headers: { a: '1' }, timestamp: 1_700_000_000_123, ttlMs: 3_155_760_000_000 },
+      {
+        key: { hex: 'ff00' },
+        value: null,
+        headers: [
+          ['b', '1'],
+          ['b', { base64: '/wA=' }],
+        ],
+      },
+      { key: null, value: 'é', headers: null, timestamp: { us: 1_700_000_000_123_456 }, ttlMs: null },
+      { value: { base64: '/w' }, timestamp: '2023-11-14T22:13:20.5Z' },
+    ];
+    const input = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    const { code, stdout, stderr } = await fed(input, 'log', 'append', directory, '--json');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(objectsOf(stdout)).toEqual([{ appended: 4, first: 0, last: 3 }]);
+    const [first, second, third, fourth] = await recordsOf(directory);
+    expect(first).toEqual({
+      offset: 0,
+      timestamp: 1_700_000_000_123_000,
+      key: Buffer.from('k'),
+      value: Buffer.from('v'),
+      headers: [['a', Buffer.from('1')]],
+      expiresAt: 1_700_000_000_123_000 + 3_155_760_000_000_000,
+    });
+    expect(second).toMatchObject({ key: Buffer.from([0xff, 0]), tombstone: true });
+    expect(second.headers).toEqual([
+      ['b', Buffer.from('1')],
+      ['b', Buffer.from([0xff, 0])],
+    ]);
+    expect(third).toEqual({ offset: 2, timestamp: 1_700_000_000_123_456, value: Buffer.from('é') });
+    expect(fourth).toMatchObject({ value: Buffer.from([0xff]), timestamp: 1_700_000_000_500_000 });
+  });
+
+  test('--key and --header are of each record that does not bring its own', async () => {
+    const directory = newDirectory();
+    const options = ['--key', 'web1', '--header', 'from=here', '--header', 'sum=1=2'];
+    await fed('one\n', 'log', 'append', directory, ...options);
+    await fed(
+      '{"value":"two"}\n{"key":"mine","value":"three","headers":{}}',
+      'log',
+      'append',
+      directory,
+      '--json',
+      ...options,
+    );
+    const headers = [
+      ['from', Buffer.from('here')],
+      ['sum', Buffer.from('1=2')],
+    ];
+    expect(await recordsOf(directory)).toMatchObject([
+      { key: Buffer.from('web1'), value: Buffer.from('one'), headers },
+      { key: Buffer.from('web1'), value: Buffer.from('two'), headers },
+      { key: Buffer.from('mine'), value: Buffer.from('three') },
+    ]);
+    expect((await recordsOf(directory))[2].headers).toBeUndefined();
+  });
+});
+
+describe('how', () => {
+  test.each([
+    [[], { everyMs: 100 }],
+    [['--sync', 'none'], 'none'],
+    [['--sync', 'commit'], 'commit'],
+    [['--sync', '250'], { everyMs: 250 }],
+  ])('%j: %j', async (options, sync) => {
+    const directory = newDirectory();
+    expect((await fed('one\n', 'log', 'append', directory, ...options)).code).toBe(0);
+    expect(inspect(join(directory, '00000000000000000000.mr')).sync).toEqual(sync);
+  });
+
+  test('--segment is how large they grow', async () => {
+    const directory = newDirectory();
+    await fed(numbered(10_000).join('\n'), 'log', 'append', directory, '--segment', '128KiB');
+    await using log = await Log.open(directory, { readOnly: true });
+    const capacities = log.segments().map(({ path }) => inspect(path).capacity);
+    expect(capacities.length).toBeGreaterThan(3);
+    expect(Math.max(...capacities)).toBe(128 * 1024);
+    expect(await valuesOf(directory)).toEqual(numbered(10_000));
+  });
+
+  test('--batch: so many at a time, all of them or none', async () => {
+    const directory = newDirectory();
+    const large = 'x'.repeat(20_000);
+    const input = `0\n1\n2\n3\n4\n${large}\n6\n`;
+    const options = ['--segment', '64KiB'];
+    const batches = await fed(input, 'log', 'append', directory, ...options, '--batch', '3');
+    expect(batches).toMatchObject({ code: 1, stdout: 'appended 3 records: 0 to 2\n' });
+    expect(batches.stderr).toMatch(
+      /^millrace: records 4 to 6 of the input: [^\n]+\(ERR_RECORD_TOO_LARGE\)\n$/,
+    );
+    const alone = await fed(input, 'log', 'append', directory, ...options);
+    expect(alone).toMatchObject({ code: 1, stdout: 'appended 5 records: 3 to 7\n' });
+    expect(alone.stderr).toMatch(/^millrace: record 6 of the input: [^\n]+\(ERR_RECORD_TOO_LARGE\)\n$/);
+    expect(await valuesOf(directory)).toEqual(['0', '1', '2', '0', '1', '2', '3', '4']);
+    expect((await fed('a\nb\nc\nd', 'log', 'append', directory, '--batch', '3')).stdout).toBe(
+      'appended 4 records: 8 to 11\n',
+    );
+  });
+});
+
+describe('what went in before a fault stays, and is told', () => {
+  test.each([
+    ['that can’t be read', '{"value":', 'line 3: it is no JSON'],
+    ['that the log refuses', '{"value":"2","ttlMs":-1}', 'record 3 of the input: ttlMs'],
+  ])('a line %s', async (_, line, hint) => {
+    const directory = newDirectory();
+    const input = `{"value":"0"}\n{"value":"1"}\n${line}\n{"value":"3"}\n`;
+    const { code, stdout, stderr } = await fed(input, 'log', 'append', directory, '--json');
+    expect({ code, told: objectsOf(stdout) }).toEqual({
+      code: 1,
+      told: [{ appended: 2, first: 0, last: 1 }],
+    });
+    expect(stderr).toMatch(/^millrace: [^\n]+\n$/);
+    expect(stderr).toContain(hint);
+    expect(await valuesOf(directory)).toEqual(['0', '1']);
+  });
+
+  test('a line that does not end', async () => {
+    const directory = newDirectory();
+    const appending = new Running(['log', 'append', directory, '--segment', '64KiB'], 'pipe');
+    const { stdin } = appending.child;
+    const feeding = setInterval(() => stdin?.write('x'.repeat(10_000)), 1);
+    stdin?.on('error', () => {}).write('0\n');
+    const { code, stdout, stderr } = await appending.end();
+    clearInterval(feeding);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'appended 1 record: 0\n' });
+    expect(stderr).toBe('millrace: line 2 is longer than a segment of the log\n');
+  });
+});
+
+describe('the end', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s: what had come whole is in', async (signal) => {
+    const directory = newDirectory();
+    const appending = new Running(['log', 'append', directory], 'pipe');
+    appending.child.stdin?.write('one\ntwo\nthr');
+    await using log = await opened(directory);
+    while (log.next < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await appending.end(signal)).toEqual({
+      code: 0,
+      stdout: 'appended 2 records: 0 to 1\n',
+      stderr: '',
+    });
+    expect(await valuesOf(directory)).toEqual(['one', 'two']);
+    expect(log.hasWriter).toBe(false);
+  });
+
+  test('nobody who takes what it tells', async () => {
+    const directory = newDirectory();
+    const appending = new Running(['log', 'append', directory], 'pipe');
+    appending.child.stdout?.destroy();
+    appending.child.stdin?.end('one\n');
+    expect(await appending.end()).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await valuesOf(directory)).toEqual(['one']);
+  });
+});
+
+/** Once there is a log. */
+async function opened(directory: string): Promise<Log> {
+  while (!readdirSync(directory).includes('log.lock')) await new Promise((resolve) => setTimeout(resolve, 5));
+  return Log.open(directory, { readOnly: true });
+}
+
+test('--shared: several append at once, and each tells its own', async () => {
+  const directory = newDirectory();
+  const one = new Running(['log', 'append', directory, '--shared'], 'pipe');
+  one.child.stdin?.write('one\n');
+  await using log = await opened(directory);
+  while (log.next < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect((await fed('other\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: 1\n');
+  one.child.stdin?.end('two\n');
+  expect((await one.end()).stdout).toBe('appended 2 records: 0 to 2, with those of others between them\n');
+  expect(await valuesOf(directory)).toEqual(['one', 'other', 'two']);
+  expect((await fed('x', 'log', 'append', await closedLog(['x']), '--shared')).stderr).toContain(
+    '(ERR_SHARED)',
+  );
+});
+
+describe('what it does not append to', () => {
+  test('a log that has a live writer', async () => {
+    const directory = newDirectory();
+    await using _log = await Log.open(directory);
+    const { code, stdout, stderr } = await fed('x', 'log', 'append', directory);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_WRITER_ACTIVE\)\n$/);
+  });
+
+  test('a directory of other things, which stay where they are', async () => {
+    const directory = newDirectory();
+    writeFileSync(join(directory, 'precious.txt'), 'mine');
+    const { code, stdout, stderr } = await fed('x', 'log', 'append', directory);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/is no log: [^\n]+\(ERR_EXISTS\)\n$/);
+    expect(readdirSync(directory)).toEqual(['precious.txt']);
+  });
+
+  test('a file', async () => {
+    const { code, stderr } = await fed(
+      'x',
+      'log',
+      'append',
+      new URL('../../package.json', import.meta.url).pathname,
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_\w+\)\n$/);
+  });
+});
+
+test('what does not belong to a log is put aside, and that is said', async () => {
+  const directory = await closedLog(['one']);
+  writeFileSync(join(directory, 'stray'), '');
+  const { code, stderr } = await fed('two', 'log', 'append', directory);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/^millrace: stray was put aside to [^\n]+\n$/);
+  expect(await valuesOf(directory)).toEqual(['one', 'two']);
+});
+
+const DISK = newDirectory();
+const isRoot = process.getuid?.() === 0;
+const isMounted = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', DISK]).status === 0;
+
+describe.skipIf(!isMounted)('on a disk of 1 MiB (needs root, to mount one)', () => {
+  afterAll(() => {
+    spawnSync('umount', ['-l', DISK]);
+  });
+
+  test('what fits goes in and stays; that there is no room for more is said', async () => {
+    const directory = join(DISK, 'log');
+    const lines = numbered(100_000);
+    const { code, stdout, stderr } = await fed(
+      lines.join('\n'),
+      'log',
+      'append',
+      directory,
+      '--json',
+      '--lines',
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^millrace: No space for [^\n]+\(ERR_NO_SPACE\)\n$/);
+    const [{ appended, first, last }] = objectsOf(stdout);
+    expect(appended).toBeGreaterThan(5000);
+    expect([first, last]).toEqual([0, Number(appended) - 1]);
+    expect(await valuesOf(directory)).toEqual(lines.slice(0, Number(appended)));
+    expect(readFileSync(join(directory, 'log.lock'))).toHaveLength(4096);
+  });
+});

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { Log } from '../../lib/log/index.js';
+import { millrace, objectsOf, piped, Running } from './command.js';
+import { closedLog, numbered } from './log.js';
+
+const started = (directory: string, ...args: string[]) => new Running(['log', 'tail', directory, ...args]);
+
+test.each([
+  [[], 10],
+  [['-n', '2'], 2],
+  [['-n', '99999', '-f'], 3000],
+])('%j: the last %i records, and those that come', async (args, count) => {
+  const directory = await closedLog(numbered(3000));
+  const tail = started(directory, '--values', ...args);
+  await tail.until(({ lines }) => lines.length === count);
+  await using log = await Log.open(directory);
+  log.append('new');
+  await tail.until(({ lines }) => lines.length === count + 1);
+  const { code, stderr } = await tail.end('SIGINT');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(tail.lines).toEqual([...numbered(3000).slice(-count), 'new']);
+});
+
+test('of an empty log, what comes', async () => {
+  const directory = await closedLog([]);
+  const tail = started(directory, '--json');
+  await using log = await Log.open(directory);
+  log.appendBatch(['one', 'two']);
+  await tail.until(({ lines }) => lines.length === 2);
+  const { stdout } = await tail.end('SIGTERM');
+  expect(objectsOf(stdout)).toMatchObject([
+    { offset: 0, value: 'one' },
+    { offset: 1, value: 'two' },
+  ]);
+});
+
+test('nothing is missing and nothing comes twice while it is being written', async () => {
+  const directory = await closedLog(['0']);
+  await using log = await Log.open(directory);
+  const writing = setInterval(() => {
+    for (let i = 0; i < 100; i++) log.append(String(log.next));
+  }, 1);
+  const { stdout } = await piped(['log', 'tail', directory, '--values', '-n', '50'], 'head -n 2000');
+  clearInterval(writing);
+  const seen = stdout.trim().split('\n').map(Number);
+  expect(seen).toEqual(Array.from({ length: 2000 }, (_, i) => seen[0] + i));
+});
+
+test('where there is no log', async () => {
+  expect(await millrace('log', 'tail', '/dev/shm/no-such-log')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('(ERR_NOT_FOUND)'),
+  });
+});
