@@ -30,7 +30,7 @@ export interface CompactedLog {
   /** Brings all that was appended so far to the disk; resolves with the offset behind it. */
   synced(): Promise<number>;
   /** Does this while no segment is removed or replaced by anybody else. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
 /** Bytes for the keys of one pass. */
@@ -133,7 +133,7 @@ class Replacing {
     const { from, to } = segment;
     const hasGone = gone.hasAny(from, to);
     if (!hasGone && (this.#leftSome || !late.hasAny(from, to))) return;
-    const isReplaced = await this.#log.alone(() => this.#rewrite(segment));
+    const isReplaced = await this.#log.alone(() => this.#rewrite(segment), this.#signal);
     if (!isReplaced && hasGone) this.#leftSome = true;
   }
 

@@ -1,6 +1,6 @@
 import { Teller, turn } from '../channel/index.js';
 import { closedHandle } from '../errors.js';
-import { type Compacted, Compaction, type CompactOptions } from './compaction.js';
+import { type Compacted, type CompactedLog, Compaction, type CompactOptions } from './compaction.js';
 import type { CursorFile } from './cursor-file.js';
 import type { Directory } from './directory.js';
 import { every } from './every.js';
@@ -45,7 +45,7 @@ export class Upkeep {
     this.#segments = new Exclusive(lock, SEGMENTS_BYTE, `Changing segments of ${path}`, signal);
     this.#compactions = new Exclusive(lock, COMPACTION_BYTE, `Compacting ${path}`, signal);
     this.#retention = new Retention(settings.retention, { directory, cursors, teller, settled });
-    const alone = <T>(work: () => Promise<T>) => this.#segments.do(work);
+    const alone: CompactedLog['alone'] = (work, signal) => this.#segments.do(work, signal);
     this.#compaction = new Compaction({ directory, cursors, synced, alone }, settings.compaction);
     const { everyMs } = settings.compaction;
     if (everyMs !== undefined) this.#timer = every(everyMs, this, (upkeep) => upkeep.compactByTime());

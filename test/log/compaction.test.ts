@@ -5,6 +5,7 @@ import { Compaction } from '../../lib/log/compaction.js';
 import { CursorFile } from '../../lib/log/cursor-file.js';
 import { Directory, factsOf } from '../../lib/log/directory.js';
 import { Log, type LogOptions, type LogRecord, type LogRecordInput } from '../../lib/log/index.js';
+import { COMPACTION_BYTE, LockFile, SEGMENTS_BYTE } from '../../lib/log/lock-file.js';
 import { unpack } from '../../lib/log/packing.js';
 import { PACKED } from '../../lib/log/record.js';
 import { decodeRecord, fromPool } from '../../lib/log/record-decoder.js';
@@ -402,6 +403,25 @@ describe('of any log', () => {
     }
   });
 
+  test('what an earlier pass knew of a tombstone holds in a later one', async () => {
+    const model = await Modelled.open();
+    const { log } = model;
+    // A segment that stays, since little would go; more keys than one pass takes; and one that nearly all goes of.
+    model.add('a', 'value');
+    model.roll();
+    for (let i = 0; i < 3000; i++) model.add(`key-${i}`, '');
+    model.roll();
+    const tombstone = model.add('a', null);
+    for (let i = 0; i < 30; i++) model.add('often', 'x'.repeat(400));
+    model.roll();
+    const before = Modelled.fold(model.appended);
+    const { segments } = await compactWith(log, { memory: 1, tombstonesMs: 0, minDeadRatio: 0.5 });
+    expect(segments).toBeGreaterThan(0);
+    const left = await stored(log.path);
+    expect(offsetsOf(left)).toEqual(expect.arrayContaining([0, tombstone]));
+    expect(Modelled.fold(left)).toEqual(before);
+  });
+
   test('where little would go it stays, and nothing that was over comes back by that', async () => {
     const random = randomOf(20_263);
     let left = 0;
@@ -586,16 +606,71 @@ describe('while it goes on', () => {
     expect(removals).toBeGreaterThan(4);
   });
 
-  test('two at once are one after the other, in one process or two', async () => {
-    const directory = newDirectory();
-    const model = await Modelled.open({}, directory);
+  test('two at once are one after the other', async () => {
+    const model = await Modelled.open();
     for (let i = 0; i < 5; i++) {
       model.add('key', `value ${i}`);
       model.roll();
     }
     const both = await Promise.all([model.log.compact(), model.log.compact()]);
     expect(both.map(({ segments }) => segments).sort()).toEqual([0, 4]);
-    expect(await stored(directory)).toEqual(model.left(model.lastBase));
+    expect(await stored(model.log.path)).toEqual(model.left(model.lastBase));
+  });
+
+  test.each([
+    ['compacts', COMPACTION_BYTE],
+    ['changes segments', SEGMENTS_BYTE],
+  ])('it waits as long as another process %s', async (_, byte) => {
+    const model = await Modelled.open();
+    for (let i = 0; i < 3; i++) {
+      model.add('key', `value ${i}`);
+      model.roll();
+    }
+    const other = LockFile.open(model.log.path, true) as LockFile;
+    onTestFinished(() => other.close());
+    expect(other.tryLock(byte)).toBe(true);
+    let refused = 0;
+    const native = binding();
+    const { lockByte } = native;
+    onTestFinished(() => void Object.assign(native, { lockByte }));
+    native.lockByte = (file, at) => {
+      const isLocked = lockByte(file, at);
+      if (at === byte && !isLocked) refused++;
+      return isLocked;
+    };
+    const aborting = new AbortController();
+    const aborted = failure(() => model.log.compact({ signal: aborting.signal }));
+    while (refused < 2) await new Promise((resolve) => setImmediate(resolve));
+    aborting.abort();
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(generationsOf(model.log)).toEqual([0, 0, 0, 0]);
+    const compacting = model.log.compact();
+    other.unlock(byte);
+    expect(await compacting).toMatchObject({ segments: 2 });
+    expect(await stored(model.log.path)).toEqual(model.left(model.lastBase));
+  });
+
+  test('a log that several append to is compacted by one, and all read what is left', async () => {
+    const directory = newDirectory();
+    const options = { segment: '16KiB', sync: 'none', writers: 'shared' } as const;
+    const logs = await Promise.all([Log.open(directory, options), Log.open(directory, options)]);
+    for (const log of logs) onTestFinished(() => log.close());
+    const values = new Map<string, string>();
+    for (let i = 0; i < 300; i++) {
+      const [key, value] = [`key-${i % 7}`, `${i}`.padEnd(300, '.')];
+      await logs[i % 2].appendAsync({ key, value });
+      values.set(key, value);
+    }
+    const results = await Promise.all(logs.map((log) => log.compact()));
+    expect(results.filter(({ segments }) => segments > 0).length).toBe(1);
+    await logs[0].appendAsync({ key: 'key-0', value: 'last' });
+    values.set('key-0', 'last');
+    for (const log of logs) {
+      const read = await readAll(log);
+      expect(read.length).toBeLessThan(100);
+      expect(new Map(read.map(({ key, value }) => [key, value]))).toEqual(values);
+      checkChain(log);
+    }
   });
 
   test('closing ends it', async () => {
