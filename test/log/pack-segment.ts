@@ -24,7 +24,7 @@ export async function packSegment(path: string, batchBytes: number): Promise<voi
   const directory = path.slice(0, path.lastIndexOf('/'));
   const file = binding().createFileNow(directory, segmentBytes(capacity), 0o600);
   const design = { capacity, sync: 'none' as const, metadata, baseRecord };
-  const writer = SegmentWriter.beginUnnamed(path, file, design, () => Promise.resolve());
+  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve());
   for (const { data, type, tag, timeUs } of packAll(records, batchBytes, 'deflate')) {
     if (writer.append(data, type, tag, timeUs) < 0)
       throw new Error(`${path} has no room for its packed records`);
