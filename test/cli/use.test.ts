@@ -4,7 +4,7 @@ import { newDirectory } from '../helpers/run-directory.js';
 import { millrace } from './command.js';
 
 const VERBS = ['stat', 'dump', 'tail', 'verify'];
-const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors'];
+const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact'];
 
 describe('help', () => {
   test('names every verb', async () => {

@@ -1,12 +1,12 @@
-import { readdirSync } from 'node:fs';
-import { MillraceError } from '../../index.js';
-import { type Appendable, Log, type LogOptions, type LogRecovery } from '../../log/index.js';
-import { asUse, countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
+import type { MillraceError } from '../../index.js';
+import type { Appendable, Log, LogOptions } from '../../log/index.js';
+import { countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
-import { say, sayError } from '../output.js';
+import { sayError } from '../output.js';
 import { plural } from '../words.js';
 import { batchesOf } from './batches.js';
 import { cutterFor, InputError, type InputFormat, type Template } from './input.js';
+import { openOrMake } from './open.js';
 
 const DEFAULT_SEGMENT = 64 * 2 ** 20;
 
@@ -54,8 +54,7 @@ Examples
     const cutter = cutterFor(formatOf(values), segment, templateOf(values));
     const exactly = countOption(append, values, 'batch', 1, undefined);
     const writers = values.shared === true ? 'shared' : undefined;
-    const log = await openOrMake(path, { segment, sync: syncOf(values), writers });
-    if (log.recovery !== undefined) tell(log, log.recovery);
+    const log = await openOrMake(append, path, { segment, sync: syncOf(values), writers });
     const stop = interruption();
     const appending = new Appending(log, exactly, values.sync === 'commit');
     const failures: unknown[] = [];
@@ -98,49 +97,6 @@ function syncOf({ sync }: Values): LogOptions['sync'] {
   if (sync === undefined || sync === 'none' || sync === 'commit') return sync;
   if (/^\d+$/.test(String(sync))) return { everyMs: Number(sync) };
   throw new UsageError(`log append: --sync takes none, commit or milliseconds, not '${sync}'`, append.name);
-}
-
-/** What is in a log's directory and not the log's is moved aside. That must not befall the files of a mistaken path. */
-async function openOrMake(path: string, options: LogOptions): Promise<Log> {
-  try {
-    if (!(await isLog(path)) && hasFiles(path)) {
-      throw new MillraceError(
-        'ERR_EXISTS',
-        `${path} has files in it and is no log: a new log needs a directory of its own`,
-      );
-    }
-    return await Log.open(path, options);
-  } catch (error) {
-    throw asUse(append, error);
-  }
-}
-
-async function isLog(path: string): Promise<boolean> {
-  try {
-    await (await Log.open(path, { readOnly: true })).close();
-    return true;
-  } catch (error) {
-    if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
-    throw error;
-  }
-}
-
-function hasFiles(path: string): boolean {
-  try {
-    return readdirSync(path).length > 0;
-  } catch (error) {
-    // That it is no directory, opening it tells.
-    if (['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) return false;
-    throw error;
-  }
-}
-
-function tell({ path }: Log, { dropped, setAside }: LogRecovery): void {
-  if (dropped > 0)
-    say(
-      `the machine had gone down: ${plural(dropped, 'byte')} of ${path} that had not reached the disk are gone`,
-    );
-  for (const { name, path: to, reason } of setAside) say(`${name} was put aside to ${to}: ${reason}`);
 }
 
 class Appending {

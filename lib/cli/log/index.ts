@@ -1,12 +1,13 @@
 import { type Group, summaries, type Verb } from '../command.js';
 import { append } from './append.js';
+import { compact } from './compact.js';
 import { cursors } from './cursors.js';
 import { read } from './read.js';
 import { segments } from './segments.js';
 import { stat } from './stat.js';
 import { tail } from './tail.js';
 
-const VERBS: readonly Verb[] = [append, read, tail, stat, segments, cursors];
+const VERBS: readonly Verb[] = [append, read, tail, stat, segments, cursors, compact];
 
 export const log: Group = {
   name: 'log',

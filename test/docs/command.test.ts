@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Verb } from '../../lib/cli/command.js';
+import { dump } from '../../lib/cli/dump.js';
+import { log } from '../../lib/cli/log/index.js';
+import { stat } from '../../lib/cli/stat.js';
+import { tail } from '../../lib/cli/tail.js';
+import { verify } from '../../lib/cli/verify.js';
+
+const page = readFileSync(new URL('../../docs/command.md', import.meta.url), 'utf8');
+const verbs: readonly Verb[] = [stat, dump, tail, verify, ...log.verbs];
+
+describe.each(verbs.map((verb) => [verb.name, verb] as const))('%s', (name, verb) => {
+  test('its help has all its options and no others', () => {
+    const inHelp = new Set([...verb.help.matchAll(/--([a-z][a-z0-9-]*)/g)].map(([, option]) => option));
+    const words = Object.keys(verb.options);
+    expect(words.filter((option) => !inHelp.has(option))).toEqual([]);
+    const examples = verb.help.indexOf('\nExamples\n');
+    expect(examples).toBeGreaterThan(0);
+    const explained = [...verb.help.slice(0, examples).matchAll(/^ {2}(?:-\w, )?--([a-z0-9-]+)/gm)];
+    expect(explained.map(([, option]) => option).filter((option) => !words.includes(option))).toEqual([]);
+  });
+
+  test('no line of its help is longer than a terminal is wide', () => {
+    expect(verb.help.split('\n').filter((line) => line.length > 132)).toEqual([]);
+  });
+
+  test('docs/command.md has it', () => {
+    expect(page).toContain(`| \`${name} `);
+  });
+});
