@@ -19,7 +19,6 @@ export class SegmentMappings {
   readonly #readOnly: boolean;
   readonly #most: number;
   /** By path; the last one used is the last one here. */
-  /** By path; the last one used is the last one here. */
   readonly #kept = new Map<string, Kept>();
   readonly #used = new Map<Mapped, Kept>();
 
@@ -95,7 +94,8 @@ export function mapSegment(path: string, readOnly: boolean): Mapped {
   }
 }
 
-function isNamed({ path, file }: Mapped): boolean {
+/** Whether its path still leads to this very file. */
+export function isNamed({ path, file }: Mapped): boolean {
   const { inode, device } = binding().statFile(file);
   const named = statSync(path, { throwIfNoEntry: false });
   return named !== undefined && named.ino === inode && named.dev === device;

@@ -15,7 +15,7 @@ import type { Mapped } from './mapped.js';
 import type { ReaderRecord } from './record.js';
 import { ROUNDS_FOR_RECORDS } from './rounds.js';
 import { Places, type Route } from './seek.js';
-import { mapSegment, type SegmentMappings } from './segment-mappings.js';
+import { isNamed, mapSegment, type SegmentMappings } from './segment-mappings.js';
 import { Sleeper } from './sleeper.js';
 import { atOnce, inTurns } from './slices.js';
 import { explain } from './system.js';
@@ -129,6 +129,11 @@ export class SegmentReader {
       record: readFrozen(words, payload + 2),
       incarnation: words[payload + 4],
     };
+  }
+
+  /** Whether another file has its name by now, or none. */
+  isReplaced(): boolean {
+    return !isNamed(this.#channel);
   }
 
   get position(): number {

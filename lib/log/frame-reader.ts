@@ -47,7 +47,7 @@ export class FrameReader {
       while (this.#count < limit && this.#isOpen()) {
         const segment = this.#segment as SegmentReader;
         segment.poll(this.#handle, limit - this.#count);
-        if (this.#count >= limit || !segment.hasEnded() || !this.#goOn(segment)) break;
+        if (this.#count >= limit || !isOver(segment) || !this.#goOn(segment)) break;
       }
     } catch (error) {
       if (error !== HALT) throw this.#explain(error);
@@ -67,7 +67,7 @@ export class FrameReader {
       while (this.#isOpen()) {
         const segment = this.#segment as SegmentReader;
         if (segment.hasNext()) return true;
-        if (!segment.hasEnded() || !this.#goOn(segment)) return false;
+        if (!isOver(segment) || !this.#goOn(segment)) return false;
       }
       return false;
     } catch (error) {
@@ -277,4 +277,12 @@ function endOf(segment: SegmentReader): number {
 /** The offset behind the last record before where a segment's reader stands. */
 function nextAt(segment: SegmentReader): number {
   return (segment.tagBefore(segment.position) ?? segment.baseRecord - 1) + 1;
+}
+
+/**
+ * Whether it was read to its end, and nothing will be added. One in which nothing is may have given way to a larger one of
+ * the same name, by a writer who died before it could say so.
+ */
+function isOver(segment: SegmentReader): boolean {
+  return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type Limits, limitsFromNow, type WaitOptions, waitOptions, within } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
-import { aPath } from '../options.js';
+import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
@@ -176,15 +176,26 @@ export class Log {
   /** The records from a place on. Ends where the log ended when it began, or, with `follow`, with the log's handle. */
   read(options: ReadOptions = {}): AsyncIterableIterator<LogRecord, undefined, undefined> {
     checkReadOptions('read', options);
-    const cursor = options.cursor === undefined ? undefined : this.cursor(options.cursor);
+    const cursor = this.#cursorOf(options);
     return iterate(this.#source(options, cursor), options, cursor, () => this.#assertOpen());
   }
 
   /** The same, batch by batch. */
   batches(options: BatchesOptions = {}): AsyncGenerator<LogRecord[], void, undefined> {
     checkReadOptions('batches', options, ['max']);
-    const cursor = options.cursor === undefined ? undefined : this.cursor(options.cursor);
+    if (options.max !== undefined) wholeNumber('max', options.max, 1, Number.MAX_SAFE_INTEGER);
+    const cursor = this.#cursorOf(options);
     return iterateBatches(this.#source(options, cursor), options, cursor);
+  }
+
+  #cursorOf({ cursor }: ReadOptions): NamedCursor | undefined {
+    if (cursor === undefined) return undefined;
+    if (this.#settings.readOnly !== true) return this.cursor(cursor);
+    throw new MillraceError(
+      'ERR_PERMISSION',
+      `${this.path} was opened to change nothing, so the cursor '${cursor}' can't be moved: open it with readOnly: 'records'`,
+      { path: this.path },
+    );
   }
 
   #source(options: ReadOptions, cursor: NamedCursor | undefined): RecordSource {

@@ -281,7 +281,7 @@ export async function* iterateBatches(
   options: BatchesOptions,
   cursor: NamedCursor | undefined,
 ): AsyncGenerator<LogRecord[], void, undefined> {
-  const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, NO_LIMIT);
+  const max = options.max ?? RECORDS_A_BATCH;
   const allowance = new Allowance(options);
   const limits = limitsFromNow(options);
   const mover = cursor && new CursorMover(cursor);

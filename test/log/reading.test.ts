@@ -1,4 +1,5 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { rm } from 'node:fs/promises';
+import { setTimeout, setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { Log, type LogOptions, type LogRecord, type ReadOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -206,6 +207,29 @@ test('a named cursor is where its reader is: behind a record once the next one w
   expect(log.cursor('jobs').lag).toBe(0);
   log.append('e');
   expect(log.cursor('jobs').lag).toBe(1);
+});
+
+test('an empty segment may give way to another of its name, and nobody is left to say so', async () => {
+  const log = await open({ rollAfterMs: 5, sync: 'none' });
+  log.append('old');
+  while (log.segments().length < 2) await setTimeout(1);
+  await log.close();
+  const reading = await open({ readOnly: true }, log.path);
+  const tail = reading.tail({ from: 'latest' });
+  expect(tail.hasNext()).toBe(false);
+  const { path } = reading.segments()[1];
+  await rm(path);
+  const again = await open({}, log.path);
+  expect(again.append('new')).toBe(1);
+  expect(tail.read()?.value.toString()).toBe('new');
+});
+
+test('a cursor is not moved by who may change nothing', async () => {
+  const log = await open();
+  log.append('x');
+  const reading = await open({ readOnly: true }, log.path);
+  expect(thrown(() => reading.read({ cursor: 'c' }))).toMatchObject({ code: 'ERR_PERMISSION' });
+  expect(thrown(() => log.batches({ max: 0 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
 });
 
 test.each([
