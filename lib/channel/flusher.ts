@@ -151,11 +151,11 @@ export class Flusher {
     await this.#before?.();
     this.#durable = target;
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
-    if (this.#closed) return;
+    if (this.#closed && !this.#ending) return;
     // step 80
     this.#storeDurable();
     // step 81
-    if (!this.#shared) this.#checkpoint(target);
+    if (!this.#shared && !this.#closed) this.#checkpoint(target);
   }
 
   #storeDurable(): void {

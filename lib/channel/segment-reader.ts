@@ -10,7 +10,7 @@ import { isCutOff } from './cut-off.js';
 import type { Place } from './guard.js';
 import { type Idle, type IdleStrategy, strategyOf } from './idle.js';
 import * as L from './layout.js';
-import { WriterWatch } from './liveness.js';
+import { endedAs, WriterWatch } from './liveness.js';
 import type { Mapped } from './mapped.js';
 import type { ReaderRecord } from './record.js';
 import { ROUNDS_FOR_RECORDS } from './rounds.js';
@@ -99,6 +99,11 @@ export class SegmentReader {
   /** Whether its machine went down while it was written, and nobody went on with it since. */
   get cutOff(): boolean {
     return isCutOff(this.#channel);
+  }
+
+  /** Whether nothing will be added, however much of it was read. */
+  get isEnded(): boolean {
+    return endedAs(this.#channel) !== undefined;
   }
 
   /** Hands out what is there; the bytes are lent for the call only, and writing to them ends the process. */

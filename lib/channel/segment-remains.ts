@@ -50,12 +50,11 @@ export async function provesSync(path: string): Promise<boolean> {
 export async function syncSealed(path: string): Promise<void> {
   const channel = openMapped(path, 'write');
   try {
-    const final = loadPosition(channel.words, FINAL_POSITION);
-    if (endedAs(channel) === undefined || loadPosition(channel.words, DURABLE) === final) return;
+    if (endedAs(channel) === undefined) return;
     refuseFailedSync(channel);
     binding().allowWrites(channel.file, L.HEADER_BYTES);
     await syncAll(channel);
-    storePosition(channel.words, DURABLE, final);
+    storePosition(channel.words, DURABLE, loadPosition(channel.words, FINAL_POSITION));
   } catch (error) {
     throw explain(error, path, 'sync');
   } finally {

@@ -2,6 +2,8 @@ import { type ChannelInfo, inspect } from '../channel/index.js';
 import type { SegmentFile } from './directory.js';
 import { nextBefore, nextBehind } from './segment-end.js';
 
+const LOOKED_AT_FIRST = 8;
+
 /** What a segment says of itself, without a look at its records; undefined where it is gone or can't be believed. */
 export function segmentInfo({ path }: SegmentFile): ChannelInfo | undefined {
   try {
@@ -22,14 +24,19 @@ export function isAllDurable({ finalPosition, durable }: ChannelInfo): boolean {
 }
 
 /**
- * The last segment that says of itself that something of it is on the disk. Segments say so one after the other, so this
- * looks at few of them. What was compacted to nothing says nothing.
+ * The last segment that says of itself that something of it is on the disk. Most often that is one of the last. Else it is
+ * found as where they have said so one after the other: after the machine went down some may have forgotten it, and an
+ * earlier one is found. What was compacted to nothing says nothing.
  */
 export function lastSynced(
   segments: readonly SegmentFile[],
 ): { index: number; info: ChannelInfo } | undefined {
-  let low = 0;
   let high = segments.length;
+  for (const least = high - LOOKED_AT_FIRST; high > 0 && high > least; ) {
+    const info = segmentInfo(segments[--high]);
+    if (info !== undefined && info.durable > info.basePosition) return { index: high, info };
+  }
+  let low = 0;
   let found: { index: number; info: ChannelInfo } | undefined;
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -42,6 +49,12 @@ export function lastSynced(
     }
   }
   return found;
+}
+
+/** Whether a later segment says that all of this one is on the disk, with all that came before. */
+export function isSyncedLater(segments: readonly SegmentFile[], base: number): boolean {
+  const synced = lastSynced(segments);
+  return synced !== undefined && segments[synced.index].base > base;
 }
 
 /** The offset below which all records are said to be on the disk. */

@@ -70,6 +70,8 @@ class Recovering {
   #good = 0;
   /** The offset that the next one has to begin with; undefined where none was looked at. */
   #next: number | undefined;
+  /** Whether some of what was looked at was written before this start of the machine. */
+  #hasMachineEnded = false;
 
   constructor(directory: Directory, id: string, settings: LogSettings, options: RecoverOptions) {
     this.#options = options;
@@ -96,7 +98,8 @@ class Recovering {
       if (info !== undefined) tail = await this.#goOver(info);
     }
     const { sealed, ...end } = tail ?? (await this.#endOfChain());
-    if (this.#settings.sync !== 'none') await sealed.upToNow()();
+    // What outlived the machine is on its disk, whoever asks for it to be.
+    if (this.#settings.sync !== 'none' || this.#hasMachineEnded) await sealed.upToNow()();
     return { end, sealed, recovery: this.#recovery };
   }
 
@@ -127,8 +130,9 @@ class Recovering {
   /** Goes on behind a segment that is one of the log; gives the one that is to be gone on with, once that is found. */
   async #goOver(info: ChannelInfo | typeof NEVER_WRITTEN): Promise<Tail | undefined> {
     const file = this.#segments[this.#good];
-    if (info === NEVER_WRITTEN) return this.#endBefore(file.base, NEVER_WRITTEN);
     const next = this.#next ?? file.base;
+    this.#hasMachineEnded ||= info === NEVER_WRITTEN || !info.sameBoot;
+    if (info === NEVER_WRITTEN) return this.#endBefore(next, NEVER_WRITTEN);
     if (file.base !== next) {
       return this.#endBefore(next, `it begins with record ${file.base}, and the log ends at ${next}`);
     }
@@ -220,6 +224,7 @@ class Recovering {
   /** The log ends before the segment that is looked at: that and all behind it are set aside. */
   async #endBefore(next: number, reason: string): Promise<Tail | undefined> {
     this.#next = next;
+    this.#recovery.after = 'machine';
     const file = this.#segments[this.#good];
     this.#setAsideFrom(this.#good + 1, `the log ends at record ${next}`);
     if (this.#good > 0 || next === 0) {

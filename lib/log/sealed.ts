@@ -1,7 +1,7 @@
 import { disk, type SegmentWriter, syncSealed } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import type { Directory, SegmentFile } from './directory.js';
-import { isAllDurable, lastSynced } from './durable.js';
+import { lastSynced } from './durable.js';
 
 /** A sealed segment that may not be on the disk. */
 class SealedSegment {
@@ -97,9 +97,9 @@ export class Sealed {
 
   async #syncEarlier(): Promise<void> {
     const segments = this.#earlier;
-    const known = lastSynced(segments);
-    const from = known === undefined ? 0 : known.index + (isAllDurable(known.info) ? 1 : 0);
-    if (from === segments.length) return;
+    if (segments.length === 0) return;
+    // It says that all before it is on the disk, and how much of itself; not that this goes for its end.
+    const from = lastSynced(segments)?.index ?? 0;
     await disk.syncDirectory(this.#directory.path);
     for (const { path } of segments.slice(from)) {
       // step 125

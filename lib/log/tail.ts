@@ -6,6 +6,7 @@ import {
   type Limits,
   limitsFromNow,
   type RecordHandler,
+  type SegmentReader,
   timeInUs,
   type WaitOptions,
   type When,
@@ -15,6 +16,7 @@ import {
 import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
 import type { Directory } from './directory.js';
+import { isSyncedLater } from './durable.js';
 import { FrameReader, HALT } from './frame-reader.js';
 import { unpack } from './packing.js';
 import { type LogRecord, PACKED } from './record.js';
@@ -80,6 +82,8 @@ export class Tail {
   #takesPacked = false;
   #metPacked = false;
   #halted = false;
+  /** All of it is on the disk, though it does not say so itself. */
+  #durableSegment: SegmentReader | undefined;
   #busy = false;
   #closed = false;
   #closing = false;
@@ -244,7 +248,11 @@ export class Tail {
 
   #isBeyondDurable(): boolean {
     const { segment } = this.#frames;
-    return segment !== undefined && segment.position >= segment.durablePosition;
+    if (segment === undefined || segment.position < segment.durablePosition) return false;
+    if (segment === this.#durableSegment) return false;
+    if (!segment.isEnded || !isSyncedLater(this.#directory.segments(), segment.baseRecord)) return true;
+    this.#durableSegment = segment;
+    return false;
   }
 
   /** Inside a handler: its record, copied out. */

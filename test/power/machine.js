@@ -3,6 +3,10 @@ import { Disk, watchSyncs } from './simulator.js';
 /** No timer beats while a schedule runs but those that it makes beat: these are known by how long they are. */
 export const HEARTBEAT_MS = 59_999;
 export const EVERY_MS = 3_511_111;
+/** How long those of a log are. */
+const SEGMENT_HEARTBEAT_MS = 250;
+const LOOK_AFTER_MS = 60_000;
+const OURS = [HEARTBEAT_MS, EVERY_MS, SEGMENT_HEARTBEAT_MS, LOOK_AFTER_MS];
 const LONGEST_MS = 20_000;
 /** What statfs says of ext4. */
 const A_DISK = 0xef53;
@@ -11,22 +15,30 @@ export const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** All of the library that a schedule needs, from `dist/` or a copy of it. */
 export async function loadLibrary(url) {
-  const [{ Reader, Writer, declareAbandoned, inspect, MillraceError }, rest] = await Promise.all([
+  const [{ Reader, Writer, declareAbandoned, inspect, MillraceError }, { Log }, rest] = await Promise.all([
     import(`${url}index.js`),
+    import(`${url}log/index.js`),
     Promise.all(
-      ['channel/writer', 'channel/disk', 'channel/environment', 'channel/liveness', 'native'].map(
-        (name) => import(`${url}${name}.js`),
-      ),
+      [
+        'channel/writer',
+        'channel/disk',
+        'channel/environment',
+        'channel/liveness',
+        'native',
+        'log/rewrite',
+      ].map((name) => import(`${url}${name}.js`)),
     ),
   ]);
-  const [{ createWriter }, { disk }, { environment }, { heart }, { binding }] = rest;
+  const [{ createWriter }, { disk }, { environment }, { heart }, { binding }, { rewriteSegment }] = rest;
   return {
+    Log,
     Reader,
     Writer,
     declareAbandoned,
     inspect,
     MillraceError,
     createWriter,
+    rewriteSegment,
     disk,
     environment,
     heart,
@@ -82,9 +94,14 @@ export class Machine {
 
   #watchFiles(ram) {
     const { native } = this.#library;
-    const { createFile, openFile, statFile } = native;
+    const { createFile, createFileNow, takePrepared, openFile, statFile } = native;
     this.#replace(native, {
       createFile: async (...given) => this.#keep(await createFile(...given)),
+      createFileNow: (...given) => this.#keep(createFileNow(...given)),
+      takePrepared: (...given) => {
+        const file = takePrepared(...given);
+        return file && this.#keep(file);
+      },
       openFile: (...given) => this.#keep(openFile(...given)),
       statFile: (file) => (ram ? statFile(file) : { ...statFile(file), fileSystem: A_DISK }),
     });
@@ -99,7 +116,7 @@ export class Machine {
     const { setInterval, clearInterval } = globalThis;
     this.#replace(globalThis, {
       setInterval: (beat, ms, ...given) => {
-        if (ms !== EVERY_MS && ms !== HEARTBEAT_MS) return setInterval(beat, ms, ...given);
+        if (!OURS.includes(ms)) return setInterval(beat, ms, ...given);
         const timer = { beat, unref: () => timer };
         this.timers.push(timer);
         return timer;

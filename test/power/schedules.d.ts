@@ -13,12 +13,7 @@ export interface PowerSummary {
   failures: PowerFailure[];
 }
 
-/**
- * Does random things to linear channels, one after the other and each with a seed of its own, from `seed` on; switches the
- * power off under each of them up to three times, so many times in all, and holds what is left against what was promised.
- * The same seed does the same again.
- */
-export function losePower(options: {
+export interface PowerOptions {
   losses: number;
   seed: number;
   newDirectory: () => string;
@@ -26,4 +21,14 @@ export function losePower(options: {
   libraryUrl: string;
   /** Called after each case with the number of power cuts so far. */
   report?: (losses: number) => void;
-}): Promise<PowerSummary>;
+}
+
+/**
+ * Does random things to linear channels, one after the other and each with a seed of its own, from `seed` on; switches the
+ * power off under each of them up to three times, so many times in all, and holds what is left against what was promised.
+ * The same seed does the same again.
+ */
+export function losePower(options: PowerOptions): Promise<PowerSummary>;
+
+/** The same with logs of many segments. Files are made ahead on other threads, so the same seed does nearly the same. */
+export function loseLogPower(options: PowerOptions): Promise<PowerSummary>;

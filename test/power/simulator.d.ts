@@ -13,7 +13,7 @@ export interface BegunSync {
 }
 
 /**
- * What the disk under one directory must hold after a power cut, and what it may. It learns of stores by looking, and of
+ * What the disk under one directory, its folders too, must hold after a power cut, and what it may. It learns of stores by looking, and of
  * syncs by being told.
  */
 export class Disk {
@@ -26,7 +26,7 @@ export class Disk {
    * stores itself before it syncs, where nobody else stores anything.
    */
   beginFileSync(inode: number, stores?: { start: number; end: number }): BegunSync | undefined;
-  /** A sync of the names begins. Undefined for another directory. */
+  /** A sync of the names begins, in the directory or one of its folders. Undefined for another directory. */
   beginNameSync(directory: string): BegunSync | undefined;
   /**
    * Writes one of the things that a power cut now may leave into another directory; `random(n)` gives 0 to n - 1.

@@ -8,21 +8,21 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { binding } from '../../dist/native.js';
 import { Chance } from './chance.js';
 import { History } from './history.js';
 import { WatchedFile } from './watched-file.js';
 
 /**
- * Knows what the disk under a directory must hold, and what it may: what a completed sync covers is there, of
+ * Knows what the disk under a directory and its folders must hold, and what it may: what a completed sync covers is there, of
  * everything else each page is, on its own and at random, in some state that it was ever seen in since.
  */
 export class Disk {
   #directory;
   /** By inode: a name may lead to one file today and to another tomorrow. */
   #files = new Map();
-  /** By name, the inode it leads to; undefined where nothing has the name. */
+  /** By name, with the folder it is in, the inode it leads to; undefined where nothing has the name. */
   #names = new Map();
   #looks = 0;
 
@@ -31,7 +31,7 @@ export class Disk {
     this.#directory = resolve(directory);
     const look = this.look();
     for (const file of this.#files.values()) file.promise(look);
-    this.#promiseNames(look);
+    this.#promiseNames(look, () => true);
   }
 
   /** Records what everything is now. Returns the number of the look. */
@@ -50,7 +50,7 @@ export class Disk {
 
   #lookAtNames() {
     const present = new Map();
-    for (const name of readdirSync(this.#directory)) {
+    for (const name of readdirSync(this.#directory, { recursive: true })) {
       const path = join(this.#directory, name);
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat?.isFile() !== true) continue;
@@ -97,19 +97,20 @@ export class Disk {
     };
   }
 
-  /** A sync of the names in a directory begins. Undefined for another directory. */
+  /** A sync of the names in a directory begins: this one, or a folder in it. Undefined for another directory. */
   beginNameSync(directory) {
-    if (resolve(directory) !== this.#directory) return undefined;
+    const folder = join('.', relative(this.#directory, resolve(directory)));
+    if (folder.startsWith('..')) return undefined;
     const begun = this.look();
-    return { done: () => this.#promiseNames(begun) };
+    return { done: () => this.#promiseNames(begun, (name) => dirname(name) === folder) };
   }
 
-  #promiseNames(look) {
+  #promiseNames(look, isMeant) {
     const wanted = new Set();
     const had = new Set();
     for (const [name, history] of this.#names) {
       for (const inode of history.states) had.add(inode);
-      history.promise(look);
+      if (isMeant(name)) history.promise(look);
       for (const inode of history.states) wanted.add(inode);
       if (history.latest === undefined && history.states.length === 1) this.#names.delete(name);
     }
@@ -133,6 +134,7 @@ export class Disk {
     const made = new Map();
     for (const [name, inode] of this.#drawNames(chance)) {
       const path = join(target, name);
+      mkdirSync(dirname(path), { recursive: true });
       const first = made.get(inode);
       if (first === undefined) writeFileSync(path, this.#files.get(inode).draw(chance), { mode: 0o600 });
       else linkSync(first, path);

@@ -3,7 +3,7 @@ import { randomOf } from '../crash/fixtures/plan.js';
 export const LARGEST = 8192;
 const NOISE = 65536;
 
-const noise = noiseOf(NOISE + LARGEST);
+export const noise = noiseOf(NOISE + LARGEST);
 
 function noiseOf(length) {
   const random = randomOf(1);

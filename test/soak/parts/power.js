@@ -14,11 +14,11 @@ export async function run({ count, seed, newPath, attempt }) {
       libraryUrl: stepped(),
       report: (losses) => attempt.progress(`${losses} power cuts`),
     });
-    if (failures.length > 0) throw new Error(failures.map(describe).join('\n'));
+    if (failures.length > 0) throw new Error(failures.map((one) => describe(one, option)).join('\n'));
     return { ...done, ...counts };
   });
 }
 
-function describe({ seed, problem, operations }) {
-  return `Again by --power 1 --only power --seed ${seed}: ${problem}\n  ${operations.join('\n  ')}`;
+export function describe({ seed, problem, operations }, part) {
+  return `Again by --${part} 1 --only ${part} --seed ${seed}: ${problem}\n  ${operations.join('\n  ')}`;
 }

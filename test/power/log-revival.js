@@ -1,0 +1,96 @@
+import { must } from './stream.js';
+
+const MANY = 100_000;
+
+/** The machine is switched on, again or for the first time. Says whether there is a log that is to work on. */
+export async function comeBack(trial) {
+  for (;;) {
+    await switchOnAgain(trial);
+    await trial.open({ powerMayGo: trial.losses > 0 });
+    if (trial.left === undefined) break;
+  }
+  const { log, promised, values } = trial;
+  const { recovery } = log;
+  const found = log.next;
+  trial.note('found', found, 'of', values.length, JSON.stringify(recovery));
+  must(found >= promised, () => `${found} records are left, and ${promised} were on the disk`);
+  must(found <= values.length, () => `${found} records are left of ${values.length}`);
+  must(log.earliest === trial.earliest || promised === 0, () => `The log begins at ${log.earliest}`);
+  trial.read = trial.earliest = log.earliest;
+  const left = readAll(log);
+  must(left.length === found - log.earliest, () => `${left.length} records can be read up to ${found}`);
+  compare(trial, left);
+  trial.count('records kept', found);
+  trial.count('records dropped', values.length - found);
+  trial.count('set aside', recovery.setAside.length);
+  trial.count(`after ${recovery.after}`);
+  values.length = found;
+  trial.noteDurable();
+  goOn(trial);
+  return true;
+}
+
+async function switchOnAgain(trial) {
+  if (trial.left === undefined) return;
+  const { directory, promised } = trial.left;
+  trial.promised = promised;
+  await trial.machine.quiet();
+  trial.machine.off();
+  trial.left = trial.stepsLeft = undefined;
+  trial.switchOn(directory);
+}
+
+function readAll(log) {
+  const tail = log.tail({ from: 'earliest' });
+  const records = [];
+  // What stands in the way of one is said by the next call.
+  for (let more = tail.readBatch(MANY); more.length > 0; more = tail.readBatch(MANY)) records.push(...more);
+  tail.close();
+  return records;
+}
+
+function compare({ values, earliest }, records) {
+  for (const [i, { offset, value }] of records.entries()) {
+    must(
+      offset === earliest + i && value.equals(values[offset]),
+      () => `Record ${earliest + i} is ${offset} and not itself`,
+    );
+  }
+}
+
+/** The next record is appended and read. */
+function goOn(trial) {
+  const { log, values } = trial;
+  const value = trial.value();
+  const offset = log.append(value);
+  must(offset === values.length, () => `The record behind ${values.length} got offset ${offset}`);
+  values.push(value);
+  const tail = log.tail({ from: offset });
+  const read = tail.read();
+  tail.close();
+  must(read?.offset === offset && read.value.equals(value), 'The first record of a new life is not read');
+}
+
+/** All is well in the end: the log takes more, and what it has is read backwards, too. */
+export async function finish(trial) {
+  const { machine, log, values } = trial;
+  goOn(trial);
+  compare(trial, readAll(log));
+  const backwards = await machine.drive(collect(log.read({ reverse: true })));
+  if (backwards.error !== undefined) throw backwards.error;
+  compare(trial, backwards.value.reverse());
+  must(
+    backwards.value.length === values.length - trial.earliest,
+    () => `Backwards there are ${backwards.value.length}`,
+  );
+  const closed = await machine.drive(log.close());
+  if (closed.error !== undefined) throw closed.error;
+  trial.log = undefined;
+  trial.count('finished');
+}
+
+async function collect(iteration) {
+  const all = [];
+  for await (const one of iteration) all.push(one);
+  return all;
+}
