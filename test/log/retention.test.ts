@@ -539,6 +539,34 @@ describe('who reads meanwhile', () => {
     expect(`${latest.read()?.value}`).toBe('new');
   });
 
+  test('has removed segments mapped no longer than it reads them, in a log that is open to read, too', async () => {
+    const log = await open({ retention: { segments: 2 } });
+    log.append(Buffer.alloc(VALUE));
+    const reader = await Log.open(log.path, { readOnly: true });
+    onTestFinished(() => reader.close());
+    const inFirst = reader.tail({ from: 0 });
+    inFirst.read();
+    fillTo(log, 6);
+    const gone = log.segments().slice(0, 4);
+    // Before retention has its turn. Those that are not read to their ends are kept for who comes back.
+    for (const from of [log, reader]) {
+      for (const { base } of gone) {
+        const tail = from.tail({ from: base });
+        expect(tail.read()?.offset).toBe(base);
+        tail.close();
+      }
+    }
+    const isMapped = ({ path }: { path: string }) => readFileSync('/proc/self/maps', 'utf8').includes(path);
+    expect(gone.every(isMapped)).toBe(true);
+    await until(() => log.segments().length === 2);
+    await reader.lookAfter();
+    // They are unmapped behind the event loop's back.
+    await until(() => !gone.slice(1).some(isMapped));
+    expect(isMapped(gone[0])).toBe(true);
+    inFirst.close();
+    await until(() => !isMapped(gone[0]));
+  });
+
   test('backwards, ends where the log begins by then', async () => {
     const log = await open();
     fillTo(log, 10);
