@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { WriteStream } from 'node:tty';
 
 const CHUNK_BYTES = 65536;
@@ -18,7 +17,10 @@ export class Output {
   constructor(stream: WriteStream) {
     this.#stream = stream;
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') process.exitCode = 1;
+      if (error.code !== 'EPIPE') {
+        sayError(error);
+        process.exitCode = 1;
+      }
       process.exit();
     });
   }
@@ -65,13 +67,15 @@ export class Output {
     this.#used += this.#chunk.write(CLEAR, this.#used);
   }
 
+  /** Resolves once all is handed over to who reads it. */
   async flush(): Promise<void> {
     if (this.#used === 0) return;
     const taken = this.#chunk.subarray(0, this.#used);
     // The stream keeps what it was given until it is written.
     this.#chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
     this.#used = 0;
-    if (!this.#stream.write(taken)) await once(this.#stream, 'drain');
+    // Where that fails, the process ends.
+    await new Promise<void>((resolve) => this.#stream.write(taken, (error) => !error && resolve()));
   }
 }
 

@@ -83,9 +83,9 @@ export async function onTerminal(args: string[], file: string): Promise<string> 
   return shown;
 }
 
-/** `millrace … | command`, with the exit code of millrace. */
-export async function piped(args: string[], command: string): Promise<Outcome> {
-  const script = `{ "$@"; echo "code $?" >&2; } | ${command}`;
+/** `millrace … | command`, with the exit code of millrace; with a file, it writes to that. */
+export async function piped(args: string[], command: string, file?: string): Promise<Outcome> {
+  const script = `{ "$@" ${file === undefined ? '' : `> ${file}`}; echo "code $?" >&2; } | ${command}`;
   const child = spawn('sh', ['-c', script, 'sh', process.execPath, MAIN, ...args], { cwd: ROOT });
   const outcome: Outcome = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -182,6 +182,21 @@ describe('--cursor', () => {
     expect(await following.end('SIGINT')).toMatchObject({ code: 0, stderr: '' });
     expect(await values(directory, '--cursor', 'mine')).toEqual([]);
   });
+
+  test('does not go past what could not be written', async () => {
+    const directory = await closedLog(numbered(5));
+    const args = ['log', 'read', directory, '--cursor', 'mine', '--values'];
+    expect(await piped([...args, '--limit', '2'], 'cat')).toMatchObject({
+      code: 0,
+      stdout: 'record 0\nrecord 1\n',
+    });
+    const { code, stderr } = await piped(args, 'cat', '/dev/full');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: 'millrace: ENOSPC: no space left on device, write (ENOSPC)\n',
+    });
+    expect(await values(directory, '--cursor', 'mine')).toEqual(numbered(5).slice(2));
+  });
 });
 
 describe('damage', () => {
