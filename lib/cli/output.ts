@@ -1,3 +1,4 @@
+import { fstatSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:tty';
 
 const CHUNK_BYTES = 65536;
@@ -10,19 +11,15 @@ const NEWLINE = 10;
  * seen enough: the process ends without a word.
  */
 export class Output {
-  readonly #stream: WriteStream;
+  readonly #stream: WriteStream & { fd: number };
+  readonly #isFile: boolean;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
   #used = 0;
 
-  constructor(stream: WriteStream) {
+  constructor(stream: WriteStream & { fd: number }) {
     this.#stream = stream;
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') {
-        sayError(error);
-        process.exitCode = 1;
-      }
-      process.exit();
-    });
+    this.#isFile = fstatSync(stream.fd).isFile();
+    stream.on('error', endWith);
   }
 
   get isTerminal(): boolean {
@@ -74,9 +71,27 @@ export class Output {
     // The stream keeps what it was given until it is written.
     this.#chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
     this.#used = 0;
+    if (this.#isFile) writeWhole(this.#stream.fd, taken);
     // Where that fails, the process ends.
-    await new Promise<void>((resolve) => this.#stream.write(taken, (error) => !error && resolve()));
+    else await new Promise<void>((resolve) => this.#stream.write(taken, (error) => !error && resolve()));
   }
+}
+
+/** A stream takes a part for the whole where a disk is full. */
+function writeWhole(file: number, bytes: Buffer): void {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+  } catch (error) {
+    endWith(error as NodeJS.ErrnoException);
+  }
+}
+
+function endWith(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'EPIPE') {
+    sayError(error);
+    process.exitCode = 1;
+  }
+  process.exit();
 }
 
 const CLEAR = '\u001b[H\u001b[J';

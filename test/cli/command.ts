@@ -83,10 +83,16 @@ export async function onTerminal(args: string[], file: string): Promise<string> 
   return shown;
 }
 
-/** `millrace … | command`, with the exit code of millrace; with a file, it writes to that. */
-export async function piped(args: string[], command: string, file?: string): Promise<Outcome> {
-  const script = `{ "$@" ${file === undefined ? '' : `> ${file}`}; echo "code $?" >&2; } | ${command}`;
-  const child = spawn('sh', ['-c', script, 'sh', process.execPath, MAIN, ...args], { cwd: ROOT });
+/** `millrace … | command`, with the exit code of millrace. */
+export async function piped(args: string[], command: string): Promise<Outcome> {
+  const outcome = await shell(`{ "$@"; echo "code $?" >&2; } | ${command}`, 'sh', args);
+  const [said, code] = /code (\d+)\n/.exec(outcome.stderr) ?? [];
+  return { ...outcome, code: Number(code), stderr: outcome.stderr.replace(said ?? '', '') };
+}
+
+/** A script of the shell that has `millrace …` as "$@", and a word as "$0". */
+export async function shell(script: string, word: string, args: string[]): Promise<Outcome> {
+  const child = spawn('sh', ['-c', script, word, process.execPath, MAIN, ...args], { cwd: ROOT });
   const outcome: Outcome = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     outcome.stdout += text;
@@ -95,8 +101,7 @@ export async function piped(args: string[], command: string, file?: string): Pro
     outcome.stderr += text;
   });
   await once(child, 'close');
-  const [said, code] = /code (\d+)\n/.exec(outcome.stderr) ?? [];
-  return { ...outcome, code: Number(code), stderr: outcome.stderr.replace(said ?? '', '') };
+  return { ...outcome, code: child.exitCode };
 }
 
 /** Runs a module that has `Writer` and `path`, and kills it the hard way once it says that it is done. */
