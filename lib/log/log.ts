@@ -1,11 +1,19 @@
 import { resolve } from 'node:path';
-import { type Limits, limitsFromNow, type WaitOptions, waitOptions, within } from '../channel/index.js';
+import {
+  checkVerifyOptions,
+  type Limits,
+  limitsFromNow,
+  type VerifyOptions,
+  type WaitOptions,
+  waitOptions,
+  within,
+} from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
-import { Directory, diskBytes } from './directory.js';
+import { Directory, diskBytes, noLog } from './directory.js';
 import { every } from './every.js';
 import { FrameReader } from './frame-reader.js';
 import { LockFile } from './lock-file.js';
@@ -30,6 +38,7 @@ import type { SharedWriter } from './shared-writer.js';
 import { type LogStats, NO_STATS } from './stats.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
 import { Upkeep } from './upkeep.js';
+import { type LogVerification, verifyLog } from './verify.js';
 
 /** One segment of a log. */
 export interface SegmentInfo {
@@ -119,6 +128,23 @@ export class Log {
     lock?.close();
     if (lock === undefined && directory.segments().length === 0) throw noLog(directory.path);
     return new Log(directory, settings, undefined);
+  }
+
+  /**
+   * Looks through all of a log: each segment with its records, how they follow one another, the lock file and the cursors.
+   * Finds every fault, not only the first. Changes nothing, and may be used beside whoever writes it.
+   */
+  static async verify(path: string, options: VerifyOptions = {}): Promise<LogVerification> {
+    checkVerifyOptions(options);
+    const directory = new Directory(resolve(aPath(path)), true);
+    directory.assertThere();
+    return verifyLog(directory, options);
+  }
+
+  /** The same with this one. */
+  verify(options: VerifyOptions = {}): Promise<LogVerification> {
+    this.#assertOpen();
+    return Log.verify(this.path, options);
   }
 
   /**
@@ -369,8 +395,4 @@ function rollByAge(writer: LogWriter): number {
 
 function isBatch(record: Appendable | readonly Appendable[]): record is readonly Appendable[] {
   return Array.isArray(record);
-}
-
-function noLog(path: string): MillraceError {
-  return new MillraceError('ERR_NOT_FOUND', `There is no log at ${path}`, { path });
 }
