@@ -24,6 +24,7 @@ import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { mappingsIn, until } from '../native/addon.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point.
 type Wrong = any;
@@ -640,6 +641,8 @@ describe.skipIf(small === undefined)('on a disk of 4 MiB (needs root, to mount o
     const path = join(directory, 'channel');
     const { crash } = await mortal(() => Writer.create(path, { capacity: '1MiB', replace: true }));
     crash();
+    // What is still mapped of files that are gone would make room later.
+    await until('all is unmapped', () => mappingsIn(directory) === 0);
     const punched = spawnSync('fallocate', ['-p', '-o', String(MIB / 2), '-l', String(MIB / 4), path]);
     expect(punched.status).toBe(0);
     const filler = join(directory, 'filler');
