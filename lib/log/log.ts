@@ -228,9 +228,19 @@ export class Log {
     this.#assertOpen();
     const { from = cursor?.get(), follow = false, reverse = false, durableOnly, outOfRange } = options;
     if (reverse) return new Backwards(backwards(this.#directory, this.#offsetBehind(from ?? 'latest')));
-    const until = follow ? Number.POSITIVE_INFINITY : this.next;
+    const until = follow ? Number.POSITIVE_INFINITY : this.#knownEnd();
     const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
     return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until);
+  }
+
+  /** Where damage hides it, whoever comes there hears of that. */
+  #knownEnd(): number {
+    try {
+      return this.next;
+    } catch (error) {
+      if (error instanceof MillraceError) return Number.MAX_SAFE_INTEGER;
+      throw error;
+    }
   }
 
   /** Going backwards from a record begins with that record. */
