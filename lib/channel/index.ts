@@ -49,7 +49,15 @@ export { checkLogger, Teller } from './teller.js';
 export type { When } from './time.js';
 export { timeInUs } from './time.js';
 export { isTurnOver, turn } from './turns.js';
-export { type Fault, type Verification, type VerifyOptions, verify } from './verify.js';
+export {
+  checkVerifyOptions,
+  type Fault,
+  type SeeRecord,
+  type Verification,
+  type VerifyOptions,
+  verify,
+  verifyRecords,
+} from './verify.js';
 export type { WaitOptions } from './waiting.js';
 export { type Limits, limitsFromNow, throwIfAborted, waitOptions, waitUntil, within } from './waiting.js';
 export { join, loadAcquire, storeRelease, writeFrozen } from './words.js';

@@ -62,17 +62,40 @@ export interface Verification {
   cutOffAt: number | undefined;
 }
 
+/** Called for each record that is whole, lent for the call only. */
+export type SeeRecord = (
+  bytes: Buffer,
+  start: number,
+  end: number,
+  type: number,
+  tag: number,
+  timeUs: number,
+  position: number,
+) => void;
+
 /**
  * Looks through all of a channel: header, marks, each record and its checksum, the end. Finds every fault, not only the
  * first. Changes nothing, and may be used on a channel that is being written: as far as that has come.
  */
-export async function verify(givenPath: string, options: VerifyOptions = {}): Promise<Verification> {
-  const path = resolve(aPath(givenPath));
+export async function verify(path: string, options: VerifyOptions = {}): Promise<Verification> {
+  checkVerifyOptions(options);
+  return verifyRecords(resolve(aPath(path)), options, () => {});
+}
+
+export function checkVerifyOptions(options: VerifyOptions): void {
   knownOptions('verify', options, ['signal', 'onProgress']);
   checkSignal(options.signal);
   if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
     throw invalidArgument(`onProgress must be a function, not ${show(options.onProgress)}`);
   }
+}
+
+/** The same for who looks at the records, too. */
+export async function verifyRecords(
+  path: string,
+  options: VerifyOptions,
+  see: SeeRecord,
+): Promise<Verification> {
   let channel: Mapped;
   try {
     channel = openMapped(path, 'read');
@@ -82,7 +105,7 @@ export async function verify(givenPath: string, options: VerifyOptions = {}): Pr
   }
   try {
     const checker = channel.header.checksums ? await Checker.of(channel) : undefined;
-    return await new Verifier(channel, checker).run(options);
+    return await new Verifier(channel, checker, see).run(options);
   } catch (error) {
     // The words of the header that change are covered by no checksum, and may say what can't be.
     return { ...nothingOf(path), faults: [asFault(error)] };
@@ -130,8 +153,10 @@ class Verifier {
   #behindLast: number;
   #maxTimeUs = 0;
   #lost = 0;
+  readonly #see: SeeRecord;
 
-  constructor(channel: Mapped, checker: Checker | undefined) {
+  constructor(channel: Mapped, checker: Checker | undefined, see: SeeRecord) {
+    this.#see = see;
     const { header, words } = channel;
     const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
     this.#channel = channel;
@@ -183,7 +208,7 @@ class Verifier {
       pollUntil(
         cursor,
         () => cursor.position >= until,
-        (bytes, start, end) => this.#count(bytes, start, end),
+        (bytes, start, end, type) => this.#count(bytes, start, end, type),
       );
       return cursor.position >= until;
     } catch (error) {
@@ -204,9 +229,10 @@ class Verifier {
     return faults.length > 0 && position !== undefined && position >= durable && isCutOff(this.#channel);
   }
 
-  #count(bytes: Buffer, start: number, end: number): void {
+  #count(bytes: Buffer, start: number, end: number, type: number): void {
     const { header } = this.#channel;
-    const { position } = this.#cursor;
+    const { position, tag, timeUs } = this.#cursor;
+    this.#see(bytes, start, end, type, tag, timeUs, position);
     const frame = start - header.frameHeader;
     this.#report.records++;
     if (bytes.readInt32LE(frame + L.FRAME_CRC_OFFSET) !== 0) this.#report.checked++;
@@ -219,7 +245,7 @@ class Verifier {
       if (!skipped) this.#compare(mark);
     }
     if (skipped) this.#timed = false;
-    this.#maxTimeUs = Math.max(this.#maxTimeUs, this.#cursor.timeUs);
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, timeUs);
     this.#behindLast = position + ((end - frame + 15) & -16);
   }
 

@@ -83,7 +83,7 @@ export class Directory {
 
   assertThere(): void {
     if (isDirectory(this.path)) return;
-    throw new MillraceError('ERR_NOT_FOUND', `There is no log at ${this.path}`, { path: this.path });
+    throw noLog(this.path);
   }
 
   fileOf(base: number): string {
@@ -165,6 +165,10 @@ function makeUnlessThere(path: string): void {
 export function diskBytes(path: string): number | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat && stat.blocks * BLOCK;
+}
+
+export function noLog(path: string): MillraceError {
+  return new MillraceError('ERR_NOT_FOUND', `There is no log at ${path}`, { path });
 }
 
 /** The last of the segments that begins at or before an offset. */

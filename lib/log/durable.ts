@@ -1,4 +1,4 @@
-import { type ChannelInfo, inspect } from '../channel/index.js';
+import { type ChannelInfo, inspect, provesSync } from '../channel/index.js';
 import type { SegmentFile } from './directory.js';
 import { nextBefore, nextBehind } from './segment-end.js';
 
@@ -92,4 +92,12 @@ export function firstDoubtful(segments: readonly SegmentFile[]): number {
 function isOpenOne(file: SegmentFile): boolean {
   const info = segmentInfo(file);
   return info !== undefined && isOpen(info);
+}
+
+/** Whether one of these has a frame that tells of a sync: so that all before it was on the disk. */
+export async function isProvenBy(segments: readonly SegmentFile[]): Promise<boolean> {
+  for (const file of segments) {
+    if (segmentInfo(file) !== undefined && (await provesSync(file.path))) return true;
+  }
+  return false;
 }

@@ -1,11 +1,19 @@
 import { resolve } from 'node:path';
-import { type Limits, limitsFromNow, type WaitOptions, waitOptions, within } from '../channel/index.js';
+import {
+  checkVerifyOptions,
+  type Limits,
+  limitsFromNow,
+  type VerifyOptions,
+  type WaitOptions,
+  waitOptions,
+  within,
+} from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
-import { Directory, diskBytes } from './directory.js';
+import { Directory, diskBytes, noLog } from './directory.js';
 import { every } from './every.js';
 import { FrameReader } from './frame-reader.js';
 import { LockFile } from './lock-file.js';
@@ -30,6 +38,7 @@ import type { SharedWriter } from './shared-writer.js';
 import { type LogStats, NO_STATS } from './stats.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
 import { Upkeep } from './upkeep.js';
+import { type LogVerification, verifyLog } from './verify.js';
 
 /** One segment of a log. */
 export interface SegmentInfo {
@@ -122,6 +131,23 @@ export class Log {
   }
 
   /**
+   * Looks through all of a log: each segment with its records, how they follow one another, the lock file and the cursors.
+   * Finds every fault, not only the first. Changes nothing, and may be used beside whoever writes it.
+   */
+  static async verify(path: string, options: VerifyOptions = {}): Promise<LogVerification> {
+    checkVerifyOptions(options);
+    const directory = new Directory(resolve(aPath(path)), true);
+    directory.assertThere();
+    return verifyLog(directory, options);
+  }
+
+  /** The same with this one. */
+  verify(options: VerifyOptions = {}): Promise<LogVerification> {
+    this.#assertOpen();
+    return Log.verify(this.path, options);
+  }
+
+  /**
    * Appends one record; returns its offset. At once, in shared memory: `commit` or `flush` wait for the disk. Throws
    * ERR_BACK_PRESSURE where too much waits for that; on a log that several processes append to, ERR_SHARED.
    */
@@ -202,9 +228,19 @@ export class Log {
     this.#assertOpen();
     const { from = cursor?.get(), follow = false, reverse = false, durableOnly, outOfRange } = options;
     if (reverse) return new Backwards(backwards(this.#directory, this.#offsetBehind(from ?? 'latest')));
-    const until = follow ? Number.POSITIVE_INFINITY : this.next;
+    const until = follow ? Number.POSITIVE_INFINITY : this.#knownEnd();
     const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
     return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until);
+  }
+
+  /** Where damage hides it, whoever comes there hears of that. */
+  #knownEnd(): number {
+    try {
+      return this.next;
+    } catch (error) {
+      if (error instanceof MillraceError) return Number.MAX_SAFE_INTEGER;
+      throw error;
+    }
   }
 
   /** Going backwards from a record begins with that record. */
@@ -369,8 +405,4 @@ function rollByAge(writer: LogWriter): number {
 
 function isBatch(record: Appendable | readonly Appendable[]): record is readonly Appendable[] {
   return Array.isArray(record);
-}
-
-function noLog(path: string): MillraceError {
-  return new MillraceError('ERR_NOT_FOUND', `There is no log at ${path}`, { path });
 }

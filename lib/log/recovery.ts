@@ -1,14 +1,8 @@
 import { basename } from 'node:path';
-import {
-  type ChannelInfo,
-  examineSealed,
-  headerRemains,
-  provesSync,
-  SegmentWriter,
-} from '../channel/index.js';
+import { type ChannelInfo, examineSealed, headerRemains, SegmentWriter } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Directory, factsOf, type SegmentFile } from './directory.js';
-import { firstDoubtful, isOpen, segmentInfo } from './durable.js';
+import { firstDoubtful, isOpen, isProvenBy, segmentInfo } from './durable.js';
 import { firstCapacity, type LogEnd } from './log-writer.js';
 import type { LogSettings } from './options.js';
 import { beginAnew, rewriteSegment } from './rewrite.js';
@@ -194,8 +188,7 @@ class Recovering {
     if (whole) return this.#isGood(nextBehind(file.path));
     const what = `it is not whole at position ${position}`;
     if (position < proven) throw this.#needsRepair(file, `${what}, and was synced up to ${proven}`);
-    for (const later of this.#segments.slice(this.#good + 1)) {
-      if (segmentInfo(later) === undefined || !(await provesSync(later.path))) continue;
+    if (await isProvenBy(this.#segments.slice(this.#good + 1))) {
       throw this.#needsRepair(file, `${what}, and what follows was synced`);
     }
     this.#recovery.after = 'machine';

@@ -251,26 +251,41 @@ describe('damage', () => {
     expect(await values(directory, '--cursor', 'mine')).toEqual(['three', 'four']);
   });
 
-  test('a missing segment', async () => {
+  /** Of several segments. */
+  async function longLog(): Promise<{ directory: string; bases: number[] }> {
     const directory = newDirectory();
-    const bases: number[] = [];
     await using log = await Log.open(directory, { segment: '64KiB', sync: 'none' });
     for (const record of numbered(4000)) log.append(record);
-    for (const { base } of log.segments()) bases.push(base);
-    await log.close();
-    rmSync(join(directory, `${String(bases[1]).padStart(20, '0')}.mr`));
+    return { directory, bases: log.segments().map(({ base }) => base) };
+  }
+
+  const fileOf = (directory: string, base: number) => join(directory, `${String(base).padStart(20, '0')}.mr`);
+
+  test('a missing segment', async () => {
+    const { directory, bases } = await longLog();
+    rmSync(fileOf(directory, bases[1]));
     const { code, stdout, stderr } = await read(directory, '--values');
     expect(code).toBe(1);
     expect(stderr).toContain(`is damaged from record ${bases[1]} on; goes on at ${bases[2]} (ERR_GAP)`);
     expect(linesOf(stdout)).toEqual([...numbered(bases[1]), ...numbered(4000).slice(bases[2])]);
   });
 
-  test('a file that was cut off', async () => {
-    const directory = await closedLog(['one']);
-    truncateSync(join(directory, '00000000000000000000.mr'), 5000);
-    const { code, stdout, stderr } = await read(directory);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  test('a last segment that was cut off: what is before it is read', async () => {
+    const { directory, bases } = await longLog();
+    const last = bases.at(-1) as number;
+    truncateSync(fileOf(directory, last), 5000);
+    const { code, stdout, stderr } = await read(directory, '--values');
+    expect(code).toBe(1);
     expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_TRUNCATED\)\n$/);
+    expect(linesOf(stdout)).toEqual(numbered(last));
+    const followed = await read(directory, '--values', '--follow', '--from', String(last - 5));
+    expect(followed).toMatchObject({
+      code: 1,
+      stdout: numbered(last)
+        .slice(-5)
+        .map((line) => `${line}\n`)
+        .join(''),
+    });
   });
 });
 

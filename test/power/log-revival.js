@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { must } from './stream.js';
 
 const MANY = 100_000;
@@ -6,6 +8,7 @@ const MANY = 100_000;
 export async function comeBack(trial) {
   for (;;) {
     await switchOnAgain(trial);
+    await verifyBefore(trial);
     await trial.open({ powerMayGo: trial.losses > 0 });
     if (trial.left === undefined) break;
   }
@@ -20,6 +23,9 @@ export async function comeBack(trial) {
   const left = readAll(log);
   must(left.length === found - log.earliest, () => `${left.length} records can be read up to ${found}`);
   compare(trial, left);
+  const { foretold = found } = trial;
+  must(foretold === found, () => `It goes on at ${found}, and was said to at ${foretold}`);
+  await verifyAfter(trial, found);
   trial.count('records kept', found);
   trial.count('records dropped', values.length - found);
   trial.count('set aside', recovery.setAside.length);
@@ -38,6 +44,25 @@ async function switchOnAgain(trial) {
   trial.machine.off();
   trial.left = trial.stepsLeft = undefined;
   trial.switchOn(directory);
+}
+
+/** Before anybody opens it, it says where the log will go on. */
+async function verifyBefore(trial) {
+  const { machine, library, dice } = trial;
+  trial.foretold = undefined;
+  if (trial.losses === 0 || !existsSync(join(machine.directory, 'log.lock')) || !dice.chance(50)) return;
+  const { value, error } = await machine.drive(library.Log.verify(machine.directory));
+  if (error !== undefined) throw error;
+  must(value.sound, () => `It is not sound: ${JSON.stringify(value.faults)}`);
+  trial.foretold = value.cutOffAt ?? value.next;
+  trial.count('foretold');
+  if (value.cutOffAt !== undefined) trial.count('cut off');
+}
+
+async function verifyAfter({ machine, log }, next) {
+  const { value, error } = await machine.drive(log.verify());
+  if (error !== undefined) throw error;
+  must(value.sound && value.next === next && value.cutOffAt === undefined, () => JSON.stringify(value));
 }
 
 function readAll(log) {

@@ -20,6 +20,8 @@ export class LogTrial {
   read = 0;
   /** The offset of the first record: where nothing at all was synced, the beginning may be lost, too. */
   earliest = 0;
+  /** Where it was said that it would go on. */
+  foretold;
   /** All values that were appended, in their order: what is found after a power cut is the beginning of that. */
   values = [];
   /** So many of them are said to be on the disk. */

@@ -24,6 +24,7 @@ export async function printRecords(
   const rest = { ...what };
   let sound = true;
   let first: number | undefined;
+  let total: number | undefined;
   let passed = -1;
   for (;;) {
     try {
@@ -34,12 +35,13 @@ export async function printRecords(
         }
         await output.flush();
         first ??= batch[0].offset;
-        onProgress?.(Math.abs((batch.at(-1) as LogRecord).offset - first) + 1, totalOf(log, what, first));
+        total ??= totalOf(log, what, first);
+        onProgress?.(Math.abs((batch.at(-1) as LogRecord).offset - first) + 1, total);
         if (what.signal?.aborted) break;
       }
       return sound && !isCutShort(what);
     } catch (error) {
-      if (what.signal?.aborted) return sound && !isCutShort(what);
+      if ((error as MillraceError).code === 'ERR_ABORTED') return sound && !isCutShort(what);
       const gap = passable(error, what);
       if (gap === undefined || gap.next <= passed) throw error;
       sound = false;
@@ -63,9 +65,15 @@ function take(rest: What, { value, key }: LogRecord): void {
   }
 }
 
+/** How many there are from the first one on; without an end where damage hides that. */
 function totalOf(log: Log, { reverse, limit }: What, first: number): number {
-  const there = reverse === true ? first - log.earliest + 1 : log.next - first;
-  return Math.min(there, limit ?? there);
+  try {
+    const there = reverse === true ? first - log.earliest + 1 : log.next - first;
+    return Math.min(there, limit ?? there);
+  } catch (error) {
+    if (error instanceof MillraceError) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
 }
 
 /** What a read can go on behind. A cursor is not moved over it but by whoever knows what that means. */

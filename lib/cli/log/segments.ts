@@ -1,4 +1,4 @@
-import { inspect, type MillraceError } from '../../index.js';
+import { inspect, MillraceError } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { sayError } from '../output.js';
@@ -22,7 +22,7 @@ Examples
   async run(values, paths, output) {
     const path = onePath(segments, paths, 'log');
     await using log = await Log.open(path, { readOnly: true });
-    const found = describeAll(log.segments(), log.next);
+    const found = describeAll(log);
     for (const line of values.json === true ? found.map((one) => JSON.stringify(one)) : asTable(found)) {
       if (output.line(line)) await output.flush();
     }
@@ -45,21 +45,37 @@ interface Described {
   fault?: { code: string; message: string };
 }
 
-function describeAll(infos: SegmentInfo[], next: number): Described[] {
-  return infos
-    .map((info, i) => describe(info, infos[i + 1]?.base ?? next))
+function describeAll(log: Log): Described[] {
+  const infos = log.segments();
+  let end: number | undefined;
+  let fault: Described['fault'];
+  try {
+    end = log.next;
+  } catch (error) {
+    fault = faultOf(error);
+  }
+  const found = infos
+    .map((info, i) => describe(info, infos[i + 1]?.base ?? end))
     .filter((one) => one !== undefined);
+  const last = found.at(-1);
+  if (last !== undefined) last.fault ??= fault;
+  return found;
+}
+
+function faultOf(error: unknown): { code: string; message: string } {
+  if (!(error instanceof MillraceError)) throw error;
+  return { code: error.code, message: error.message };
 }
 
 /** Undefined where it was removed meanwhile. */
-function describe({ base, path, bytes }: SegmentInfo, end: number): Described | undefined {
+function describe({ base, path, bytes }: SegmentInfo, end: number | undefined): Described | undefined {
   try {
     const { status, records, created, metadata } = inspect(path);
     const { generation } = metadata.log as { generation: number };
     return {
       base,
       // Compaction leaves offsets out, and batches that are compressed are one record to the channel.
-      records: records === end - base ? records : undefined,
+      records: base + records === end ? records : undefined,
       bytes,
       state: status === 'sealed' ? 'sealed' : 'open',
       created,
@@ -67,9 +83,8 @@ function describe({ base, path, bytes }: SegmentInfo, end: number): Described | 
       path,
     };
   } catch (error) {
-    const { code, message } = error as MillraceError;
-    if (code === 'ERR_NOT_FOUND') return undefined;
-    return { base, bytes, state: 'damaged', path, fault: { code, message } };
+    const fault = faultOf(error);
+    return fault.code === 'ERR_NOT_FOUND' ? undefined : { base, bytes, state: 'damaged', path, fault };
   }
 }
 

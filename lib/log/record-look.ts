@@ -1,0 +1,37 @@
+import { packedHead, unpackEach } from './packing.js';
+import { HEADERS, PACKED } from './record.js';
+import { RecordParts } from './record-decoder.js';
+
+/** What a frame has: one record, or those of a compressed batch. */
+export interface FrameLook {
+  /** Offsets of its first record and of its last one. */
+  first: number;
+  last: number;
+  count: number;
+}
+
+const parts = new RecordParts();
+
+/** Reads all of a frame's payload, and keeps nothing of it. Throws where that isn't what it says it is. */
+export function lookAtFrame(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  type: number,
+  tag: number,
+  timeUs: number,
+): FrameLook {
+  if (type !== PACKED) {
+    look(bytes, start, end, type, tag, timeUs);
+    return { first: tag, last: tag, count: 1 };
+  }
+  const { first, count } = packedHead(bytes, start, end, tag, timeUs);
+  unpackEach(bytes, start, end, tag, timeUs, look);
+  return { first, last: tag, count };
+}
+
+function look(bytes: Buffer, start: number, end: number, type: number, offset: number, timeUs: number): void {
+  if (type === 0) return;
+  parts.find(bytes, start, end, type, offset, timeUs);
+  parts.findValue(bytes, end, type, offset, (type & HEADERS) === 0 ? undefined : []);
+}

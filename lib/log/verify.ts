@@ -1,0 +1,256 @@
+import { existsSync } from 'node:fs';
+import { examineSealed, headerRemains, type VerifyOptions } from '../channel/index.js';
+import { MillraceError } from '../errors.js';
+import { CursorFile } from './cursor-file.js';
+import { type Directory, diskBytes, factsOf, LOCK_FILE, noLog, type SegmentFile } from './directory.js';
+import { durableEnd, firstDoubtful, isOpen, isProvenBy, segmentInfo } from './durable.js';
+import { LockFile } from './lock-file.js';
+import { nextBefore } from './segment-end.js';
+import { type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
+
+/** What was found in a log. */
+export interface LogVerification {
+  path: string;
+  /** Nothing was found. */
+  sound: boolean;
+  faults: LogFault[];
+  segments: number;
+  /** Records that are whole; how many of them have a checksum, which held. */
+  records: number;
+  checked: number;
+  /** The offset of the first one, that behind the last, and that below which all is said to be on the disk. */
+  earliest: number;
+  next: number;
+  durable: number;
+  /** What is no part of the log: who opens it to append sets it aside. No fault. */
+  foreign: string[];
+  /**
+   * Of a log whose machine went down while it was written: the offset at which what is whole ends. What had not been
+   * synced may be missing from there on, which is no fault: who opens the log to append goes on here.
+   */
+  cutOffAt: number | undefined;
+}
+
+/**
+ * Looks through all of a log: each segment with its records, how they follow one another, the lock file and the cursors.
+ * Finds every fault, not only the first. Changes nothing, and may be used beside whoever writes it.
+ */
+export async function verifyLog(directory: Directory, options: VerifyOptions): Promise<LogVerification> {
+  return new LogVerifier(directory).run(options);
+}
+
+class LogVerifier {
+  readonly #directory: Directory;
+  readonly #result: LogVerification;
+  #id: string | undefined;
+  #before: SegmentReport | undefined;
+  #maxTimeUs = 0;
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+    this.#result = {
+      path: directory.path,
+      sound: true,
+      faults: [],
+      segments: 0,
+      records: 0,
+      checked: 0,
+      earliest: 0,
+      next: 0,
+      durable: 0,
+      foreign: directory.foreign(),
+      cutOffAt: undefined,
+    };
+  }
+
+  async run(options: VerifyOptions): Promise<LogVerification> {
+    const result = this.#result;
+    const segments = this.#directory.segments();
+    this.#readLock(segments);
+    const doubtful = firstDoubtful(segments);
+    const progress = progressOf(segments, options);
+    for (const [i, file] of segments.entries()) {
+      const rest = segments.slice(i + 1);
+      if (i >= doubtful && (await this.#isCutOff(file, rest))) break;
+      const report = await this.#look(file, progress(i));
+      if (report === undefined) continue;
+      this.#join(report);
+      this.#before = report;
+      if (i >= doubtful && this.#isLastOf(report, rest)) break;
+    }
+    result.next = this.#next;
+    result.durable = durableEnd(segments);
+    this.#checkCursors();
+    result.sound = result.faults.length === 0;
+    return result;
+  }
+
+  /** Where the log goes on behind what has been looked at. */
+  get #next(): number {
+    const before = this.#before;
+    return this.#result.cutOffAt ?? before?.link?.record ?? before?.next ?? 0;
+  }
+
+  #readLock(segments: readonly SegmentFile[]): void {
+    const { path } = this.#directory;
+    const file = `${path}/${LOCK_FILE}`;
+    try {
+      const lock = LockFile.open(path, false);
+      this.#id = lock?.id;
+      lock?.close();
+      if (lock !== undefined) return;
+      if (segments.length === 0) throw noLog(path);
+      this.#result.faults.push({ code: 'ERR_FORMAT', message: `${file} is missing`, file });
+    } catch (error) {
+      this.#result.faults.push({ ...asFault(error), file });
+    }
+    // Then they say themselves whose they are.
+    this.#id = segments.map(logOf).find((id) => id !== undefined);
+  }
+
+  /** Whether the log ends before or within this one, because its machine went down. */
+  async #isCutOff(file: SegmentFile, rest: readonly SegmentFile[]): Promise<boolean> {
+    const info = segmentInfo(file);
+    const expected = this.#before === undefined ? file.base : this.#next;
+    if (info === undefined) {
+      if (!existsSync(file.path) || headerRemains(file.path) !== 'unwritten') return false;
+      return this.#endsAt(expected);
+    }
+    if (info.sameBoot) return false;
+    if (file.base !== expected) return this.#endsAt(expected);
+    if (isOpen(info)) return false;
+    const { whole, position, proven } = await examineSealed(file.path);
+    if (whole || position < proven || (await isProvenBy(rest))) return false;
+    const next = nextBefore(file.path, position);
+    this.#result.records += next - file.base;
+    return this.#endsAt(next);
+  }
+
+  #endsAt(offset: number): true {
+    this.#result.cutOffAt = offset;
+    return true;
+  }
+
+  /** The same where what is left of one that was never sealed does not reach to the next one. */
+  #isLastOf({ info, next }: SegmentReport, rest: readonly SegmentFile[]): boolean {
+    const isCutOff = info !== undefined && !info.sameBoot && isOpen(info);
+    return isCutOff && rest.length > 0 && rest[0].base !== next && this.#endsAt(next);
+  }
+
+  /** Undefined where retention has removed it meanwhile. */
+  async #look(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport | undefined> {
+    try {
+      for (;;) {
+        const report = await verifySegment(file, this.#id, options);
+        // Compaction may have put another one in its place between two looks.
+        if (report.info?.incarnation === segmentInfo(file)?.incarnation) return report;
+      }
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** A segment as the next one of the log. */
+  #join(report: SegmentReport): void {
+    const { file, facts, faults } = report;
+    const result = this.#result;
+    const before = this.#before;
+    if (before === undefined) result.earliest = file.base;
+    else this.#compare(before, report);
+    if (facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
+      this.#wrong(
+        file,
+        `says that no record before it is of a later time than ${facts.maxTimeUs}, and there is one`,
+      );
+    }
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
+    result.faults.push(...faults);
+    result.segments++;
+    result.records += report.records;
+    result.checked += report.checked;
+  }
+
+  #compare(before: SegmentReport, { file: { base } }: SegmentReport): void {
+    const { file, faults, link } = before;
+    // What broke off there lasts to here.
+    const brokenOff = faults.filter(
+      ({ offset, nextOffset }) => offset !== undefined && nextOffset === undefined,
+    );
+    for (const fault of brokenOff) fault.nextOffset = base;
+    const next = this.#next;
+    if (base < next)
+      this.#wrong(file, `goes on to record ${next - 1}, and the next segment begins with ${base}`);
+    const missing = link === undefined ? before.next : link.record;
+    if (base > missing && brokenOff.length === 0) this.#missing(missing, base);
+    const isShort = before.facts?.generation === 0 && link !== undefined && before.next < link.record;
+    if (isShort && brokenOff.length === 0)
+      this.#wrong(file, `lacks its last records, from ${before.next} on`);
+    const info = segmentInfo(file);
+    if (info !== undefined && isOpen(info))
+      this.#wrong(file, 'was never sealed, and another segment follows it');
+  }
+
+  #missing(from: number, to: number): void {
+    const file = this.#directory.fileOf(from);
+    const message = `Records ${from} to ${to - 1} are missing: there is no ${file}`;
+    this.#result.faults.push({ code: 'ERR_GAP', message, file, offset: from, nextOffset: to });
+  }
+
+  #wrong({ path }: SegmentFile, what: string): void {
+    this.#result.faults.push({ code: 'ERR_CORRUPT', message: `${path} ${what}`, file: path });
+  }
+
+  #checkCursors(): void {
+    const cursors = new CursorFile(this.#directory.path, { readOnly: true });
+    const { path } = cursors;
+    try {
+      for (const { name, offset, slot } of cursors.list()) {
+        if (offset !== undefined) continue;
+        const whose = name === undefined ? 'A cursor' : `The cursor '${name}'`;
+        const message = `${whose} can't be told: slot ${slot} of ${path} is damaged`;
+        this.#result.faults.push({ code: 'ERR_CORRUPT', message, file: path });
+      }
+    } catch (error) {
+      this.#result.faults.push({ ...asFault(error), file: path });
+    } finally {
+      void cursors.close();
+    }
+  }
+}
+
+function logOf(file: SegmentFile): string | undefined {
+  const metadata = segmentInfo(file)?.metadata;
+  if (metadata === undefined) return undefined;
+  try {
+    return factsOf(metadata, file.path).id;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What says that a file is not sound; anything else is thrown. */
+function asFault(error: unknown): Pick<LogFault, 'code' | 'message'> {
+  if (!(error instanceof MillraceError)) throw error;
+  const { code, message } = error;
+  if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED' && code !== 'ERR_CORRUPT') throw error;
+  return { code, message };
+}
+
+/** For each segment how its own progress is part of that of all. */
+function progressOf(
+  segments: readonly SegmentFile[],
+  { signal, onProgress }: VerifyOptions,
+): (index: number) => VerifyOptions {
+  const ends: number[] = [];
+  let total = 0;
+  for (const { path } of segments) {
+    total += diskBytes(path) ?? 0;
+    ends.push(total);
+  }
+  return (index) => {
+    const before = index === 0 ? 0 : ends[index - 1];
+    const most = ends[index] - before;
+    return { signal, onProgress: (done) => onProgress?.(before + Math.min(done, most), total) };
+  };
+}
