@@ -106,6 +106,21 @@ function staticCrc(bytes: Buffer, metadataOffset: number): number {
 
 /** Reads the static part. Nothing in the file is believed before its checksum held. */
 export function decodeHeader(bytes: Buffer, path: string): Header {
+  const header = decodeStatic(bytes, path);
+  const expected = header.dataOffset + header.capacity;
+  if (bytes.length < expected) {
+    throw new MillraceError('ERR_TRUNCATED', `${path} has ${bytes.length} bytes of ${expected}`, {
+      path,
+      size: bytes.length,
+      expected,
+    });
+  }
+  if (bytes.length > expected) throw damagedHeader(path);
+  return header;
+}
+
+/** The same of a file that may be shorter or longer than it should be. */
+export function decodeStatic(bytes: Buffer, path: string): Header {
   if (bytes.length >= MAGIC.length && !bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
     throw new MillraceError('ERR_FORMAT', `${path} is not a Millrace channel`, { path });
   }
@@ -160,15 +175,6 @@ export function decodeHeader(bytes: Buffer, path: string): Header {
     metadata: decodeMetadata(bytes.subarray(metadataOffset, metadataOffset + metadataLength), path),
   };
   refuseImpossible(header, path);
-  const expected = header.dataOffset + header.capacity;
-  if (bytes.length < expected) {
-    throw new MillraceError('ERR_TRUNCATED', `${path} has ${bytes.length} bytes of ${expected}`, {
-      path,
-      size: bytes.length,
-      expected,
-    });
-  }
-  if (bytes.length > expected) throw damagedHeader(path);
   return header;
 }
 

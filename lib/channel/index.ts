@@ -13,7 +13,7 @@ export {
   utf8,
 } from './codecs.js';
 export { Copier, partOf } from './copier.js';
-export { checkDirectory, freeBytes } from './create.js';
+export { checkDirectory, freeBytes, takeName } from './create.js';
 export type { RecordHandler } from './cursor.js';
 export type { BatchRecord, Data, DescribedRecord, RecordOptions } from './data.js';
 export type { ChannelOptions } from './design.js';
@@ -36,6 +36,7 @@ export { type PollOptions, Reader, type ReaderEvents, type ReaderStats } from '.
 export type { ReaderRecord } from './record.js';
 export { Refusal } from './refusal.js';
 export type { Recovery } from './resume.js';
+export { Salvage, type Salvaged } from './salvage.js';
 export type { Where } from './seek.js';
 export { SegmentMappings } from './segment-mappings.js';
 export { SegmentReader, type SegmentReaderOptions } from './segment-reader.js';

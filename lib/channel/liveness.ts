@@ -121,7 +121,7 @@ export function isReleased({ words }: Mapped): boolean {
 }
 
 /** Whether the writer that was here last ran on this start of the machine: then all that it stored is in memory. */
-export function isOfThisBoot({ bytes }: Mapped): boolean {
+export function isOfThisBoot({ bytes }: Pick<Mapped, 'bytes'>): boolean {
   return bytes
     .subarray(L.WRITER_BOOT_OFFSET, L.WRITER_BOOT_OFFSET + BOOT_ID_BYTES)
     .equals(environment.bootId());

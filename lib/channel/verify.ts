@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
 import { aPath, checkSignal, knownOptions, show } from '../options.js';
@@ -9,20 +8,25 @@ import { isCutOff } from './cut-off.js';
 import { truncated } from './damage.js';
 import { OvertakenGuard } from './guard.js';
 import * as L from './layout.js';
-import { endedAs, isWriterAlive } from './liveness.js';
+import { endedAs, isOfThisBoot, isWriterAlive } from './liveness.js';
 import { type Mapped, openMapped, STATE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import { pollUntil } from './poll-until.js';
+import { recoverable } from './recovery.js';
 import { Places } from './seek.js';
+import { isTurnOver, turn } from './turns.js';
 import { throwIfAborted } from './waiting.js';
 import { loadPosition } from './words.js';
 
 const ENDS = { closed: 'END', sealed: 'LINK' };
 const TAIL = L.TAIL_OFFSET >> 2;
+const LIMIT = L.LIMIT_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
-/** Looked through before the event loop has a turn again. */
+/** Looked through before the event loop has a turn again, if that takes no longer than a turn may. */
 const SLICE = 2 ** 20;
+/** A look at the clock takes as long as one at a small record. */
+const RECORDS_A_LOOK = 63;
 
 export interface VerifyOptions {
   signal?: AbortSignal;
@@ -90,11 +94,12 @@ export function checkVerifyOptions(options: VerifyOptions): void {
   }
 }
 
-/** The same for who looks at the records, too. */
+/** The same for who looks at the records, too; which may take long at those of some types. */
 export async function verifyRecords(
   path: string,
   options: VerifyOptions,
   see: SeeRecord,
+  takesLong: (type: number) => boolean = () => false,
 ): Promise<Verification> {
   let channel: Mapped;
   try {
@@ -105,7 +110,7 @@ export async function verifyRecords(
   }
   try {
     const checker = channel.header.checksums ? await Checker.of(channel) : undefined;
-    return await new Verifier(channel, checker, see).run(options);
+    return await new Verifier(channel, checker, see, takesLong).run(options);
   } catch (error) {
     // The words of the header that change are covered by no checksum, and may say what can't be.
     return { ...nothingOf(path), faults: [asFault(error)] };
@@ -154,9 +159,16 @@ class Verifier {
   #maxTimeUs = 0;
   #lost = 0;
   readonly #see: SeeRecord;
+  readonly #takesLong: (type: number) => boolean;
 
-  constructor(channel: Mapped, checker: Checker | undefined, see: SeeRecord) {
+  constructor(
+    channel: Mapped,
+    checker: Checker | undefined,
+    see: SeeRecord,
+    takesLong: (type: number) => boolean,
+  ) {
     this.#see = see;
+    this.#takesLong = takesLong;
     const { header, words } = channel;
     const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
     this.#channel = channel;
@@ -185,8 +197,9 @@ class Verifier {
     const { words } = this.#channel;
     const report = this.#report;
     const cursor = this.#cursor;
-    // Of one that is being written, no more than there is now: else this might never end.
-    const until = report.status === 'alive' ? loadPosition(words, TAIL) : Number.POSITIVE_INFINITY;
+    // A ring that is being written has no end. What a linear channel has may go on behind its tail.
+    const isEndless = report.status === 'alive' && this.#overtaken !== undefined;
+    const until = isEndless ? loadPosition(words, TAIL) : Number.POSITIVE_INFINITY;
     const total = Math.max(loadPosition(words, TAIL), report.durable) - report.from;
     for (let going = true; going; ) {
       throwIfAborted(signal, `Verifying ${report.path}`);
@@ -201,16 +214,27 @@ class Verifier {
     return report;
   }
 
-  /** Reads on to `until`; false where there is nothing more. */
+  /** Reads on to `until`, or as long as a turn may take; false where there is nothing more. */
   #slice(until: number): boolean {
     const cursor = this.#cursor;
+    let records = 0;
+    let tookLong = false;
+    let isOver = false;
     try {
       pollUntil(
         cursor,
-        () => cursor.position >= until,
-        (bytes, start, end, type) => this.#count(bytes, start, end, type),
+        () => {
+          const looks = tookLong || (records & RECORDS_A_LOOK) === RECORDS_A_LOOK;
+          isOver = cursor.position >= until || (looks && isTurnOver());
+          return isOver;
+        },
+        (bytes, start, end, type) => {
+          records++;
+          tookLong = this.#takesLong(type);
+          this.#count(bytes, start, end, type);
+        },
       );
-      return cursor.position >= until;
+      return isOver || cursor.position >= until;
     } catch (error) {
       const fault = asFault(error);
       if (this.#isTornEnd(fault)) return false;
@@ -297,14 +321,20 @@ class Verifier {
     const report = this.#report;
     const { end, faults } = report;
     const brokeOff = faults.some(({ position, next }) => position === end && next === undefined);
-    if (isCutOff(this.#channel)) {
+    const cutOff = isCutOff(this.#channel);
+    const state = words[STATE];
+    // That it was there at all may not have reached the disk.
+    const leastState = cutOff ? L.STATE_CREATING : L.STATE_OPEN;
+    if (state < leastState || state > L.STATE_ABANDONED) this.#wrong(`has no state ${state}`);
+    if (cutOff) {
       if (faults.length === 0) report.cutOffAt = end;
       return;
     }
-    const state = words[STATE];
-    if (state < L.STATE_OPEN || state > L.STATE_ABANDONED) this.#wrong(`has no state ${state}`);
     if (header.mode === 'linear' && report.durable > Math.max(end, loadPosition(words, TAIL))) {
       this.#wrong(`was synced up to ${report.durable}, where nothing is`);
+    }
+    if (report.status === 'dead' && faults.length === 0 && this.#refusesSuccessors()) {
+      this.#wrong('can not be gone on with: its header is damaged');
     }
     if (report.status === 'dead' || brokeOff) return;
     const final = loadPosition(words, FINAL_POSITION);
@@ -317,6 +347,18 @@ class Verifier {
     if (ended !== undefined ? ended !== report.status : header.mode === 'linear' && hadRoom) {
       this.#wrong(`is ${report.status}, and ends with ${ended === undefined ? 'nothing' : ENDS[ended]}`);
     }
+  }
+
+  #refusesSuccessors(): boolean {
+    const { words } = this.#channel;
+    const moving = () => [TAIL, LIMIT, DURABLE].map((word) => loadPosition(words, word)).join();
+    while (isOfThisBoot(this.#channel)) {
+      const before = moving();
+      if (recoverable(this.#channel) !== undefined) return false;
+      // Where several write by turns none of them has a lock on it: one may have moved the words between two looks.
+      if (moving() === before) return true;
+    }
+    return false;
   }
 
   #wrong(what: string): void {

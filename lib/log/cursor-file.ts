@@ -88,23 +88,53 @@ export class CursorFile {
   /** Gives up the cursors of which nobody can tell where they stood; resolves with what is left to tell of them. */
   async repair(): Promise<CursorEntry[]> {
     this.#assertWritable();
-    const lost = this.list().filter(({ offset }) => offset === undefined);
-    if (lost.length === 0) return lost;
+    const current = this.#current();
+    if (current === undefined || lostIn(current).length === 0) return [];
     const what = `Repairing ${this.path}`;
-    await this.#inLine(what, undefined, (limits) =>
+    return this.#inLine(what, undefined, (limits) =>
       this.#holding(
         async (damaged) => {
           const { count, missing } = damaged.slots;
-          const mapping = missing > 0 ? await this.#replace(damaged, count + missing) : damaged;
-          mapping.slots.removeLost();
-          await this.#sync.bring(mapping);
-          mapping.slots.freeRemoved();
+          const lost = lostIn(damaged);
+          await this.#giveUpLost(missing > 0 ? await this.#replace(damaged, count + missing) : damaged);
+          return lost;
         },
         what,
         limits,
       ),
     );
-    return lost;
+  }
+
+  /**
+   * Puts a new file in the place of one whose header is damaged, with the cursors that can be told; resolves with what is
+   * left to tell of the others. Who sets cursors meanwhile goes over to that one. `aside` is called before.
+   */
+  async rebuild(aside: () => Promise<void>): Promise<CursorEntry[]> {
+    this.#assertWritable();
+    const what = `Repairing ${this.path}`;
+    const lost = await this.#inLine(what, undefined, async (limits) => {
+      const damaged = await CursorMapping.openDamaged(this.path, aside, what, limits);
+      if (damaged === undefined) return undefined;
+      try {
+        const lost = lostIn(damaged);
+        let slots = L.FIRST_SLOTS;
+        while (slots < damaged.slots.count) slots *= 2;
+        await this.#giveUpLost(await this.#replace(damaged, slots));
+        return lost;
+      } finally {
+        this.#mapping?.unlock();
+        damaged.close();
+      }
+    });
+    // Undefined: somebody has put a larger one in its place.
+    return lost ?? this.repair();
+  }
+
+  /** In a file that is locked. */
+  async #giveUpLost(mapping: CursorMapping): Promise<void> {
+    mapping.slots.removeLost();
+    await this.#sync.bring(mapping);
+    mapping.slots.freeRemoved();
   }
 
   /** Resolves once all that was set before is on the disk. */
@@ -275,6 +305,10 @@ export class CursorFile {
     this.#goOver(replacement);
     return replacement;
   }
+}
+
+function lostIn({ slots }: CursorMapping): CursorEntry[] {
+  return slots.entries().filter(({ offset }) => offset === undefined);
 }
 
 function unlessNotNow<T>(outcome: T | typeof NOT_NOW): T | undefined {

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   checkDirectory,
@@ -7,10 +7,12 @@ import {
   explain,
   freeBytes,
   isOutOfSpace,
+  type Limits,
   loadAcquire,
   noSpace,
   refuseFileSystem,
   storeRelease,
+  waitUntil,
 } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
@@ -20,7 +22,6 @@ import { CURSORS_REPLACEMENT } from './directory.js';
 
 const PERMISSIONS = 0o600;
 const PAGE = 4096;
-const LARGEST_FILE = fileBytes(L.MOST_SLOTS);
 const MOVED = L.MOVED_OFFSET >> 2;
 
 function fileBytes(slots: number): number {
@@ -63,6 +64,42 @@ export class CursorMapping {
     }
     try {
       return new CursorMapping(path, file, checkHeader(path, file), false);
+    } catch (error) {
+      binding().closeFile(file);
+      throw explain(error, path, 'open');
+    }
+  }
+
+  /**
+   * Opens one whose header can't be believed, locked for changes, for another one to take its place: its slots still say
+   * whose they are. `aside` is called while it is as it was found. Undefined where its name leads to another one by now.
+   */
+  static async openDamaged(
+    path: string,
+    aside: () => Promise<void>,
+    what: string,
+    limits: Limits,
+  ): Promise<CursorMapping | undefined> {
+    let file: FileHandle;
+    try {
+      file = binding().openFile(path, true);
+    } catch (error) {
+      throw explain(error, path, 'open');
+    }
+    try {
+      if (!binding().statFile(file).regular) throw notOurs(path);
+      await waitUntil(() => binding().lockByte(file, L.CHANGE_BYTE) || undefined, what, limits);
+      if (placeOf(path, file) !== 'here') {
+        binding().closeFile(file);
+        return undefined;
+      }
+      await aside();
+      // Shorter, it could not say that another one has taken its place.
+      if (binding().statFile(file).bytes < L.HEADER_BYTES) truncateSync(path, L.HEADER_BYTES);
+      const slots = Math.floor((binding().statFile(file).bytes - L.HEADER_BYTES) / L.SLOT_BYTES);
+      const mapping = new CursorMapping(path, file, Math.min(slots, L.MOST_SLOTS), false);
+      await mapping.allowWrites();
+      return mapping;
     } catch (error) {
       binding().closeFile(file);
       throw explain(error, path, 'open');
@@ -165,10 +202,7 @@ export class CursorMapping {
 
   /** Whether its path leads to this very file, to another one, or to none. */
   get place(): 'here' | 'elsewhere' | 'gone' {
-    const { device, inode } = binding().statFile(this.file);
-    const named = statSync(this.path, { throwIfNoEntry: false });
-    if (named === undefined) return 'gone';
-    return named.ino === inode && named.dev === device ? 'here' : 'elsewhere';
+    return placeOf(this.path, this.file);
   }
 
   tryLock(): boolean {
@@ -208,6 +242,13 @@ export class CursorMapping {
   }
 }
 
+function placeOf(path: string, file: FileHandle): 'here' | 'elsewhere' | 'gone' {
+  const { device, inode } = binding().statFile(file);
+  const named = statSync(path, { throwIfNoEntry: false });
+  if (named === undefined) return 'gone';
+  return named.ino === inode && named.dev === device ? 'here' : 'elsewhere';
+}
+
 /** The name that a larger file has until it takes the place of the smaller one. */
 function waitingPath(path: string): string {
   return join(dirname(path), CURSORS_REPLACEMENT);
@@ -232,7 +273,7 @@ function headerCrc(bytes: Buffer): number {
 function checkHeader(path: string, file: FileHandle): number {
   const stat = binding().statFile(file);
   refuseFileSystem(stat.fileSystem, path);
-  if (!stat.regular || stat.bytes > LARGEST_FILE) throw notOurs(path);
+  if (!stat.regular) throw notOurs(path);
   if (stat.bytes < L.HEADER_BYTES) {
     throw new MillraceError('ERR_TRUNCATED', `${path} ends within its header, after ${stat.bytes} bytes`, {
       path,

@@ -102,9 +102,9 @@ export class Directory {
     return this.#names().filter((name) => !known.includes(name) && !isSegmentName(name));
   }
 
-  /** What whoever compacts or repairs left behind when it died. */
-  static isReplacement(name: string): boolean {
-    return REPLACEMENT_NAME.test(name);
+  /** Whoever compacts or repairs may die, and leave one that was to be put in another one's place. */
+  static whyForeign(name: string): string {
+    return REPLACEMENT_NAME.test(name) ? 'it was never finished' : 'it is not a file of a log';
   }
 
   #names(): string[] {

@@ -1,16 +1,43 @@
 import { type ChannelInfo, inspect, provesSync } from '../channel/index.js';
-import type { SegmentFile } from './directory.js';
+import { factsOf, type SegmentFile } from './directory.js';
 import { nextBefore, nextBehind } from './segment-end.js';
 
 const LOOKED_AT_FIRST = 8;
+const ID = /^[0-9a-f]{32}$/;
 
 /** What a segment says of itself, without a look at its records; undefined where it is gone or can't be believed. */
-export function segmentInfo({ path }: SegmentFile): ChannelInfo | undefined {
+export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | undefined {
   try {
     return inspect(path);
   } catch {
     return undefined;
   }
+}
+
+/** The id of the log that a segment says it is of. */
+export function logOf(file: SegmentFile): string | undefined {
+  const metadata = segmentInfo(file)?.metadata;
+  if (metadata === undefined) return undefined;
+  try {
+    const { id } = factsOf(metadata, file.path);
+    return ID.test(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The id of the log that most of these say they are of, and not only a stray one among them. Where two are said as often,
+ * it is `expected`, or that which is said first.
+ */
+export function logOfMost(segments: readonly SegmentFile[], expected?: string): string | undefined {
+  const counts = new Map<string, number>();
+  for (const id of segments.map(logOf)) {
+    if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  const most = Math.max(...counts.values());
+  if (expected !== undefined && counts.get(expected) === most) return expected;
+  return [...counts.keys()].find((id) => counts.get(id) === most);
 }
 
 /** Whether it was never sealed. */

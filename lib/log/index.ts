@@ -6,6 +6,8 @@ export type { BatchesOptions, ReadOptions } from './reading.js';
 export type { HeadersInput, LogRecord, LogRecordInput } from './record.js';
 export type { Appendable } from './record-appender.js';
 export type { LogRecovery } from './recovery.js';
+export type { LogRepair } from './repair.js';
+export type { LostOffsets } from './salvaging.js';
 export type { LogFault } from './segment-verify.js';
 export type { SetAside } from './set-aside.js';
 export type { LogStats, Times } from './stats.js';

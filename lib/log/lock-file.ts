@@ -1,8 +1,10 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { disk, environment, explain, inspect } from '../channel/index.js';
+import { disk, environment, explain, takeName } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
-import { type Directory, factsOf, LOCK_FILE, type SegmentFile } from './directory.js';
+import { type Directory, LOCK_FILE } from './directory.js';
+import { logOfMost } from './durable.js';
 
 const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
 const FORMAT = 1;
@@ -17,8 +19,21 @@ const CRC_OFFSET = 64;
 
 const FEATURE_SHARED = 1;
 
-/** Locks on bytes of the file. */
+/** Whether a file that may be damaged says that it is of a log that several processes append to. */
+export function saysShared(file: FileHandle): boolean {
+  const { regular, bytes } = binding().statFile(file);
+  if (!regular || bytes < ID_OFFSET) return false;
+  return (Buffer.from(binding().mapFile(file)).readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
+}
+
+/** Whether a file is refused that is not damaged: a later version of Millrace wrote it, and can read it. */
+export function isOfLaterVersion({ code, format }: MillraceError): boolean {
+  return code === 'ERR_FORMAT' && format !== undefined;
+}
+
+/** Locks on bytes of the file: the one writer's, or that of whoever repairs the log; and that of whose turn it is to append. */
 export const WRITER_BYTE = 0;
+export const TURN_BYTE = 1;
 /** Whoever removes or replaces segments, and whoever compacts. */
 export const SEGMENTS_BYTE = 1000;
 export const COMPACTION_BYTE = 1001;
@@ -63,40 +78,72 @@ export class LockFile {
       throw explained;
     }
     try {
-      return new LockFile(path, file, read(path, file));
+      return LockFile.ofFile(path, file);
     } catch (error) {
       binding().closeFile(file);
+      throw error;
+    }
+  }
+
+  /** Of a file that is open already. */
+  static ofFile(path: string, file: FileHandle): LockFile {
+    try {
+      return new LockFile(path, file, read(path, file));
+    } catch (error) {
       throw explain(error, path, 'open');
     }
   }
 
   /** Undefined where another one was quicker. */
   static async #make(directory: Directory, shared: boolean): Promise<LockFile | undefined> {
+    const lock = await LockFile.#makeUnnamed(directory, shared);
+    try {
+      // Before others find it: who joins a shared log would take that for a repair.
+      lock.unlock(WRITER_BYTE);
+      binding().linkFile(lock.file, lock.path);
+      // step 116
+      return lock;
+    } catch (error) {
+      lock.close();
+      const explained = explain(error, lock.path, 'create') as MillraceError;
+      if (explained.code === 'ERR_EXISTS') return undefined;
+      throw explained;
+    }
+  }
+
+  /** Makes one in the place of one that is damaged, and takes the log for its maker, the turn to append with it. */
+  static async replace(directory: Directory, shared: boolean): Promise<LockFile> {
+    const lock = await LockFile.#makeUnnamed(directory, shared);
+    try {
+      lock.tryLock(TURN_BYTE);
+      takeName(lock.file, lock.path);
+      return lock;
+    } catch (error) {
+      lock.close();
+      throw explain(error, lock.path, 'replace');
+    }
+  }
+
+  static async #makeUnnamed(directory: Directory, shared: boolean): Promise<LockFile> {
     const path = join(directory.path, LOCK_FILE);
     let file: FileHandle | undefined;
     try {
       // Segments that are there already belong to the log whose file this was.
-      const known = directory.segments().map(idOf);
-      const id = known.findLast((one) => one !== undefined) ?? environment.random(ID_BYTES);
+      const id = logOfMost(directory.segments()) ?? environment.random(ID_BYTES).toString('hex');
       file = binding().createFileNow(directory.path, FILE_BYTES, PERMISSIONS);
       const bytes = Buffer.from(binding().mapFile(file));
       MAGIC.copy(bytes);
       bytes.writeUInt32LE(FORMAT, FORMAT_OFFSET);
       bytes.writeUInt32LE(shared ? FEATURE_SHARED : 0, FEATURES_OFFSET);
-      id.copy(bytes, ID_OFFSET);
+      bytes.write(id, ID_OFFSET, 'hex');
       bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
       // Before it has a name: after a power cut there is no name without all this under it.
       await disk.flushFrames(file, 0, 0, 0, 0, true);
       // step 130
-      binding().linkFile(file, path);
-      // step 116
-      binding().unlockByte(file, WRITER_BYTE);
-      return new LockFile(path, file, { id: id.toString('hex'), shared });
+      return new LockFile(path, file, { id, shared });
     } catch (error) {
       if (file !== undefined) binding().closeFile(file);
-      const explained = explain(error, path, 'create') as MillraceError;
-      if (explained.code === 'ERR_EXISTS') return undefined;
-      throw explained;
+      throw explain(error, path, 'create');
     }
   }
 
@@ -107,14 +154,8 @@ export class LockFile {
 
   /** Takes the log for one writer, for life. */
   lockForWriter(): void {
-    if (binding().lockByte(this.file, WRITER_BYTE)) return;
-    throw new MillraceError(
-      'ERR_WRITER_ACTIVE',
-      `The log of ${this.path} is open to append already, in this process or another one; readOnly: true reads it`,
-      {
-        path: this.path,
-      },
-    );
+    // One that a repair has replaced since it was opened keeps nobody away any more.
+    if (!this.tryLock(WRITER_BYTE) || !isNamed(this)) throw writerActive(this.path);
   }
 
   /** The words behind what never changes; for who opened it writable. */
@@ -139,18 +180,24 @@ export class LockFile {
   }
 }
 
-function idOf({ path }: SegmentFile): Buffer | undefined {
-  try {
-    const id = Buffer.from(factsOf(inspect(path).metadata, path).id, 'hex');
-    return id.length === ID_BYTES ? id : undefined;
-  } catch {
-    return undefined;
-  }
+export function writerActive(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_WRITER_ACTIVE',
+    `The log of ${path} is open to append already, in this process or another one; readOnly: true reads it`,
+    { path },
+  );
+}
+
+/** Whether its name leads to this very file. */
+export function isNamed({ path, file }: Pick<LockFile, 'path' | 'file'>): boolean {
+  const { inode, device } = binding().statFile(file);
+  const named = statSync(path, { throwIfNoEntry: false });
+  return named !== undefined && named.ino === inode && named.dev === device;
 }
 
 function read(path: string, file: FileHandle): LockFacts {
   const stat = binding().statFile(file);
-  if (!stat.regular || stat.bytes !== FILE_BYTES) throw notOurs(path);
+  if (!stat.regular || stat.bytes < CRC_OFFSET + 4) throw notOurs(path);
   const bytes = Buffer.from(binding().mapFile(file));
   const sound = bytes.readInt32LE(CRC_OFFSET) === binding().crc32c(bytes, 0, CRC_OFFSET, 0);
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || !sound) throw notOurs(path);
@@ -163,6 +210,7 @@ function read(path: string, file: FileHandle): LockFacts {
       { path, format, features },
     );
   }
+  if (stat.bytes !== FILE_BYTES) throw notOurs(path);
   const id = bytes.toString('hex', ID_OFFSET, ID_OFFSET + ID_BYTES);
   return { id, shared: (features & FEATURE_SHARED) !== 0 };
 }

@@ -34,6 +34,7 @@ import {
 import type { LogRecord } from './record.js';
 import { type Appendable, RecordAppender } from './record-appender.js';
 import type { LogRecovery } from './recovery.js';
+import { type LogRepair, repairLog } from './repair.js';
 import type { SharedWriter } from './shared-writer.js';
 import { type LogStats, NO_STATS } from './stats.js';
 import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
@@ -141,9 +142,22 @@ export class Log {
     return verifyLog(directory, options);
   }
 
-  /** The same with this one. */
+  /**
+   * Makes a damaged log one that can be read and appended to, with each record that is intact, under its offset. Files are
+   * set aside as they were found, and never deleted. For a log that nobody appends to.
+   */
+  static async repair(path: string, options: VerifyOptions = {}): Promise<LogRepair> {
+    checkVerifyOptions(options);
+    const directory = new Directory(resolve(aPath(path)));
+    directory.assertThere();
+    return repairLog(directory, options);
+  }
+
+  /** The same as `Log.verify`, with this one. */
   verify(options: VerifyOptions = {}): Promise<LogVerification> {
     this.#assertOpen();
+    // All that was appended so far is to be looked through.
+    this.#exclusiveWriter?.publish();
     return Log.verify(this.path, options);
   }
 
@@ -230,15 +244,15 @@ export class Log {
     if (reverse) return new Backwards(backwards(this.#directory, this.#offsetBehind(from ?? 'latest')));
     const until = follow ? Number.POSITIVE_INFINITY : this.#knownEnd();
     const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
-    return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until);
+    return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until, () => this.next);
   }
 
-  /** Where damage hides it, whoever comes there hears of that. */
+  /** NaN where damage hides it: what lies before that can be read. */
   #knownEnd(): number {
     try {
       return this.next;
     } catch (error) {
-      if (error instanceof MillraceError) return Number.MAX_SAFE_INTEGER;
+      if (error instanceof MillraceError) return Number.NaN;
       throw error;
     }
   }

@@ -22,7 +22,7 @@ import {
 
 /** What a batch may be at most, for whoever unpacks it: its bytes, and its records, each of which takes memory, too. */
 const MAX_UNPACKED = 64 * 2 ** 20;
-const MAX_COUNT = 65536;
+export const MAX_COUNT = 65536;
 /** More than this comes only of something that is not too small for it. */
 const FREELY_UNPACKED = 2 ** 20;
 const MAX_RATIO = 1024;

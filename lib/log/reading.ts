@@ -120,10 +120,13 @@ export interface RecordSource {
 export class Forwards implements RecordSource {
   readonly #tail: Tail;
   readonly #until: number;
+  readonly #findEnd: () => number;
 
-  constructor(tail: Tail, until: number) {
+  /** `until`: NaN where damage hides the end. Nothing is at or behind it then, and `findEnd` throws that damage. */
+  constructor(tail: Tail, until: number, findEnd: () => number) {
     this.#tail = tail;
     this.#until = until;
+    this.#findEnd = findEnd;
   }
 
   get closed(): boolean {
@@ -139,7 +142,11 @@ export class Forwards implements RecordSource {
 
   async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
     if (this.#until !== Number.POSITIVE_INFINITY) {
-      return !this.#tail.closed && this.#tail.offset < this.#until && this.#tail.hasNext();
+      if (this.#tail.closed || this.#tail.offset >= this.#until) return false;
+      if (this.#tail.hasNext()) return true;
+      // What is there is read: not as if that were all.
+      if (Number.isNaN(this.#until)) this.#findEnd();
+      return false;
     }
     return this.#tail.wait(limits, isOver);
   }

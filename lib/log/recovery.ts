@@ -1,12 +1,13 @@
 import { basename } from 'node:path';
-import { type ChannelInfo, examineSealed, headerRemains, SegmentWriter } from '../channel/index.js';
+import { type ChannelInfo, examineSealed, headerRemains, Salvage, SegmentWriter } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Directory, factsOf, type SegmentFile } from './directory.js';
-import { firstDoubtful, isOpen, isProvenBy, segmentInfo } from './durable.js';
+import { firstDoubtful, isOpen, isProvenBy, lastSynced, segmentInfo } from './durable.js';
 import { firstCapacity, type LogEnd } from './log-writer.js';
 import type { LogSettings } from './options.js';
 import { beginAnew, rewriteSegment } from './rewrite.js';
-import { Sealed } from './sealed.js';
+import { factsIn, hasFrames, putIntact, SalvagedFrames } from './salvaging.js';
+import { Sealed, syncUnlessGone } from './sealed.js';
 import { maxTimeOf, nextBefore, nextBehind } from './segment-end.js';
 import { type SetAside, setAside, setCopyAside, syncSetAside } from './set-aside.js';
 
@@ -77,38 +78,75 @@ class Recovering {
   async run(): Promise<RecoveredLog> {
     const foreign = this.#options.tidies === false ? [] : this.#directory.foreign();
     for (const name of foreign) {
-      this.#setAside(
-        name,
-        Directory.isReplacement(name) ? 'it was never finished' : 'it is not a file of a log',
-      );
+      this.#setAside(name, Directory.whyForeign(name));
     }
     this.#segments = this.#directory.segments();
     this.#good = firstDoubtful(this.#segments);
     let tail: Tail | undefined;
     let more = true;
     while (more && tail === undefined) {
-      const info = this.#infoOf(this.#good);
+      const info = await this.#infoOf(this.#good);
       more = info !== undefined;
       if (info !== undefined) tail = await this.#goOver(info);
     }
     const { sealed, ...end } = tail ?? (await this.#endOfChain());
     // What outlived the machine is on its disk, whoever asks for it to be.
     if (this.#settings.sync !== 'none' || this.#hasMachineEnded) await sealed.upToNow()();
+    if (this.#hasMachineEnded) await this.#remindOfSyncs();
     return { end, sealed, recovery: this.#recovery };
   }
 
+  /**
+   * What was synced before the machine went down, and has forgotten that with it, says so again: who looks for the last
+   * segment that was synced looks by halves.
+   */
+  async #remindOfSyncs(): Promise<void> {
+    const segments = this.#segments.slice(0, this.#good);
+    for (const { path } of segments.slice(0, lastSynced(segments)?.index ?? 0)) {
+      const info = segmentInfo({ path });
+      const hasForgotten = info !== undefined && !isOpen(info) && info.durable <= info.basePosition;
+      // step 136
+      if (hasForgotten && info.finalPosition !== info.basePosition) await syncUnlessGone(path);
+    }
+  }
+
   /** What the segment says of itself; one of another log, or none at all, is taken out. Undefined behind the last one. */
-  #infoOf(index: number): ChannelInfo | typeof NEVER_WRITTEN | undefined {
+  async #infoOf(index: number): Promise<ChannelInfo | typeof NEVER_WRITTEN | undefined> {
     for (;;) {
       const file = this.#segments[index];
       if (file === undefined) return undefined;
       const info = segmentInfo(file);
       if (info !== undefined && this.#isOurs(info, file)) return info;
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
-      if (remains === 'damaged') throw this.#needsRepair(file, 'its header is damaged');
       if (remains === 'unwritten') return NEVER_WRITTEN;
+      if (remains !== 'foreign' || (info === undefined && hasFrames(file.path))) {
+        if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
+        throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
+      }
       this.#segments.splice(index, 1);
       this.#setAside(basename(file.path), 'it is not a segment of this log');
+    }
+  }
+
+  /** The last one, where what its file was cut short by is room only that was not used yet: it is sealed as it is. */
+  async #mendShort({ path, base }: SegmentFile): Promise<boolean> {
+    // Others may have it open to append to it.
+    if (this.#options.tidies === false) return false;
+    const salvage = Salvage.open(path);
+    try {
+      const facts = salvage && factsIn(salvage);
+      if (salvage === undefined || facts?.id !== this.#id || facts.base !== base) return false;
+      const frames = await SalvagedFrames.find(salvage, facts, { following: undefined, least: base });
+      if (!frames.lacksRoomOnly) return false;
+      const short = 'its file was cut short, behind all that was written';
+      this.#recovery.setAside.push(setCopyAside(this.#directory, basename(path), short));
+      await syncSetAside(this.#directory);
+      await this.#sealedSoFar().upToNow()();
+      // step 135
+      await putIntact(frames, this.#firstDesign);
+      return true;
+    } finally {
+      salvage?.close();
     }
   }
 
@@ -149,7 +187,7 @@ class Recovering {
     const { segment, maxTimeUs } = resumed;
     const next = (segment.tagBefore(segment.position) ?? file.base - 1) + 1;
     this.#isGood(next);
-    const following = this.#infoOf(this.#good);
+    const following = await this.#infoOf(this.#good);
     if (following !== undefined && following !== NEVER_WRITTEN && this.#segments[this.#good].base === next) {
       // Between the moment a new segment has its name and that in which this one says so, a writer may die.
       segment.seal({ position: 0, record: next, incarnation: following.incarnation | 0 });
@@ -230,16 +268,13 @@ class Recovering {
     await syncSetAside(this.#directory);
     const sealed = this.#sealedSoFar();
     const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
-    const capacity = firstCapacity(this.#settings);
-    const { sync } = this.#settings;
-    const segment = await beginAnew(file.path, {
-      capacity,
-      sync,
-      metadata: { log: facts },
-      baseRecord: next,
-    });
+    const segment = await beginAnew(file.path, facts, this.#firstDesign);
     this.#isGood(next);
     return { next, maxTimeUs: 0, segment, sealed };
+  }
+
+  get #firstDesign() {
+    return { capacity: firstCapacity(this.#settings), sync: this.#settings.sync };
   }
 
   /** The last one first: what is left is the beginning of the log at any time. */

@@ -7,9 +7,9 @@ import {
   type Link,
   largestInSegment,
   noSpace,
-  type SegmentDesign,
   SegmentReader,
   SegmentWriter,
+  type Sync,
   segmentBytes,
 } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
@@ -72,18 +72,80 @@ export async function rewriteSegment(
 ): Promise<Rewritten | undefined> {
   const old = await SegmentReader.open(path, { readOnly: true });
   try {
-    return await new Rewrite(old, options).run();
+    return await new Rewrite(new SealedSource(old, options), options).run();
   } finally {
     old.close();
+  }
+}
+
+/** The same with what is left of a damaged one, whatever has to be done to read that. */
+export async function replaceSegment(source: FrameSource, options: RewriteOptions): Promise<Rewritten> {
+  return (await new Rewrite(source, options).run()) as Rewritten;
+}
+
+/** Where the frames of the old one come from. */
+export interface FrameSource {
+  readonly path: string;
+  readonly facts: SegmentFacts;
+  readonly capacity: number;
+  /** How long they are, the headers with them, once they were handed out. */
+  readonly bytes: number;
+  /** Whether it says that something of it is on the disk, and so all before it. */
+  readonly isSynced: boolean;
+  readonly link: Link | undefined;
+  /** Hands out all of them, the same each time. */
+  each(handler: (...frame: Parameters<UnpackHandler>) => void): Promise<void>;
+}
+
+class SealedSource implements FrameSource {
+  readonly path: string;
+  readonly facts: SegmentFacts;
+  readonly #old: SegmentReader;
+  readonly #options: RewriteOptions;
+
+  constructor(old: SegmentReader, options: RewriteOptions) {
+    this.path = old.path;
+    this.facts = factsOf(old.metadata, old.path);
+    this.#old = old;
+    this.#options = options;
+  }
+
+  get capacity(): number {
+    return this.#old.capacity;
+  }
+
+  get bytes(): number {
+    return this.#old.position;
+  }
+
+  get isSynced(): boolean {
+    return this.#old.durablePosition > 0;
+  }
+
+  get link(): Link | undefined {
+    return this.#old.link();
+  }
+
+  async each(handler: (...frame: Parameters<UnpackHandler>) => void): Promise<void> {
+    const old = this.#old;
+    old.seekOldest();
+    await walkFrames(
+      old,
+      (bytes, start, end, type) => handler(bytes, start, end, type, old.tag, old.timeUs),
+      this.#options,
+    );
+    if (this.#options.until === undefined && !old.hasEnded()) throw unended(old.path);
   }
 }
 
 /** Puts an empty segment in the place of one, to be gone on with: in one step, once it is on the disk. */
 export async function beginAnew(
   path: string,
-  design: SegmentDesign & { capacity: number },
+  facts: SegmentFacts,
+  { capacity, sync }: { capacity: number; sync: Sync },
 ): Promise<SegmentWriter> {
-  const file = await makeFile(path, segmentBytes(design.capacity));
+  const file = await makeFile(path, segmentBytes(capacity));
+  const design = { capacity, sync, metadata: { log: facts }, baseRecord: facts.base };
   const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve());
   try {
     await writer.sync();
@@ -99,19 +161,17 @@ export async function beginAnew(
 }
 
 class Rewrite {
-  readonly #old: SegmentReader;
+  readonly #old: FrameSource;
   readonly #options: RewriteOptions;
-  readonly #facts: SegmentFacts;
   readonly #answers = new Answers();
 
-  constructor(old: SegmentReader, options: RewriteOptions) {
+  constructor(old: FrameSource, options: RewriteOptions) {
     this.#old = old;
     this.#options = options;
-    this.#facts = factsOf(old.metadata, old.path);
   }
 
   async run(): Promise<Rewritten | undefined> {
-    const { path } = this.#old;
+    const { path, facts } = this.#old;
     const capacity = await this.#measure();
     if (capacity === undefined) return undefined;
     const writer = SegmentWriter.begin(
@@ -121,8 +181,8 @@ class Rewrite {
         capacity,
         // Synced once, as a whole.
         sync: 'none',
-        metadata: { log: { ...this.#facts, generation: this.#facts.generation + 1 } },
-        baseRecord: this.#facts.base,
+        metadata: { log: { ...facts, generation: facts.generation + 1 } },
+        baseRecord: facts.base,
       },
       () => Promise.resolve(),
     );
@@ -137,7 +197,7 @@ class Rewrite {
       await disk.syncDirectory(dirname(path));
       // step 123
       // It then says that all before it is on the disk, too.
-      await writer.settle(this.#options.isBeforeDurable ?? this.#old.durablePosition > 0);
+      await writer.settle(this.#options.isBeforeDurable ?? this.#old.isSynced);
     } finally {
       writer.close();
     }
@@ -156,7 +216,7 @@ class Rewrite {
       bytes += frameBytes(length);
       largest = Math.max(largest, length);
     });
-    if (bytes - RESERVED > this.#old.position * (1 - leastWon)) return undefined;
+    if (bytes - RESERVED > this.#old.bytes * (1 - leastWon)) return undefined;
     const least = Math.max(bytes, largest * LARGEST_PART, LEAST_CAPACITY);
     return Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
   }
@@ -172,25 +232,23 @@ class Rewrite {
   }
 
   async #eachFrame(ask: Keep, emit: Emit): Promise<void> {
-    const old = this.#old;
     const looksInside = this.#options.keep !== undefined;
-    old.seekOldest();
-    await walkFrames(
-      old,
-      (bytes, start, end, type) => {
-        const { tag, timeUs } = old;
-        if (type === PACKED && looksInside) this.#repack(bytes, start, end, ask, emit);
-        else if (ask(bytes, start, end, type, tag, timeUs))
-          emit(bytes.subarray(start, end), type, tag, timeUs);
-      },
-      this.#options,
-    );
-    if (this.#options.until === undefined && !old.hasEnded()) throw unended(old.path);
+    await this.#old.each((bytes, start, end, type, tag, timeUs) => {
+      if (type === PACKED && looksInside) this.#repack(bytes, start, end, tag, timeUs, ask, emit);
+      else if (ask(bytes, start, end, type, tag, timeUs)) emit(bytes.subarray(start, end), type, tag, timeUs);
+    });
   }
 
   /** A batch of which all is kept stays as it is. */
-  #repack(bytes: Buffer, start: number, end: number, ask: Keep, emit: Emit): void {
-    const { tag, timeUs } = this.#old;
+  #repack(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    tag: number,
+    timeUs: number,
+    ask: Keep,
+    emit: Emit,
+  ): void {
     const kept: EncodedRecord[] = [];
     let count = 0;
     unpackEach(bytes, start, end, tag, timeUs, (batch, from, to, type, offset, recordUs) => {
@@ -210,7 +268,7 @@ class Rewrite {
   }
 
   #link(): Link {
-    const link = this.#options.link ?? this.#old.link();
+    const link = this.#options.link ?? this.#old.link;
     if (link === undefined) throw unended(this.#old.path);
     return link;
   }

@@ -113,7 +113,8 @@ export class Sealed {
   }
 }
 
-async function syncUnlessGone(path: string): Promise<void> {
+/** Has a segment on the disk, and saying so. */
+export async function syncUnlessGone(path: string): Promise<void> {
   try {
     await syncSealed(path);
   } catch (error) {

@@ -10,8 +10,8 @@ import {
 } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { factsOf, type SegmentFacts, type SegmentFile } from './directory.js';
-import { segmentInfo } from './durable.js';
-import { frameBytes } from './record.js';
+import { isAllDurable, segmentInfo } from './durable.js';
+import { frameBytes, PACKED } from './record.js';
 import { type FrameLook, lookAtFrame } from './record-look.js';
 
 const FRAME_HEADER = 32;
@@ -46,7 +46,8 @@ export interface SegmentReport {
   /** Where it says that the log goes on. */
   link: Link | undefined;
   maxTimeUs: number;
-  durable: number;
+  /** The offset below which all of it is said to be on the disk; undefined where nothing is. */
+  durable: number | undefined;
 }
 
 /** A place where offsets are left out, and what should have been there. */
@@ -65,7 +66,7 @@ export async function verifySegment(
   options: VerifyOptions,
 ): Promise<SegmentReport> {
   const looking = new Looking(file);
-  const verification = await verifyRecords(file.path, options, looking.see);
+  const verification = await verifyRecords(file.path, options, looking.see, (type) => type === PACKED);
   return looking.report(id, verification);
 }
 
@@ -78,6 +79,7 @@ class Looking {
   #records = 0;
   #checked = 0;
   #next: number;
+  #durable: number;
   #behind = 0;
   #maxTimeUs = 0;
 
@@ -85,7 +87,7 @@ class Looking {
     this.#file = file;
     this.#info = segmentInfo(file);
     this.#facts = this.#readFacts();
-    this.#next = file.base;
+    this.#next = this.#durable = file.base;
   }
 
   #readFacts(): SegmentFacts | undefined {
@@ -109,6 +111,7 @@ class Looking {
     if (bytes.readInt32LE(start - FRAME_HEADER + CRC_OFFSET) !== 0) this.#checked += count;
     this.#next = Math.max(this.#next, tag + 1);
     this.#behind = position + frameBytes(end - start);
+    if (this.#info !== undefined && this.#behind <= this.#info.durable) this.#durable = this.#next;
     this.#maxTimeUs = Math.max(this.#maxTimeUs, timeUs);
   };
 
@@ -138,7 +141,8 @@ class Looking {
     }
   }
 
-  report(id: string | undefined, { faults, end, durable }: Verification): SegmentReport {
+  async report(id: string | undefined, { faults, end }: Verification): Promise<SegmentReport> {
+    const link = this.#info === undefined ? undefined : await linkOf(this.#file.path);
     if (this.#facts !== undefined) this.#checkFacts(id, this.#facts);
     this.#addFaults(faults, end);
     return {
@@ -149,10 +153,16 @@ class Looking {
       records: this.#records,
       checked: this.#checked,
       next: this.#next,
-      link: this.#info === undefined ? undefined : linkOf(this.#file.path),
+      link,
       maxTimeUs: this.#maxTimeUs,
-      durable,
+      durable: this.#durableEnd(link),
     };
+  }
+
+  #durableEnd(link: Link | undefined): number | undefined {
+    const info = this.#info;
+    if (info === undefined || info.durable <= info.basePosition) return undefined;
+    return isAllDurable(info) ? (link?.record ?? this.#next) : this.#durable;
   }
 
   #checkFacts(id: string | undefined, facts: SegmentFacts): void {
@@ -172,7 +182,7 @@ class Looking {
         ({ behind, at }) => fault.next !== undefined && behind <= fault.next && fault.next <= at,
       );
       if (jump !== undefined) explained.add(jump);
-      const isEnd = fault.next === undefined && fault.position === end;
+      const isEnd = this.#info === undefined || this.#isBehindAll(fault, end);
       const offset = jump?.from ?? (isEnd ? this.#next : undefined);
       this.#faults.push({ ...fault, file: this.#file.path, offset, nextOffset: jump?.to });
     }
@@ -191,6 +201,11 @@ class Looking {
     }
   }
 
+  /** Whether no record is there behind it; what is wrong with a mark is no damage of the stream. */
+  #isBehindAll({ position, next }: Fault, end: number): boolean {
+    return position !== undefined && position >= this.#behind && (next !== undefined || position === end);
+  }
+
   #wrong(what: string, place: Partial<LogFault>): void {
     const { path } = this.#file;
     this.#faults.push({ code: 'ERR_CORRUPT', message: `${path} ${what}`, file: path, ...place });
@@ -201,9 +216,9 @@ class Looking {
   }
 }
 
-function linkOf(path: string): Link | undefined {
+async function linkOf(path: string): Promise<Link | undefined> {
   try {
-    const segment = SegmentReader.openNow(path, { readOnly: true });
+    const segment = await SegmentReader.open(path, { readOnly: true });
     try {
       segment.seekLatest();
       return segment.hasEnded() ? segment.link() : undefined;

@@ -1,4 +1,15 @@
-import { linkSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { disk, explain } from '../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
@@ -21,6 +32,21 @@ export function setCopyAside(directory: Directory, name: string, reason: string)
   return toFolder(directory, name, reason, linkSync);
 }
 
+/** A file that is changed where it lies, because others have it open: all its bytes as they are now. */
+export function setDuplicateAside(directory: Directory, name: string, reason: string): SetAside {
+  return toFolder(directory, name, reason, duplicate);
+}
+
+function duplicate(from: string, to: string): void {
+  copyFileSync(from, to, constants.COPYFILE_EXCL);
+  const file = openSync(to, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 function toFolder(
   directory: Directory,
   name: string,
@@ -32,9 +58,9 @@ function toFolder(
     mkdirSync(folder, { recursive: true });
     const taken = new Set(readdirSync(folder));
     let free = name;
-    for (let count = 1; taken.has(free); count++) free = `${name}.${count}`;
+    for (let count = 1; taken.has(free) || taken.has(`${free}.why`); count++) free = `${name}.${count}`;
     const path = join(folder, free);
-    writeFileSync(`${path}.why`, `${new Date().toISOString()} ${reason}\n`);
+    writeFileSync(`${path}.why`, `${new Date().toISOString()} ${reason}\n`, { flag: 'wx', flush: true });
     // step 112
     move(join(directory.path, name), path);
     // step 113

@@ -1,7 +1,7 @@
 import { environment, type Limits, waitUntil } from '../channel/index.js';
 import { MillraceError, withFacts } from '../errors.js';
 import { binding } from '../native.js';
-import type { LockFile } from './lock-file.js';
+import { isNamed, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
 
 // Words of the lock file, each on a line of its own where others look at it again and again.
 const APPENDING = 512 >> 2;
@@ -9,8 +9,7 @@ const TURN = 640 >> 2;
 const WANTED = 768 >> 2;
 const PIDS = 1024 >> 2;
 
-/** Locks on bytes of the file: whoever holds the first may append; each appender holds one of the others for life. */
-const TURN_BYTE = 1;
+/** Each appender holds the lock on one of these bytes of the file for life. */
 const FIRST_APPENDER_BYTE = 2;
 const MOST_APPENDERS = 700;
 const NOBODY = 0;
@@ -24,7 +23,7 @@ export interface TurnFacts {
 }
 
 /** Whether somebody appends to a log that is shared, but for the one of this number. */
-export function hasAppender(lock: LockFile, except?: number): boolean {
+export function hasAppender(lock: Pick<LockFile, 'file'>, except?: number): boolean {
   for (let number = 0; number < MOST_APPENDERS; number++) {
     if (number !== except && binding().isByteLocked(lock.file, FIRST_APPENDER_BYTE + number)) return true;
   }
@@ -54,8 +53,13 @@ export class Turns {
   }
 
   #join(): number {
+    const lock = this.#lock;
     for (let number = 0; number < MOST_APPENDERS; number++) {
-      if (binding().lockByte(this.#lock.file, FIRST_APPENDER_BYTE + number)) return number;
+      if (!lock.tryLock(FIRST_APPENDER_BYTE + number)) continue;
+      // Who repairs the log looks for appenders after that: one of the two sees the other.
+      if (!lock.hasWriter && isNamed(lock)) return number;
+      lock.unlock(FIRST_APPENDER_BYTE + number);
+      throw writerActive(lock.path);
     }
     throw new MillraceError('ERR_BUSY', `${this.#lock.path} has ${MOST_APPENDERS} appenders already`, {
       path: this.#lock.path,

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { examineSealed, headerRemains, type VerifyOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { CursorFile } from './cursor-file.js';
-import { type Directory, diskBytes, factsOf, LOCK_FILE, noLog, type SegmentFile } from './directory.js';
-import { durableEnd, firstDoubtful, isOpen, isProvenBy, segmentInfo } from './durable.js';
+import { type Directory, diskBytes, LOCK_FILE, noLog, type SegmentFile } from './directory.js';
+import { firstDoubtful, isOpen, isProvenBy, logOfMost, segmentInfo } from './durable.js';
 import { LockFile } from './lock-file.js';
 import { nextBefore } from './segment-end.js';
 import { type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
@@ -35,13 +35,18 @@ export interface LogVerification {
  * Looks through all of a log: each segment with its records, how they follow one another, the lock file and the cursors.
  * Finds every fault, not only the first. Changes nothing, and may be used beside whoever writes it.
  */
-export async function verifyLog(directory: Directory, options: VerifyOptions): Promise<LogVerification> {
-  return new LogVerifier(directory).run(options);
+export async function verifyLog(
+  directory: Directory,
+  options: VerifyOptions,
+  see: (report: SegmentReport) => void = () => {},
+): Promise<LogVerification> {
+  return new LogVerifier(directory).run(options, see);
 }
 
 class LogVerifier {
   readonly #directory: Directory;
   readonly #result: LogVerification;
+  readonly #lockFaults: LogFault[] = [];
   #id: string | undefined;
   #before: SegmentReport | undefined;
   #maxTimeUs = 0;
@@ -63,7 +68,7 @@ class LogVerifier {
     };
   }
 
-  async run(options: VerifyOptions): Promise<LogVerification> {
+  async run(options: VerifyOptions, see: (report: SegmentReport) => void): Promise<LogVerification> {
     const result = this.#result;
     const segments = this.#directory.segments();
     this.#readLock(segments);
@@ -71,15 +76,20 @@ class LogVerifier {
     const progress = progressOf(segments, options);
     for (const [i, file] of segments.entries()) {
       const rest = segments.slice(i + 1);
-      if (i >= doubtful && (await this.#isCutOff(file, rest))) break;
+      if (this.#before === undefined) this.#begin(file);
+      if (i >= doubtful && (await this.#isCutOff(file, rest, i === doubtful))) break;
       const report = await this.#look(file, progress(i));
-      if (report === undefined) continue;
+      if (report === undefined) {
+        this.#dropRemoved();
+        continue;
+      }
       this.#join(report);
+      see(report);
       this.#before = report;
       if (i >= doubtful && this.#isLastOf(report, rest)) break;
     }
     result.next = this.#next;
-    result.durable = durableEnd(segments);
+    result.faults.unshift(...this.#lockFaults);
     this.#checkCursors();
     result.sound = result.faults.length === 0;
     return result;
@@ -88,7 +98,23 @@ class LogVerifier {
   /** Where the log goes on behind what has been looked at. */
   get #next(): number {
     const before = this.#before;
-    return this.#result.cutOffAt ?? before?.link?.record ?? before?.next ?? 0;
+    return this.#result.cutOffAt ?? before?.link?.record ?? before?.next ?? this.#result.earliest;
+  }
+
+  #begin({ base }: SegmentFile): void {
+    Object.assign(this.#result, {
+      faults: [],
+      segments: 0,
+      records: 0,
+      checked: 0,
+      earliest: base,
+      durable: base,
+    });
+  }
+
+  /** Retention removes the first ones first. Where it has come to what has been looked at the log begins behind that. */
+  #dropRemoved(): void {
+    if (this.#before !== undefined && !existsSync(this.#before.file.path)) this.#before = undefined;
   }
 
   #readLock(segments: readonly SegmentFile[]): void {
@@ -96,33 +122,42 @@ class LogVerifier {
     const file = `${path}/${LOCK_FILE}`;
     try {
       const lock = LockFile.open(path, false);
-      this.#id = lock?.id;
       lock?.close();
-      if (lock !== undefined) return;
-      if (segments.length === 0) throw noLog(path);
-      this.#result.faults.push({ code: 'ERR_FORMAT', message: `${file} is missing`, file });
+      if (lock === undefined && segments.length === 0) throw noLog(path);
+      this.#id = logOfMost(segments, lock?.id) ?? lock?.id;
+      if (lock !== undefined && lock.id === this.#id) return;
+      const wrong = lock === undefined ? 'is missing' : 'is of another log than most segments';
+      this.#lockFaults.push({ code: 'ERR_FORMAT', message: `${file} ${wrong}`, file });
     } catch (error) {
-      this.#result.faults.push({ ...asFault(error), file });
+      this.#lockFaults.push({ ...asFault(error), file });
+      // Then they say themselves whose they are.
+      this.#id = logOfMost(segments);
     }
-    // Then they say themselves whose they are.
-    this.#id = segments.map(logOf).find((id) => id !== undefined);
   }
 
-  /** Whether the log ends before or within this one, because its machine went down. */
-  async #isCutOff(file: SegmentFile, rest: readonly SegmentFile[]): Promise<boolean> {
+  /**
+   * Whether the log ends before or within this one, because its machine went down. What is missing before the first that
+   * may be cut off was on the disk: that is damage.
+   */
+  async #isCutOff(file: SegmentFile, rest: readonly SegmentFile[], isFirst: boolean): Promise<boolean> {
     const info = segmentInfo(file);
-    const expected = this.#before === undefined ? file.base : this.#next;
+    const before = this.#before;
+    const expected = isFirst || before === undefined ? file.base : this.#next;
     if (info === undefined) {
       if (!existsSync(file.path) || headerRemains(file.path) !== 'unwritten') return false;
       return this.#endsAt(expected);
     }
     if (info.sameBoot) return false;
-    if (file.base !== expected) return this.#endsAt(expected);
+    if (file.base !== expected && !isEndUnknown(before)) return this.#endsAt(expected);
     if (isOpen(info)) return false;
     const { whole, position, proven } = await examineSealed(file.path);
     if (whole || position < proven || (await isProvenBy(rest))) return false;
     const next = nextBefore(file.path, position);
-    this.#result.records += next - file.base;
+    const result = this.#result;
+    result.segments++;
+    result.records += next - file.base;
+    result.checked += next - file.base;
+    if (info.durable > info.basePosition) result.durable = nextBefore(file.path, info.durable);
     return this.#endsAt(next);
   }
 
@@ -132,8 +167,9 @@ class LogVerifier {
   }
 
   /** The same where what is left of one that was never sealed does not reach to the next one. */
-  #isLastOf({ info, next }: SegmentReport, rest: readonly SegmentFile[]): boolean {
-    const isCutOff = info !== undefined && !info.sameBoot && isOpen(info);
+  #isLastOf(report: SegmentReport, rest: readonly SegmentFile[]): boolean {
+    const { info, next } = report;
+    const isCutOff = info !== undefined && !info.sameBoot && isOpen(info) && !isEndUnknown(report);
     return isCutOff && rest.length > 0 && rest[0].base !== next && this.#endsAt(next);
   }
 
@@ -156,27 +192,27 @@ class LogVerifier {
     const { file, facts, faults } = report;
     const result = this.#result;
     const before = this.#before;
-    if (before === undefined) result.earliest = file.base;
-    else this.#compare(before, report);
-    if (facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
+    if (before !== undefined) this.#compare(before, report);
+    const isOurs = facts?.id === this.#id;
+    if (isOurs && facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
       this.#wrong(
         file,
         `says that no record before it is of a later time than ${facts.maxTimeUs}, and there is one`,
       );
     }
-    this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
+    if (isOurs) this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
     result.faults.push(...faults);
     result.segments++;
     result.records += report.records;
     result.checked += report.checked;
+    result.durable = report.durable ?? result.durable;
   }
 
-  #compare(before: SegmentReport, { file: { base } }: SegmentReport): void {
-    const { file, faults, link } = before;
+  #compare(before: SegmentReport, following: SegmentReport): void {
+    const { file, link } = before;
+    const { base } = following.file;
     // What broke off there lasts to here.
-    const brokenOff = faults.filter(
-      ({ offset, nextOffset }) => offset !== undefined && nextOffset === undefined,
-    );
+    const brokenOff = brokenOffIn(before);
     for (const fault of brokenOff) fault.nextOffset = base;
     const next = this.#next;
     if (base < next)
@@ -187,8 +223,18 @@ class LogVerifier {
     if (isShort && brokenOff.length === 0)
       this.#wrong(file, `lacks its last records, from ${before.next} on`);
     const info = segmentInfo(file);
-    if (info !== undefined && isOpen(info))
+    if (info !== undefined && isOpen(info) && !this.#mayBeOpenBefore(following))
       this.#wrong(file, 'was never sealed, and another segment follows it');
+  }
+
+  /**
+   * Between the moment a segment has its name and that in which the one before says so a writer may die, and a machine may
+   * go down before that is on the disk: who opens the log then seals that one, and goes on.
+   */
+  #mayBeOpenBefore({ file, info, records }: SegmentReport): boolean {
+    if (info === undefined || file.base !== this.#next) return false;
+    if (info.sameBoot) return isOpen(info) && records === 0;
+    return info.durable <= info.basePosition;
   }
 
   #missing(from: number, to: number): void {
@@ -219,14 +265,14 @@ class LogVerifier {
   }
 }
 
-function logOf(file: SegmentFile): string | undefined {
-  const metadata = segmentInfo(file)?.metadata;
-  if (metadata === undefined) return undefined;
-  try {
-    return factsOf(metadata, file.path).id;
-  } catch {
-    return undefined;
-  }
+/** What ends there, and where it goes on isn't known. */
+function brokenOffIn({ faults }: SegmentReport): LogFault[] {
+  return faults.filter(({ offset, nextOffset }) => offset !== undefined && nextOffset === undefined);
+}
+
+/** Whether nobody can tell where the log went on behind a segment. */
+function isEndUnknown(report: SegmentReport | undefined): boolean {
+  return report !== undefined && report.link === undefined && brokenOffIn(report).length > 0;
 }
 
 /** What says that a file is not sound; anything else is thrown. */
