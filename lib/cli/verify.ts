@@ -1,8 +1,6 @@
 import { type Verification, verify as verifyChannel } from '../index.js';
 import { UsageError, type Verb } from './command.js';
-import { interruption } from './interruption.js';
-import { type Output, sayError } from './output.js';
-import { withProgress } from './progress.js';
+import { verifyEach } from './verifying.js';
 import { count, plural, size, visible } from './words.js';
 
 export const verify: Verb = {
@@ -23,32 +21,9 @@ Examples
   async run(values, paths, output) {
     if (paths.length === 0) throw new UsageError('verify: which channel?', 'verify');
     const show = values.json === true ? (found: Verification) => [JSON.stringify(found)] : asText;
-    const stop = interruption();
-    let sound = true;
-    for (const path of paths) {
-      sound = (await verifyOne(path, show, output, stop)) && sound;
-      if (stop.aborted) return false;
-    }
-    return sound;
+    return verifyEach(paths, verifyChannel, show, output);
   },
 };
-
-async function verifyOne(
-  path: string,
-  show: (found: Verification) => string[],
-  output: Output,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    const found = await withProgress(path, (onProgress) => verifyChannel(path, { signal, onProgress }));
-    for (const line of show(found)) output.line(line);
-    await output.flush();
-    return found.sound;
-  } catch (error) {
-    sayError(error);
-    return false;
-  }
-}
 
 function asText(found: Verification): string[] {
   const { path, sound, faults, status, records, checked, from, end, marks, cutOffAt } = found;

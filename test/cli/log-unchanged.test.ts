@@ -12,11 +12,17 @@ const READING = [
   ['stat', '--json'],
   ['segments'],
   ['cursors'],
+  ['verify'],
+  ['verify', '--json'],
 ];
 
 let writer: StoppedWriter | undefined;
+let following: Running[] = [];
 
-afterEach(() => writer?.kill());
+afterEach(async () => {
+  await Promise.all(following.map((one) => one.end('SIGKILL')));
+  await writer?.kill();
+});
 
 test('what reads changes nothing in the directory: no byte, no name, no time; with a live writer and without', async () => {
   const directory = newDirectory();
@@ -29,7 +35,7 @@ test('what reads changes nothing in the directory: no byte, no name, no time; wi
   expect(before.map(({ name }) => name)).toEqual(expect.arrayContaining(['cursors.mr', 'log.lock']));
   expect(before.length).toBeGreaterThan(4);
   for (const isAlive of [true, false]) {
-    const following = [
+    following = [
       new Running(['log', 'tail', directory, '-n', '5']),
       new Running(['log', 'read', directory, '--follow', '--from', '4995']),
       new Running(['log', 'stat', directory, '--watch']),

@@ -3,11 +3,13 @@ import { append } from './append.js';
 import { compact } from './compact.js';
 import { cursors } from './cursors.js';
 import { read } from './read.js';
+import { repair } from './repair.js';
 import { segments } from './segments.js';
 import { stat } from './stat.js';
 import { tail } from './tail.js';
+import { verify } from './verify.js';
 
-const VERBS: readonly Verb[] = [append, read, tail, stat, segments, cursors, compact];
+const VERBS: readonly Verb[] = [append, read, tail, stat, segments, cursors, compact, verify, repair];
 
 export const log: Group = {
   name: 'log',

@@ -1,0 +1,53 @@
+import { Log, type LogRepair, type LostOffsets } from '../../log/index.js';
+import { onePath, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import { withProgress } from '../progress.js';
+import { count, plural, visible } from '../words.js';
+import { faultText } from './fault-text.js';
+
+export const repair: Verb = {
+  name: 'log repair',
+  summary: 'make a damaged log one that can be read through and appended to',
+  help: `millrace log repair DIRECTORY [--json]
+
+Looks through all of a log as log verify does, and writes each damaged segment anew, of the records in it that are intact: they
+keep their offsets. Files are put into the log's folder set-aside as they were found, each with a note that says why; nothing
+is deleted. Which offsets no record has any more is told: who reads passes over them. A log that is sound is left as it is.
+Nobody may have the log open to append. Interrupted, or killed, it leaves a log that can be repaired again.
+
+  --json    an object: the faults that were found, the offsets that are lost, what was written anew and what put aside
+
+Examples
+  millrace log repair /var/lib/app/events
+  millrace log repair /var/lib/app/events --json | jq '.lost'`,
+  options: { json: { type: 'boolean' } },
+  async run(values, paths, output) {
+    const path = onePath(repair, paths, 'log');
+    const signal = interruption();
+    const done = await withProgress(path, (onProgress) => Log.repair(path, { signal, onProgress }));
+    for (const line of values.json === true ? [JSON.stringify(done)] : asText(done)) output.line(line);
+    return true;
+  },
+};
+
+function asText({ path, faults, lost, rewritten, setAside, cursors }: LogRepair): string[] {
+  const isLeft = faults.length === 0 && setAside.length === 0 && rewritten.length === 0;
+  const most = lost.reduce((sum, { from, to }) => sum + to - from, 0);
+  return [
+    `${visible(path)}: ${isLeft ? 'sound, and left as it is' : `${plural(faults.length, 'fault')} found`}`,
+    ...faults.map(faultText),
+    ...rewritten.map((name) => `  written anew: ${name}`),
+    ...setAside.map(
+      ({ name, path, reason }) => `  put aside: ${visible(name)} to ${visible(path)}: ${visible(reason)}`,
+    ),
+    ...cursors.map(
+      (name) =>
+        `  given up: ${name === undefined ? 'a cursor' : `the cursor ${visible(name)}`}, where it stood can't be told`,
+    ),
+    ...(lost.length === 0 ? [] : [`  lost: ${lost.map(rangeText).join(', ')}; ${count(most)} at most`]),
+  ];
+}
+
+function rangeText({ from, to }: LostOffsets): string {
+  return to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`;
+}
