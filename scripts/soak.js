@@ -6,6 +6,7 @@
 //   npm run soak -- --parks 1000000
 //   npm run soak -- --power 2000 --log-power 2000
 //   npm run soak -- --flips 0 --truncations 0         (0: all there are)
+//   npm run soak -- --log-flips 0 --log-truncations 0
 //   npm run soak -- --explore                         (takes no count: all states of the protocol)
 //
 // A part is a module in test/soak/parts: `option` names its count on the command line, `run` does it. Prints what each
