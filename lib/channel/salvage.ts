@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
 import { decodeStatic, type Header, MAX_FILE_BYTES, planFile } from './header.js';
+import { incarnationOf } from './incarnation.js';
 import * as L from './layout.js';
 import { isOfThisBoot } from './liveness.js';
 import { STATE } from './mapped.js';
@@ -32,6 +33,13 @@ interface Geometry {
   incarnation: number;
 }
 
+interface Walked {
+  end: number;
+  /** Whether the end that was stored behind them is whole. */
+  isEnd: boolean;
+  provesSync: boolean;
+}
+
 /** What is known of the end of what was handed out. */
 export interface Salvaged {
   /** Behind the last frame that is whole, and behind the last that may have been there. */
@@ -39,11 +47,13 @@ export interface Salvaged {
   mostEnd: number;
   /** Whether what is missing of the file is room in which nothing had been written yet. */
   lacksRoomOnly: boolean;
+  /** Whether one of them tells of a sync: then its header was on the disk. */
+  provesSync: boolean;
 }
 
 /**
  * What is whole in a segment that is damaged: each frame by itself, wherever it lies, by its stamp and checksum. Needs no
- * word of the header but the incarnation; and where the header is damaged, that may be, too, in one bit.
+ * word of the header but the incarnation; and that can be told by two frames.
  */
 export class Salvage {
   readonly path: string;
@@ -116,10 +126,10 @@ export class Salvage {
   async each(see: SeeRecord, signal?: AbortSignal): Promise<Salvaged> {
     if (!this.#hasLooked) this.#believed = await this.#believe(signal);
     this.#hasLooked = true;
-    const { end, isEnd } = await inTurns(this.#walk(see, signal));
+    const { end, isEnd, provesSync } = await inTurns(this.#walk(see, signal));
     const mostEnd = isEnd ? end : await inTurns(this.#mostEnd(end));
     const isOpen = this.#words[STATE] === L.STATE_OPEN;
-    return { end, mostEnd, lacksRoomOnly: this.#isShort && isOpen && end === mostEnd };
+    return { end, mostEnd, lacksRoomOnly: this.#isShort && isOpen && end === mostEnd, provesSync };
   }
 
   /** Where the header is whole, those that reading takes for whole: it follows them from one to the next. */
@@ -136,10 +146,11 @@ export class Salvage {
     return status === undefined ? undefined : believed;
   }
 
-  *#walk(see: SeeRecord, signal?: AbortSignal): InSlices<{ end: number; isEnd: boolean }> {
+  *#walk(see: SeeRecord, signal?: AbortSignal): InSlices<Walked> {
     const { dataOffset, end } = this.#geometry;
     const words = this.#words;
     let behind = dataOffset;
+    let provesSync = false;
     let slice = SLICE_BYTES;
     // Behind damage a frame without a checksum is nobody's: it may be what was never committed.
     let isSure = true;
@@ -159,17 +170,19 @@ export class Salvage {
         at += L.FRAME_ALIGN;
         continue;
       }
-      if (kind === L.KIND_LINK || kind === L.KIND_END) return { end: behind - dataOffset, isEnd: true };
+      if (kind === L.KIND_LINK || kind === L.KIND_END)
+        return { end: behind - dataOffset, isEnd: true, provesSync };
       if (kind === L.KIND_DATA) {
         const word = at >> 2;
         const type = words[word + 1] >>> 16;
         const [tag, timeUs] = [readFrozen(words, word + 6), readFrozen(words, word + 4)];
         see(this.#bytes, at + HEADER, at + words[word], type, tag, timeUs, at - dataOffset);
       }
+      provesSync ||= kind === L.KIND_CHECKPOINT && words[(at >> 2) + 3] !== 0;
       at += size;
       behind = at;
     }
-    return { end: behind - dataOffset, isEnd: false };
+    return { end: behind - dataOffset, isEnd: false, provesSync };
   }
 
   #isWholeAt(at: number, size: number, isSure: boolean): boolean {
@@ -219,6 +232,7 @@ export class Salvage {
 
 /** How long the frame here says it is, by words that may be those of one. */
 function sizeAt(words: Int32Array, at: number, { dataOffset, end, capacity }: Geometry): number {
+  if (at + HEADER > end) return NOT_WHOLE;
   const word = at >> 2;
   const length = words[word];
   const kind = words[word + 1] & 0xff;
@@ -266,18 +280,24 @@ function geometryOf(bytes: Buffer, header: Header): Geometry | undefined {
 function guess(bytes: Buffer): Geometry | undefined {
   const words = wordsOf(bytes);
   const said = words[L.INCARNATION_OFFSET >> 2];
-  const incarnations = [said, ...Array.from({ length: 32 }, (_, bit) => said ^ (1 << bit))];
-  let sums = 0;
+  const near = [said, ...Array.from({ length: 32 }, (_, bit) => said ^ (1 << bit))];
+  let tried = 0;
   for (const { dataOffset, capacity } of plans(bytes)) {
     const end = Math.min(endOf(bytes), dataOffset + capacity);
-    for (const incarnation of incarnations) {
-      const geometry = { dataOffset, end, capacity, incarnation };
-      const until = Math.min(end, dataOffset + TRIED_BYTES) - HEADER;
-      for (let at = dataOffset; at <= until && sums < TRIED_SUMS; at += L.FRAME_ALIGN) {
-        const size = sizeAt(words, at, geometry);
-        sums += size;
-        if (size !== NOT_WHOLE && isWhole(bytes, at, size, geometry, true)) return geometry;
-      }
+    const until = Math.min(end, dataOffset + TRIED_BYTES) - HEADER;
+    for (let at = dataOffset; at <= until && tried < TRIED_SUMS; at += L.FRAME_ALIGN) {
+      const size = sizeAt(words, at, { dataOffset, end, capacity, incarnation: said });
+      if (size === NOT_WHOLE) continue;
+      tried += size * near.length;
+      const isIt = (incarnation: number, place: number) => {
+        const geometry = { dataOffset, end, capacity, incarnation };
+        const next = sizeAt(words, place, geometry);
+        return next !== NOT_WHOLE && isWhole(bytes, place, next, geometry, true);
+      };
+      const any = incarnationOf(bytes, at, words[at >> 2]);
+      const found =
+        near.find((incarnation) => isIt(incarnation, at)) ?? (isIt(any, at + size) ? any : undefined);
+      if (found !== undefined) return { dataOffset, end, capacity, incarnation: found };
     }
   }
   return undefined;

@@ -1,5 +1,6 @@
 import { type ChannelInfo, inspect, provesSync } from '../channel/index.js';
 import { factsOf, type SegmentFile } from './directory.js';
+import { factsAt } from './salvaging.js';
 import { nextBefore, nextBehind } from './segment-end.js';
 
 const LOOKED_AT_FIRST = 8;
@@ -17,10 +18,9 @@ export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | 
 /** The id of the log that a segment says it is of. */
 export function logOf(file: SegmentFile): string | undefined {
   const metadata = segmentInfo(file)?.metadata;
-  if (metadata === undefined) return undefined;
   try {
-    const { id } = factsOf(metadata, file.path);
-    return ID.test(id) ? id : undefined;
+    const id = (metadata === undefined ? factsAt(file.path) : factsOf(metadata, file.path))?.id;
+    return id !== undefined && ID.test(id) ? id : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { disk, environment, explain, takeName } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
@@ -7,6 +7,8 @@ import { type Directory, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
 
 const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
+/** So much of it makes a file a damaged one of these. */
+const LEAST_OF_MAGIC = 6;
 const FORMAT = 1;
 const FILE_BYTES = 4096;
 const PERMISSIONS = 0o600;
@@ -23,7 +25,10 @@ const FEATURE_SHARED = 1;
 export function saysShared(file: FileHandle): boolean {
   const { regular, bytes } = binding().statFile(file);
   if (!regular || bytes < ID_OFFSET) return false;
-  return (Buffer.from(binding().mapFile(file)).readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
+  const content = Buffer.from(binding().mapFile(file));
+  // Of what is garbage throughout no word is believed.
+  if (MAGIC.filter((byte, i) => content[i] === byte).length < LEAST_OF_MAGIC) return false;
+  return (content.readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
 }
 
 /** Whether a file is refused that is not damaged: a later version of Millrace wrote it, and can read it. */
@@ -183,7 +188,7 @@ export class LockFile {
 export function writerActive(path: string): MillraceError {
   return new MillraceError(
     'ERR_WRITER_ACTIVE',
-    `The log of ${path} is open to append already, in this process or another one; readOnly: true reads it`,
+    `The log ${dirname(path)} is open to append already, in this process or another one; readOnly: true reads it`,
     { path },
   );
 }

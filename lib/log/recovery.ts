@@ -6,7 +6,7 @@ import { firstDoubtful, isOpen, isProvenBy, lastSynced, segmentInfo } from './du
 import { firstCapacity, type LogEnd } from './log-writer.js';
 import type { LogSettings } from './options.js';
 import { beginAnew, rewriteSegment } from './rewrite.js';
-import { factsIn, hasFrames, putIntact, SalvagedFrames } from './salvaging.js';
+import { factsIn, hasFrames, isUnwritten, putIntact, SalvagedFrames } from './salvaging.js';
 import { Sealed, syncUnlessGone } from './sealed.js';
 import { maxTimeOf, nextBefore, nextBehind } from './segment-end.js';
 import { type SetAside, setAside, setCopyAside, syncSetAside } from './set-aside.js';
@@ -117,8 +117,8 @@ class Recovering {
       if (file === undefined) return undefined;
       const info = segmentInfo(file);
       if (info !== undefined && this.#isOurs(info, file)) return info;
+      if (info === undefined && (await isUnwritten(file.path))) return NEVER_WRITTEN;
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
-      if (remains === 'unwritten') return NEVER_WRITTEN;
       if (remains !== 'foreign' || (info === undefined && hasFrames(file.path))) {
         if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
         throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
@@ -303,7 +303,7 @@ class Recovering {
   #needsRepair({ path, base }: SegmentFile, why: string, cause?: MillraceError): MillraceError {
     return new MillraceError(
       'ERR_CORRUPT',
-      `${path} is damaged: ${why}. What is intact of the log is kept by Log.repair('${this.#directory.path}')`,
+      `${path} is damaged: ${why}. Log.repair, or millrace log repair, keeps what is intact of the log`,
       { path, position: cause?.position, from: base, cause },
     );
   }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   disk,
@@ -16,6 +17,7 @@ import { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
 import { numberOf } from './compression.js';
 import { factsOf, type SegmentFacts } from './directory.js';
+import { keepOwner } from './ownership.js';
 import { type EncodedRecord, packAll, packedHead, type UnpackHandler, unpackEach } from './packing.js';
 import { frameBytes, PACKED } from './record.js';
 import { walkFrames } from './segment-walk.js';
@@ -192,7 +194,9 @@ class Rewrite {
       // step 120
       await writer.sync();
       // step 121
+      const before = statSync(path);
       writer.takeName();
+      keepOwner(path, before);
       // step 122
       await disk.syncDirectory(dirname(path));
       // step 123

@@ -1,4 +1,4 @@
-import { type Link, Salvage, type Salvaged } from '../channel/index.js';
+import { headerRemains, type Link, Salvage, type Salvaged } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { factsOf, type SegmentFacts } from './directory.js';
 import { MAX_COUNT, type UnpackHandler } from './packing.js';
@@ -29,11 +29,32 @@ export function factsIn({ header, path }: Salvage): SegmentFacts | undefined {
   }
 }
 
+/** The same of one whose file may be too short to be read. */
+export function factsAt(path: string): SegmentFacts | undefined {
+  const salvage = Salvage.open(path);
+  try {
+    return salvage && factsIn(salvage);
+  } finally {
+    salvage?.close();
+  }
+}
+
 /** Whether a file that is no channel has frames of one. */
 export function hasFrames(path: string): boolean {
   const salvage = Salvage.open(path);
   salvage?.close();
   return salvage !== undefined;
+}
+
+/** Whether the header of a file never reached the disk, and not only was lost there. */
+export async function isUnwritten(path: string): Promise<boolean> {
+  if (headerRemains(path) !== 'unwritten') return false;
+  const salvage = Salvage.open(path);
+  try {
+    return salvage === undefined || !(await salvage.each(() => {})).provesSync;
+  } finally {
+    salvage?.close();
+  }
 }
 
 /** What of a damaged segment is intact: frames that are whole, can be decoded, and have their place in the log. */
@@ -50,7 +71,7 @@ export class SalvagedFrames implements FrameSource {
   /** The offset behind the last record, and the largest timestamp. */
   next: number;
   maxTimeUs = 0;
-  #end: Salvaged = { end: 0, mostEnd: 0, lacksRoomOnly: false };
+  #end: Salvaged = { end: 0, mostEnd: 0, lacksRoomOnly: false, provesSync: false };
   /** Behind all records that are there, whether they can be read or not. */
   #behindAll = 0;
   #hasPacked = false;

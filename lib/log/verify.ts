@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { examineSealed, headerRemains, type VerifyOptions } from '../channel/index.js';
+import { examineSealed, type VerifyOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { CursorFile } from './cursor-file.js';
 import { type Directory, diskBytes, LOCK_FILE, noLog, type SegmentFile } from './directory.js';
 import { firstDoubtful, isOpen, isProvenBy, logOfMost, segmentInfo } from './durable.js';
 import { LockFile } from './lock-file.js';
+import { isUnwritten } from './salvaging.js';
 import { nextBefore } from './segment-end.js';
 import { type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
 
@@ -144,8 +145,7 @@ class LogVerifier {
     const before = this.#before;
     const expected = isFirst || before === undefined ? file.base : this.#next;
     if (info === undefined) {
-      if (!existsSync(file.path) || headerRemains(file.path) !== 'unwritten') return false;
-      return this.#endsAt(expected);
+      return (await isUnwritten(file.path)) && this.#endsAt(expected);
     }
     if (info.sameBoot) return false;
     if (file.base !== expected && !isEndUnknown(before)) return this.#endsAt(expected);

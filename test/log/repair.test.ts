@@ -1,5 +1,16 @@
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Log, type LogRepair } from '../../lib/log/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
@@ -119,6 +130,29 @@ describe('each intact record keeps its offset, and is read without a stop', () =
       flip(fileOf(directory, bases[number]), 50);
       await expectRepaired(directory, range(0, next), next);
     }
+  });
+
+  test('a header of which nothing is left but what its frames tell', async () => {
+    for (const [from, to] of [
+      [0, 512],
+      [0, 4096],
+      [4096, 8192],
+      [0, 8192],
+    ]) {
+      for (const number of [0, 1]) {
+        const { directory, bases, next } = await someLog();
+        const path = fileOf(directory, bases[number]);
+        writeFileSync(path, readFileSync(path).fill(0, from, to));
+        await expectRepaired(directory, range(0, next), next);
+      }
+    }
+  });
+
+  test('a last segment whose header is gone though it was synced', async () => {
+    const { directory, next, path } = await syncedLog();
+    writeFileSync(path, readFileSync(path).fill(0, 0, 4096));
+    expect((await failure(() => Log.open(directory))).code).toBe('ERR_CORRUPT');
+    await expectRepaired(directory, range(0, next), next);
   });
 
   test('words of the header that are damaged', async () => {
@@ -334,6 +368,40 @@ test('it can be aborted, and done again', async () => {
   );
   const offsets = without([...range(0, bases[2]), ...range(bases[3], next)], 3);
   await expectRepaired(directory, offsets, next);
+});
+
+/** A log of one segment, in which a CHECKPOINT tells of a sync: records came while that ran. */
+async function syncedLog() {
+  const directory = newDirectory();
+  await using log = await Log.open(directory, { sync: 'none' });
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 50; i++) log.append(textOf(log.next));
+    let isFlushed = false;
+    const flushing = log.flush().then(() => {
+      isFlushed = true;
+    });
+    // All in one segment.
+    for (let i = 0; i < 5 && !isFlushed; i++) {
+      log.append(textOf(log.next));
+      await turn();
+    }
+    await flushing;
+  }
+  return { directory, next: log.next, path: log.segments()[0].path };
+}
+
+test('by root, a log stays its owner’s', async ({ skip }) => {
+  if (process.getuid?.() !== 0) skip('only root can do it');
+  const { directory, bases } = await someLog();
+  for (const name of readdirSync(directory)) chownSync(join(directory, name), 65534, 65534);
+  chownSync(directory, 65534, 65534);
+  const path = fileOf(directory, bases[1]);
+  damage(path, bases[1], bases[1] + 3);
+  chmodSync(path, 0o640);
+  await Log.repair(directory);
+  const { uid, gid, mode } = statSync(path);
+  expect([uid, gid, mode & 0o777]).toEqual([65534, 65534, 0o640]);
+  expect(statSync(join(directory, 'set-aside')).uid).toBe(65534);
 });
 
 /** Damage of all kinds: what is intact in it. */

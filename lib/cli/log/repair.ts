@@ -12,8 +12,9 @@ export const repair: Verb = {
 
 Looks through all of a log as log verify does, and writes each damaged segment anew, of the records in it that are intact: they
 keep their offsets. Files are put into the log's folder set-aside as they were found, each with a note that says why; nothing
-is deleted. Which offsets no record has any more is told: who reads passes over them. A log that is sound is left as it is.
-Nobody may have the log open to append. Interrupted, or killed, it leaves a log that can be repaired again.
+is deleted. Which offsets no record has any more is told: who reads passes over them; of records that can't be read at the end
+nobody knows how many they were, so as many are told as they can have been. A log that is sound is left as it is. Nobody may
+have the log open to append. Interrupted, or killed, it leaves a log that can be repaired again. Exits with 0 once it is whole.
 
   --json    an object: the faults that were found, the offsets that are lost, what was written anew and what put aside
 
@@ -40,12 +41,17 @@ function asText({ path, faults, lost, rewritten, setAside, cursors }: LogRepair)
     ...setAside.map(
       ({ name, path, reason }) => `  put aside: ${visible(name)} to ${visible(path)}: ${visible(reason)}`,
     ),
-    ...cursors.map(
-      (name) =>
-        `  given up: ${name === undefined ? 'a cursor' : `the cursor ${visible(name)}`}, where it stood can't be told`,
-    ),
+    ...givenUp(cursors),
     ...(lost.length === 0 ? [] : [`  lost: ${lost.map(rangeText).join(', ')}; ${count(most)} at most`]),
   ];
+}
+
+function givenUp(cursors: LogRepair['cursors']): string[] {
+  const named = cursors.filter((name) => name !== undefined);
+  const lines = named.map((name) => `  given up: the cursor ${visible(name)}, where it stood can't be told`);
+  const most = cursors.length - named.length;
+  if (most > 0) lines.push(`  given up: ${plural(most, 'cursor')} at most, of which nothing can be told`);
+  return lines;
 }
 
 function rangeText({ from, to }: LostOffsets): string {

@@ -84,7 +84,7 @@ function endsOf(log: Log): Ends | Pick<Look, 'fault'> {
 const RECOVERIES = {
   machine: 'the machine went down while it was written: what had not reached the disk may be gone',
   roll: 'its writer died while it went over to a new segment: nothing is lost',
-  header: 'the last segment is not whole: it is to be put aside',
+  header: 'the last segment is not whole: log verify tells what is wrong, log repair keeps what is intact',
 };
 
 type Recovery = keyof typeof RECOVERIES;

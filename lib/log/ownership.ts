@@ -1,0 +1,17 @@
+import { chmodSync, chownSync, statSync } from 'node:fs';
+
+const PERMISSIONS = 0o7777;
+
+/**
+ * Has what takes the place of a file, or lies beside it, be its owner's, and open to whom that was: so that root, too, may
+ * look after a log of somebody else. Where that is not allowed it stays as it is.
+ */
+export function keepOwner(path: string, before: { uid: number; gid: number; mode: number }): void {
+  try {
+    const { uid, gid, mode } = statSync(path);
+    if (uid !== before.uid || gid !== before.gid) chownSync(path, before.uid, before.gid);
+    if ((mode & PERMISSIONS) !== (before.mode & PERMISSIONS)) chmodSync(path, before.mode & PERMISSIONS);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+  }
+}
