@@ -64,7 +64,7 @@ answerTurns({
     recovery: log.recovery,
   }),
   fill(segments) {
-    while (log.stats().segments < segments) log.appendBatch(records);
+    while (log.segments().length < segments) log.appendBatch(records);
     return { segments: log.segments().length, records: log.next };
   },
   add(count) {
