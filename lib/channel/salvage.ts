@@ -294,9 +294,11 @@ function guess(bytes: Buffer): Geometry | undefined {
         const next = sizeAt(words, place, geometry);
         return next !== NOT_WHOLE && isWhole(bytes, place, next, geometry, true);
       };
-      const any = incarnationOf(bytes, at, words[at >> 2]);
-      const found =
-        near.find((incarnation) => isIt(incarnation, at)) ?? (isIt(any, at + size) ? any : undefined);
+      let found = near.find((incarnation) => isIt(incarnation, at));
+      if (found === undefined) {
+        const told = incarnationOf(bytes, at, words[at >> 2]);
+        if (isIt(told, at + size)) found = told;
+      }
       if (found !== undefined) return { dataOffset, end, capacity, incarnation: found };
     }
   }
