@@ -60,9 +60,17 @@ export class Sleeper {
     this.#rounds.leave(waiting);
   }
 
-  /** A sleep is over. Where nobody rang, somebody may have: who is held up looks at the clock before it hears the bell. */
-  ended(rung: boolean): void {
-    if (rung || Atomics.load(this.#channel.words, this.#alarm.sequence) !== this.#armedAt) this.stats.woken++;
+  /** How often somebody was woken. Read before the last look that comes before a sleep, it tells who `ended` that. */
+  wakes(): number {
+    return Atomics.load(this.#channel.words, this.#alarm.sequence);
+  }
+
+  /**
+   * A sleep is over, before which there were so many wakes. One more may have come without a ring: who is held up looks
+   * at the clock before it hears the bell.
+   */
+  ended(rung: boolean, wakesBefore: number): void {
+    if (rung || this.wakes() !== wakesBefore) this.stats.woken++;
     else this.stats.late++;
   }
 
@@ -81,26 +89,25 @@ export class Sleeper {
    * made known that somebody sleeps. False where nobody could know.
    */
   block(look: () => boolean, ms: number): boolean {
-    const { writable, words, file } = this.#channel;
+    const { writable, file } = this.#channel;
     const { sequence } = this.#alarm;
     if (!writable) return false;
     // Before the last look: who wakes after it raises it, and then there is no sleeping on what it was.
-    const before = Atomics.load(words, sequence);
+    const before = this.wakes();
     if (!this.#arm(L.SLEEPER_BLOCKED)) return false;
     // step 95
     if (look()) return true;
     this.stats.parked++;
     binding().sleepOn(file, sequence << 2, before, Math.min(ms, this.#rounds.everyMs));
     const found = look();
-    if (Atomics.load(words, sequence) !== before) this.stats.woken++;
-    else if (found) this.stats.late++;
+    if (this.wakes() !== before || found) this.ended(false, before);
     return true;
   }
 
   #arm(kind: number): boolean {
     const { words } = this.#channel;
-    const { sleepers, sequence } = this.#alarm;
-    const now = Atomics.load(words, sequence);
+    const { sleepers } = this.#alarm;
+    const now = this.wakes();
     // Whoever takes bits away raises the sequence: as long as it stands, what was set is set, and was before a fence. But
     // whoever took them may have died before it did that.
     const stands = now === this.#armedAt && (this.#armedKind & kind) !== 0;

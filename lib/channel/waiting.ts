@@ -77,6 +77,8 @@ class Wait<T> implements Waiting {
   /** From then on it may be ended from without. */
   #away = false;
   #asleep = false;
+  /** How many wakes there were before the last look that came before the sleep. */
+  #wakesBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   #abort: (() => void) | undefined;
 
@@ -178,6 +180,7 @@ class Wait<T> implements Waiting {
       this.#later(DEAF.idle(this.#looks));
       return;
     }
+    this.#wakesBefore = sleeper.wakes();
     // Now that it is known that somebody sleeps.
     if (this.#finds(performance.now())) return;
     this.#asleep = true;
@@ -218,13 +221,15 @@ class Wait<T> implements Waiting {
   #findsAsleep(rung: boolean): boolean {
     const sleeper = this.#sleeper as Sleeper;
     const now = performance.now();
+    const wakesBefore = this.#wakesBefore;
     // Who rang took away that somebody sleeps; it may have been for somebody else, or for what others took.
     let found = rung && this.#finds(now);
     if (!found) {
       sleeper.listen();
+      this.#wakesBefore = sleeper.wakes();
       found = this.#finds(now);
     }
-    if (found) sleeper.ended(rung);
+    if (found) sleeper.ended(rung, wakesBefore);
     return found;
   }
 
