@@ -38,10 +38,8 @@ double FreeBytes(int fd) {
   return static_cast<double>(space.f_bavail) * static_cast<double>(space.f_frsize);
 }
 
-// Whose mapping an ArrayBuffer shows; freed by V8 once nothing can reach the bytes any more.
-using Lease = std::shared_ptr<Mapping>;
-
-void EndLease(napi_env, void*, void* lease) { delete static_cast<Lease*>(lease); }
+// V8 lets go of its part once nothing can reach the bytes any more, but tells so in a later turn of the event loop only.
+void EndLease(napi_env, void*, void* part) { delete static_cast<std::shared_ptr<Lease>*>(part); }
 
 // V8 counts an external ArrayBuffer as memory that a collection might free, and collects for every 64 MiB mapped or so.
 // Before version 24 Node can be told that these pages are the file's. Since then V8 ends the process when its sum falls
@@ -149,19 +147,20 @@ napi_value File::Lend(napi_env env) {
     Throw(env, failure);
     return nullptr;
   }
-  Lease* lease = new Lease(mapping_);
+  lease_.reset(new Lease{mapping_});
+  auto* part = new std::shared_ptr<Lease>(lease_);
   const int64_t bytes = static_cast<int64_t>(mapping_->bytes());
   const napi_status status =
-      napi_create_external_arraybuffer(env, mapping_->data(), mapping_->bytes(), &EndLease, lease, &buffer);
+      napi_create_external_arraybuffer(env, mapping_->data(), mapping_->bytes(), &EndLease, part, &buffer);
   if (status == napi_no_external_buffers_allowed) {
-    delete lease;
+    delete part;
     napi_throw_error(env, "ERR_EXTERNAL_BUFFERS", "This runtime does not let an addon lend mapped memory");
     return nullptr;
   }
   // Where the thread is being terminated it isn't told whether Node has taken the lease, and may yet end it: so it stays,
   // but empty. Nobody ever saw the buffer, so nobody will touch what was mapped.
   if (status != napi_ok) {
-    lease->reset();
+    lease_->mapping.reset();
     Throw(env, {ENOMEM, "napi_create_external_arraybuffer", -1});
     return nullptr;
   }
@@ -180,12 +179,17 @@ void File::Detach(napi_env env) {
   napi_handle_scope scope;
   napi_value buffer;
   if (napi_open_handle_scope(env, &scope) == napi_ok) {
-    // The environment's end has detached it already, which is no failure.
-    if (napi_get_reference_value(env, lent_, &buffer) == napi_ok) napi_detach_arraybuffer(env, buffer);
+    // The environment's end has detached it already, which is no failure; who did is not known, nor what he made of it.
+    bool before = true;
+    const bool known = napi_get_reference_value(env, lent_, &buffer) == napi_ok &&
+                       napi_is_detached_arraybuffer(env, buffer, &before) == napi_ok;
+    // Now, and not with V8's part: who opens and closes in a loop would have all of it mapped until that ends.
+    if (known && !before && napi_detach_arraybuffer(env, buffer) == napi_ok) lease_->mapping.reset();
     napi_close_handle_scope(env, scope);
   }
   napi_delete_reference(env, lent_);
   lent_ = nullptr;
+  lease_.reset();
 }
 
 void File::Close(napi_env env) {

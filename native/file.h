@@ -51,6 +51,11 @@ struct FileFacts {
   double free_bytes = 0;
 };
 
+// Whose mapping an ArrayBuffer shows.
+struct Lease {
+  std::shared_ptr<Mapping> mapping;
+};
+
 // An open file: descriptor, locks, mapping and the ArrayBuffer that was lent. Lives on one JavaScript thread, but is
 // made on any.
 class File {
@@ -91,6 +96,7 @@ class File {
   std::shared_ptr<Descriptor> descriptor_;
   std::shared_ptr<Mapping> mapping_;
   napi_ref lent_ = nullptr;
+  std::shared_ptr<Lease> lease_;
   int64_t uncounted_ = 0;  // of the lent bytes, what V8 was told not to count
 };
 

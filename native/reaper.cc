@@ -13,6 +13,9 @@
 namespace millrace {
 namespace {
 
+// More don't wait: the kernel lets a process have some 65,000 mappings, and who closes in a loop is faster than the thread.
+constexpr int kMostWaiting = 1024;
+
 struct Region {
   char* address;
   size_t bytes;
@@ -33,6 +36,7 @@ struct Reaper {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
   Region* waiting = nullptr;  // the youngest first; the order doesn't matter
+  int count = 0;
   bool running = false;
 };
 
@@ -45,6 +49,7 @@ void* Reap(void*) {
     while (reaper.waiting == nullptr) pthread_cond_wait(&reaper.wake, &reaper.mutex);
     std::unique_ptr<Region> region(reaper.waiting);
     reaper.waiting = region->next;
+    reaper.count--;
     pthread_mutex_unlock(&reaper.mutex);
     UnmapInSteps(*region);
     PauseBetweenSteps();
@@ -63,14 +68,16 @@ void UnmapLater(void* address, size_t bytes) {
   auto region = std::make_unique<Region>(Region{static_cast<char*>(address), bytes, nullptr});
   pthread_mutex_lock(&reaper.mutex);
   if (!reaper.running) reaper.running = StartThread(&Reap, nullptr);
-  const bool running = reaper.running;
-  if (running) {
+  const bool waits = reaper.running && reaper.count < kMostWaiting;
+  if (waits) {
     region->next = reaper.waiting;
     reaper.waiting = region.release();
+    reaper.count++;
     pthread_cond_signal(&reaper.wake);
   }
   pthread_mutex_unlock(&reaper.mutex);
-  if (!running) UnmapInSteps(*region);  // no thread to be had: slow is better than leaking
+  // Also where there was no thread to be had: slow is better than leaking.
+  if (!waits) munmap(region->address, region->bytes);
 }
 
 }  // namespace millrace

@@ -12,7 +12,8 @@ constexpr size_t kStepBytes = 256 * 1024;
 // Long enough for whoever waits for the map lock to get it.
 void PauseBetweenSteps();
 
-// Unmaps [address, address + bytes) soon, in steps, on a thread of the process's own. Never blocks; from any thread.
+// Unmaps [address, address + bytes) soon, in steps, on a thread of the process's own; from any thread. Where a thousand
+// wait for that already, it is done at once.
 void UnmapLater(void* address, size_t bytes);
 
 }  // namespace millrace

@@ -128,6 +128,22 @@ test('2000 opens and closes leave no descriptor and no mapping', async () => {
   await until('nothing is mapped', () => mappingsIn(directory) === 0);
 });
 
+test('who opens and closes without a turn of the event loop has a bounded number of mappings', async () => {
+  const directory = newDirectory();
+  const { path, file } = await namedFile(directory);
+  for (let round = 0; round < 5000; round++) {
+    const again = native.openFile(path, false);
+    const bytes = new Uint8Array(native.mapFile(again));
+    expect(bytes[round]).toBe(0);
+    native.closeFile(again);
+    expect(bytes.length).toBe(0);
+  }
+  // Those that wait for the thread that unmaps, and the first one.
+  expect(mappingsIn(directory)).toBeLessThan(1100);
+  native.closeFile(file);
+  await until('nothing is mapped', () => mappingsIn(directory) === 0);
+});
+
 test('V8 counts nothing of what is closed', async () => {
   const { path, file } = await namedFile(newDirectory(), 1 << 20);
   const cycle = () => {
