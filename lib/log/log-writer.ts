@@ -21,6 +21,8 @@ const SEGMENT_STEP = 4096;
 const FRAME_HEADER = 32;
 /** What a segment keeps free behind its last record. */
 const RESERVED = 64;
+/** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
+const HURRIED_MS = 10_000;
 
 /** Where a log goes on. */
 export interface LogEnd {
@@ -52,6 +54,7 @@ export class LogWriter {
   readonly #settings: LogSettings;
   #segment: SegmentWriter | undefined;
   #begunAt = performance.now();
+  #isHurried = false;
   #next: number;
   #maxTimeUs: number;
   #budget = 0;
@@ -211,7 +214,10 @@ export class LogWriter {
     const { segment } = this.#settings;
     this.#checkSize(largest, largestInSegment(segment));
     this.#checkSize(frames, segment - RESERVED);
+    const hadRecords = this.#segment !== undefined && this.#segment.position > 0;
+    const isHurried = hadRecords && performance.now() - this.#begunAt < HURRIED_MS;
     this.#roll(Math.max(frames + RESERVED, largest * 4));
+    this.#isHurried = isHurried;
     const taken = append(this.#segment as SegmentWriter);
     if (taken < 0) {
       throw new MillraceError(
@@ -251,7 +257,7 @@ export class LogWriter {
       if (budget <= 0) throw this.#backPressure(unsynced);
     }
     const untilHalf = segment.remaining - segment.capacity / 2;
-    if (untilHalf > 0) budget = Math.min(budget, untilHalf);
+    if (untilHalf > 0 && !this.#isHurried) budget = Math.min(budget, untilHalf);
     else if (!this.#nextFile.isPrepared) this.#nextFile.prepare(this.#nextCapacity(0));
     this.#budget = budget;
   }
@@ -314,6 +320,7 @@ export class LogWriter {
       before = this.#sealed.upToNow();
     }
     this.#segment = next;
+    this.#isHurried = false;
     this.#begunAt = performance.now();
     this.#budget = 0;
     this.onRoll();
