@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { disk, explain, SegmentMappings, SegmentReader } from '../channel/index.js';
 import { invalidArgument, MillraceError } from '../errors.js';
+import { textOf } from './file-name.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
@@ -92,14 +93,25 @@ export class Directory {
 
   /** The segments by their base offsets: their names are of one length, so they sort as numbers do. */
   segments(): SegmentFile[] {
-    const names = this.#names().filter(isSegmentName).sort();
+    const names = this.#list((path) => readdirSync(path))
+      .filter(isSegmentName)
+      .sort();
     return names.map((name) => ({ base: baseOf(name), path: `${this.path}/${name}` }));
   }
 
-  /** What is not a log's. */
+  /** What is not a log's. Names that are not UTF-8 are told as text; `bytesOf` finds them again. */
   foreign(): string[] {
     const known = [LOCK_FILE, CURSORS_FILE, CURSORS_REPLACEMENT, SET_ASIDE];
-    return this.#names().filter((name) => !known.includes(name) && !isSegmentName(name));
+    const names = this.#rawNames().map(textOf);
+    return names.filter((name) => !known.includes(name) && !isSegmentName(name));
+  }
+
+  /** A name here, by its text. Where two have the same, it is that which is UTF-8. */
+  bytesOf(text: string): Buffer {
+    const name = Buffer.from(text);
+    if (!text.includes('\\')) return name;
+    const told = this.#rawNames().filter((one) => textOf(one) === text);
+    return told.find((one) => one.equals(name)) ?? told[0] ?? name;
   }
 
   /** Whoever compacts or repairs may die, and leave one that was to be put in another one's place. */
@@ -107,9 +119,13 @@ export class Directory {
     return REPLACEMENT_NAME.test(name) ? 'it was never finished' : 'it is not a file of a log';
   }
 
-  #names(): string[] {
+  #rawNames(): Buffer[] {
+    return this.#list((path) => readdirSync(path, { encoding: 'buffer' }));
+  }
+
+  #list<Name>(read: (path: string) => Name[]): Name[] {
     try {
-      return readdirSync(this.path);
+      return read(this.path);
     } catch (error) {
       throw explain(error, this.path, 'read the log');
     }

@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  type PathLike,
   readdirSync,
   renameSync,
   rmSync,
@@ -15,14 +16,16 @@ import {
 import { join } from 'node:path';
 import { disk, explain, freeBytes, isOutOfSpace, noSpace } from '../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
+import { fitted } from './file-name.js';
 import { keepOwner } from './ownership.js';
 
 /** What a note takes of the disk. */
 const NOTE_BYTES = 4096;
+const NOTE = '.why';
 
 /** Something that was taken out of a log's directory, but not away. */
 export interface SetAside {
-  /** What it was called, and where it is now. */
+  /** What it was called, as text, and where it is now: perhaps under another name, which its note tells then. */
   name: string;
   path: string;
   reason: string;
@@ -43,7 +46,7 @@ export function setDuplicateAside(directory: Directory, name: string, reason: st
   return toFolder(directory, name, reason, duplicate);
 }
 
-function duplicate(from: string, to: string): void {
+function duplicate(from: PathLike, to: string): void {
   copyFileSync(from, to, constants.COPYFILE_EXCL);
   const file = openSync(to, 'r+');
   try {
@@ -57,24 +60,28 @@ function toFolder(
   directory: Directory,
   name: string,
   reason: string,
-  move: (from: string, to: string) => void,
+  move: (from: PathLike, to: string) => void,
 ): SetAside {
   const folder = join(directory.path, SET_ASIDE);
-  const from = join(directory.path, name);
+  const shown = join(directory.path, name);
   let note: string | undefined;
   try {
+    const bytes = directory.bytesOf(name);
+    const from = Buffer.concat([Buffer.from(`${directory.path}/`), bytes]);
     if (mkdirSync(folder, { recursive: true }) !== undefined) keepOwner(folder, statSync(directory.path));
     const taken = new Set(readdirSync(folder));
-    let free = name;
-    for (let count = 1; taken.has(free) || taken.has(`${free}.why`); count++) {
+    let free = fitted(name, '', NOTE.length);
+    for (let count = 1; taken.has(free) || taken.has(free + NOTE); count++) {
       const path = join(folder, free);
       // Whoever was here before died, or had no room to go on.
       if (taken.has(free) && isSame(path, from) && move === linkSync) return { name, path, reason };
-      free = `${name}.${count}`;
+      free = fitted(name, `.${count}`, NOTE.length);
     }
     const path = join(folder, free);
-    writeFileSync(`${path}.why`, `${new Date().toISOString()} ${reason}\n`, { flag: 'wx', flush: true });
-    note = `${path}.why`;
+    const was = Buffer.from(free).equals(bytes) ? '' : `It was called ${name}\n`;
+    const text = `${new Date().toISOString()} ${reason}\n${was}`;
+    writeFileSync(path + NOTE, text, { flag: 'wx', flush: true });
+    note = path + NOTE;
     // step 112
     move(from, path);
     // step 113
@@ -82,11 +89,11 @@ function toFolder(
   } catch (error) {
     if (note !== undefined) rmSync(note, { force: true });
     if (isOutOfSpace(error)) throw noSpace(folder, NOTE_BYTES, freeBytes(directory.path), error);
-    throw explain(error, from, 'set aside');
+    throw explain(error, shown, 'set aside');
   }
 }
 
-function isSame(path: string, other: string): boolean {
+function isSame(path: string, other: PathLike): boolean {
   const [one, two] = [path, other].map((each) => statSync(each, { throwIfNoEntry: false }));
   return one !== undefined && one.dev === two?.dev && one.ino === two.ino;
 }
