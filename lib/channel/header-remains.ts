@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { MAGIC } from './header.js';
+import { isOfLaterFormat, MAGIC } from './header.js';
 import * as L from './layout.js';
 import { explain } from './system.js';
 
@@ -9,16 +9,17 @@ const LEAST_OF_MAGIC = 6;
 
 /**
  * What lies in a file whose header can't be read: a channel's header that never reached the disk, in one of its parts at
- * least; one that is damaged; or nothing of ours.
+ * least; one that is damaged, or that a later version wrote; or nothing of ours.
  */
-export function headerRemains(path: string): 'unwritten' | 'damaged' | 'foreign' {
+export function headerRemains(path: string): 'unwritten' | 'damaged' | 'later' | 'foreign' {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return 'foreign';
-  const bytes = firstBytes(path, L.HEADER_BYTES + SECTOR);
+  // Of a channel without places for readers the metadata follows at once.
+  const bytes = firstBytes(path, L.HEADER_BYTES + L.METADATA_BYTES);
   if (isZero(bytes.subarray(0, SECTOR))) return 'unwritten';
+  if (isOfLaterFormat(bytes)) return 'later';
   const ofMagic = MAGIC.filter((byte, i) => bytes[i] === byte).length;
   if (ofMagic < LEAST_OF_MAGIC) return 'foreign';
-  // Of a channel without places for readers the metadata follows at once.
-  const metadata = bytes.subarray(L.HEADER_BYTES);
+  const metadata = bytes.subarray(L.HEADER_BYTES, L.HEADER_BYTES + SECTOR);
   return metadata.length > 0 && isZero(metadata) ? 'unwritten' : 'damaged';
 }
 

@@ -178,6 +178,20 @@ export function decodeStatic(bytes: Buffer, path: string): Header {
   return header;
 }
 
+/** Whether a later version wrote it, and not only a bit of it is wrong: what it says of itself has its checksum. */
+export function isOfLaterFormat(bytes: Buffer): boolean {
+  if (bytes.length < L.HEADER_BYTES) return false;
+  const metadataOffset = bytes.readUInt32LE(L.METADATA_OFFSET_OFFSET);
+  return (
+    bytes.subarray(0, MAGIC.length).equals(MAGIC) &&
+    bytes.readInt32LE(L.ENDIAN_OFFSET) === L.ENDIAN_TAG &&
+    (bytes.readInt32LE(L.FORMAT_MAJOR_OFFSET) !== L.FORMAT_MAJOR ||
+      bytes.readInt32LE(L.INCOMPATIBLE_OFFSET) !== 0) &&
+    metadataOffset + L.METADATA_BYTES <= bytes.length &&
+    staticCrc(bytes, metadataOffset) === bytes.readInt32LE(L.STATIC_CRC_OFFSET)
+  );
+}
+
 function refuseUnknownFormat(words: Int32Array, path: string): void {
   if (words[L.ENDIAN_OFFSET >> 2] !== L.ENDIAN_TAG) throw damagedHeader(path);
   const major = words[L.FORMAT_MAJOR_OFFSET >> 2];

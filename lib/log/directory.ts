@@ -62,6 +62,8 @@ export class Directory {
   readonly path: string;
   readonly mappings: SegmentMappings;
   readonly #times = new Map<number, number>();
+  /** That of the log, where its lock file says it. */
+  id: string | undefined;
 
   constructor(path: string, readOnly = false) {
     this.path = path;

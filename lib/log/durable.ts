@@ -1,4 +1,4 @@
-import { type ChannelInfo, inspect, provesSync } from '../channel/index.js';
+import { type ChannelInfo, headerRemains, inspect, provesSync } from '../channel/index.js';
 import { factsOf, type SegmentFile } from './directory.js';
 import { factsAt } from './salvaging.js';
 import { nextBefore, nextBehind } from './segment-end.js';
@@ -13,6 +13,11 @@ export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | 
   } catch {
     return undefined;
   }
+}
+
+/** Throws where a later version of Millrace wrote the segment: it isn't damaged, and nothing is to be done to it. */
+export function refuseLaterSegment({ path }: Pick<SegmentFile, 'path'>): void {
+  if (headerRemains(path) === 'later') inspect(path);
 }
 
 /** The id of the log that a segment says it is of. */

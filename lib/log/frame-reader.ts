@@ -94,9 +94,8 @@ export class FrameReader {
   }
 
   #tryOpen(base: number): boolean {
-    const path = this.#directory.fileOf(base);
     try {
-      this.#take(this.#openSegment(path), true);
+      this.#take(this.#openSegment({ base, path: this.#directory.fileOf(base) }), true);
       return true;
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
@@ -104,16 +103,35 @@ export class FrameReader {
     }
   }
 
-  #openSegment(path: string): SegmentReader {
-    return SegmentReader.openNow(path, { mappings: this.#directory.mappings, idle: this.#idle });
+  #openSegment(file: SegmentFile): SegmentReader {
+    const segment = SegmentReader.openNow(file.path, {
+      mappings: this.#directory.mappings,
+      idle: this.#idle,
+    });
+    try {
+      this.#refuseStray(file, segment);
+      return segment;
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
+  }
+
+  /** A file that is sound, but was put here, or renamed: its records would be read under offsets that are not theirs. */
+  #refuseStray({ base, path }: SegmentFile, { metadata }: SegmentReader): void {
+    const facts = factsOf(metadata, path);
+    const { id } = this.#directory;
+    const isOurs = id === undefined || facts.id === id;
+    if (isOurs && facts.base === base) return;
+    const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
+    const nextOffset = this.#directory.segments().find((one) => one.base > base)?.base;
+    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path, offset: base, nextOffset });
   }
 
   #take(segment: SegmentReader, passes = false): void {
     if (passes) this.#segment?.pass();
     else this.#segment?.close();
     this.#segment = segment;
-    // Of another log, or of none, that was put here.
-    factsOf(segment.metadata, segment.path);
   }
 
   #missing(from: number, to: number): MillraceError {
@@ -146,8 +164,7 @@ export class FrameReader {
     ) {
       return error;
     }
-    const segment = this.#segment as SegmentReader;
-    const behind = error.next === undefined ? undefined : segment.tagFrom(error.next);
+    const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
     const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > this.#next)?.base;
     return withFacts(error, { offset: this.#next, nextOffset });
   }
@@ -162,7 +179,7 @@ export class FrameReader {
     const segments = this.#directory.segments();
     const last = segments.at(-1);
     if (last === undefined) return 0;
-    const segment = this.#openSegment(last.path);
+    const segment = this.#openSegment(last);
     try {
       return endOf(segment);
     } finally {
@@ -198,7 +215,7 @@ export class FrameReader {
       if (found === undefined && (segments.length > 0 || offset > 0)) {
         throw this.outOfRange(offset, segments[0]?.base ?? 0);
       }
-      const segment = found && this.#openSegment(found.path);
+      const segment = found && this.#openSegment(found);
       if (segment !== undefined && found === segments.at(-1)) {
         segment.seekTag(offset);
         const next = endOf(segment);
@@ -240,7 +257,7 @@ export class FrameReader {
   }
 
   #start(file: SegmentFile | undefined): void {
-    this.#replace(file && this.#openSegment(file.path), file?.base ?? 0);
+    this.#replace(file && this.#openSegment(file), file?.base ?? 0);
   }
 
   #replace(segment: SegmentReader | undefined, next: number): void {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { disk, environment, explain, takeName } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
@@ -69,6 +69,7 @@ export class LockFile {
     for (;;) {
       const lock = LockFile.open(directory.path, true) ?? (await LockFile.#make(directory, shared));
       if (lock !== undefined) return lock;
+      refuseDanglingLink(join(directory.path, LOCK_FILE));
     }
   }
 
@@ -218,6 +219,12 @@ function read(path: string, file: FileHandle): LockFacts {
   if (stat.bytes !== FILE_BYTES) throw notOurs(path);
   const id = bytes.toString('hex', ID_OFFSET, ID_OFFSET + ID_BYTES);
   return { id, shared: (features & FEATURE_SHARED) !== 0 };
+}
+
+/** A name that is taken, and under which nothing is to be found. */
+function refuseDanglingLink(path: string): void {
+  if (existsSync(path) || lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
 }
 
 function notOurs(path: string): MillraceError {

@@ -114,6 +114,7 @@ export class Log {
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     await directory.make();
     const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
+    directory.id = lock.id;
     try {
       return new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
     } catch (error) {
@@ -127,6 +128,7 @@ export class Log {
     directory.assertThere();
     const lock = LockFile.open(directory.path, false);
     lock?.close();
+    directory.id = lock?.id;
     if (lock === undefined && directory.segments().length === 0) throw noLog(directory.path);
     return new Log(directory, settings, undefined);
   }
@@ -288,13 +290,14 @@ export class Log {
     return new NamedCursor(this.#cursors, name, () => this.next);
   }
 
-  /** All of them, by their names; those that are damaged first. */
+  /** All of them, by their names; those that are damaged first. Also where damage hides the log's end: then without `lag`. */
   cursors(): CursorInfo[] {
-    const { next } = this;
+    this.#assertOpen();
+    const next = this.#knownEnd();
     return this.#cursors.list().map(({ name, offset }) => ({
       name,
       offset,
-      lag: offset === undefined ? undefined : Math.max(0, next - offset),
+      lag: offset === undefined || Number.isNaN(next) ? undefined : Math.max(0, next - offset),
     }));
   }
 

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { type ChannelInfo, examineSealed, headerRemains, Salvage, SegmentWriter } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Directory, factsOf, type SegmentFile } from './directory.js';
-import { firstDoubtful, isOpen, isProvenBy, lastSynced, segmentInfo } from './durable.js';
+import { firstDoubtful, isOpen, isProvenBy, lastSynced, refuseLaterSegment, segmentInfo } from './durable.js';
 import { firstCapacity, type LogEnd } from './log-writer.js';
 import type { LogSettings } from './options.js';
 import { beginAnew, rewriteSegment } from './rewrite.js';
@@ -117,6 +117,7 @@ class Recovering {
       if (file === undefined) return undefined;
       const info = segmentInfo(file);
       if (info !== undefined && this.#isOurs(info, file)) return info;
+      if (info === undefined) refuseLaterSegment(file);
       if (info === undefined && (await isUnwritten(file.path))) return NEVER_WRITTEN;
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
       if (remains !== 'foreign' || (info === undefined && hasFrames(file.path))) {

@@ -4,7 +4,7 @@ import { headerRemains, Salvage, throwIfAborted, type VerifyOptions } from '../c
 import { MillraceError } from '../errors.js';
 import { CursorFile } from './cursor-file.js';
 import { CURSORS_FILE, Directory, LOCK_FILE, type SegmentFacts, type SegmentFile } from './directory.js';
-import { isOpen } from './durable.js';
+import { isOpen, refuseLaterSegment } from './durable.js';
 import { isOfLaterVersion } from './lock-file.js';
 import { firstCapacity } from './log-writer.js';
 import { LARGEST_SEGMENT, settingsOf } from './options.js';
@@ -73,6 +73,7 @@ class Repairing {
   async run({ id, fault }: RepairLock): Promise<LogRepair> {
     this.#id = id;
     this.#refuseLaterCursors();
+    this.#directory.segments().forEach(refuseLaterSegment);
     for (const name of this.#directory.foreign()) this.#setAside(name, Directory.whyForeign(name));
     const reports: SegmentReport[] = [];
     const { faults, cutOffAt } = await verifyLog(this.#directory, this.#options, (report) =>
