@@ -1,13 +1,19 @@
 // What the disk itself takes: records copied into a mapped file that has all its blocks, each brought to the
 // disk by an fdatasync of its own.
 //
-//   commits PATH BYTES RECORD frame|frame-and-header
+//   commits PATH BYTES RECORD frame|frame-and-header|by-a-thread
 //
 // `frame` makes one page dirty a commit, the least there can be; `frame-and-header` also stores a word into
-// the file's first page, as a channel does that says how far it got. "run MS" is answered with the commits, the
-// time and their quantiles.
+// the file's first page, as a channel does that says how far it got. `by-a-thread`: the same, and another thread
+// syncs while this one sleeps in epoll, as an event loop must that is not to be held. "run MS" is answered with the
+// commits, the time and their quantiles.
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -35,16 +41,48 @@ static uint8_t *create(const char *path, size_t bytes, int *fd) {
   return at;
 }
 
+static int synced_fd, done, bell;
+static _Atomic uint32_t asked;
+
+static void *sync_when_asked(void *unused) {
+  for (uint32_t seen = 0;; seen++) {
+    while (asked == seen) syscall(SYS_futex, &asked, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    if (fdatasync(synced_fd) != 0) fail("fdatasync");
+    if (eventfd_write(done, 1) != 0) fail("eventfd_write");
+  }
+  return unused;
+}
+
+static void start_thread(int fd) {
+  struct epoll_event event = {.events = EPOLLIN};
+  pthread_t thread;
+  synced_fd = fd;
+  done = eventfd(0, EFD_CLOEXEC);
+  bell = epoll_create1(EPOLL_CLOEXEC);
+  if (done < 0 || bell < 0 || epoll_ctl(bell, EPOLL_CTL_ADD, done, &event) != 0) fail("epoll");
+  if (pthread_create(&thread, NULL, sync_when_asked, NULL) != 0) fail("pthread_create");
+}
+
+static void sync_by_thread(void) {
+  struct epoll_event event;
+  eventfd_t once;
+  asked++;
+  syscall(SYS_futex, &asked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  while (epoll_wait(bell, &event, 1, -1) != 1) continue;
+  if (eventfd_read(done, &once) != 0) fail("eventfd_read");
+}
+
 int main(int argc, char **argv) {
   if (argc != 5) {
-    fprintf(stderr, "commits PATH BYTES RECORD frame|frame-and-header\n");
+    fprintf(stderr, "commits PATH BYTES RECORD frame|frame-and-header|by-a-thread\n");
     return 2;
   }
   const size_t bytes = strtoull(argv[2], NULL, 10), record = strtoull(argv[3], NULL, 10);
   const size_t taken = (record + FRAME_HEADER + 15) / 16 * 16;
-  const int with_header = strcmp(argv[4], "frame-and-header") == 0;
+  const int with_header = strcmp(argv[4], "frame") != 0, by_thread = strcmp(argv[4], "by-a-thread") == 0;
   int fd;
   uint8_t *file = create(argv[1], bytes, &fd);
+  if (by_thread) start_thread(fd);
   uint8_t *source = malloc(taken);
   memset(source, 0x11, taken);
   size_t at = PAGE;
@@ -62,7 +100,8 @@ int main(int argc, char **argv) {
       at += taken;
       committed++;
       if (with_header) memcpy(file, &committed, sizeof committed);
-      if (fdatasync(fd) != 0) fail("fdatasync");
+      if (by_thread) sync_by_thread();
+      else if (fdatasync(fd) != 0) fail("fdatasync");
       const uint64_t now = now_ns();
       if (count < MOST_SAMPLES) samples[count] = now - before;
       count++;
