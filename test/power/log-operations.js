@@ -1,3 +1,4 @@
+import { beatTimers, letAllEnd, look } from './operations.js';
 import { must } from './stream.js';
 
 /** What is done to a log between two power cuts, with how often. */
@@ -92,25 +93,8 @@ export function flush(trial) {
   });
 }
 
-function beatTimers({ machine }) {
-  for (const { beat } of machine.timers) beat();
-}
-
-function look({ machine }) {
-  machine.disk.look();
-}
-
 function letSyncEnd({ machine, dice }) {
   if (machine.held.length > 0) dice.pick(...machine.held).release();
-}
-
-/** Until nothing is left to be synced for anybody. */
-async function letAllEnd({ machine }) {
-  await machine.quiet();
-  while (machine.held.length > 0) {
-    machine.held[0].release();
-    await machine.quiet();
-  }
 }
 
 /** A reader that is open all along sees all that was appended, and nothing else. */

@@ -7,7 +7,7 @@ const MANY = 100_000;
 /** The machine is switched on, again or for the first time. Says whether there is a log that is to work on. */
 export async function comeBack(trial) {
   for (;;) {
-    await switchOnAgain(trial);
+    if (trial.left !== undefined) await trial.switchOnAgain();
     await verifyBefore(trial);
     await trial.open({ powerMayGo: trial.losses > 0 });
     if (trial.left === undefined) break;
@@ -34,16 +34,6 @@ export async function comeBack(trial) {
   trial.noteDurable();
   goOn(trial);
   return true;
-}
-
-async function switchOnAgain(trial) {
-  if (trial.left === undefined) return;
-  const { directory, promised } = trial.left;
-  trial.promised = promised;
-  await trial.machine.quiet();
-  trial.machine.off();
-  trial.left = trial.stepsLeft = undefined;
-  trial.switchOn(directory);
 }
 
 /** Before anybody opens it, it says where the log will go on. */

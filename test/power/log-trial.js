@@ -1,19 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { Dice } from '../soak/fuzz/dice.js';
 import { operate } from './log-operations.js';
 import { comeBack, finish } from './log-revival.js';
-import { EVERY_MS, Machine } from './machine.js';
+import { EVERY_MS } from './machine.js';
+import { MOST_LOSSES, PowerTrial } from './power-trial.js';
 import { must, noise } from './stream.js';
 
-const LAST_NOTES = 80;
-const MOST_LOSSES = 3;
-
 /** A log's life through several power cuts, and deaths of its processes between them. */
-export class LogTrial {
-  library;
-  dice;
-  machine;
+export class LogTrial extends PowerTrial {
   log;
   /** One that is read from all along, and how many records it has given. */
   tail;
@@ -26,95 +18,31 @@ export class LogTrial {
   values = [];
   /** So many of them are said to be on the disk. */
   promised = 0;
-  /** What the power cut left that has just come. */
-  left;
-  clock = { us: 1_700_000_000_000_000 };
-  /** No sync comes to its end before the power goes again. */
-  unsynced = false;
-  /** The power goes at the so-manyth step from now on. */
-  stepsLeft;
-  losses = 0;
   options;
   sizing;
-  #home;
-  #seed;
-  #counts;
   #made = 0;
-  #notes = [];
-  #problem;
-  #boots = 0;
-  #lookChance;
 
   constructor(library, seed, home, counts) {
-    this.library = library;
-    this.#seed = seed;
-    this.#home = home;
-    this.#counts = counts;
-    const dice = new Dice(seed);
-    this.dice = dice;
+    super(library, seed, home, counts);
+    const { dice } = this;
     const sync = dice.pick('none', 'commit', 'commit', { everyMs: EVERY_MS });
     this.options = { sync, segment: dice.pick(16384, 16384, 20480, 32768, 65536) };
     this.sizing = dice.pick('small', 'mixed', 'mixed', 'large');
-    this.#lookChance = dice.pick(0, 2, 20);
+    this.lookChance = dice.pick(0, 2, 20);
     this.note('options', JSON.stringify(this.options), this.sizing);
   }
 
-  count(what, times = 1) {
-    this.#counts[what] = (this.#counts[what] ?? 0) + times;
+  get user() {
+    return this.log;
   }
 
-  note(...words) {
-    this.#notes.push(words.join(' '));
-    if (this.#notes.length > LAST_NOTES) this.#notes.shift();
-  }
-
-  /** What went wrong, if anything did. */
-  async run() {
-    // In the shipped files steps are comments; in a copy of them that is made for it, they are calls.
-    globalThis.__millraceStep = (number) => this.#step(number);
-    try {
-      this.switchOn('boot-0');
-      for (let lives = await comeBack(this); lives; lives = await comeBack(this)) {
-        await this.#work();
-        if (this.losses >= MOST_LOSSES) break;
-      }
-      if (this.left !== undefined) await comeBack(this);
-      if (this.log !== undefined) await finish(this);
-      return undefined;
-    } catch (error) {
-      return { seed: this.#seed, problem: explained(error), operations: this.#notes };
-    } finally {
-      globalThis.__millraceStep = undefined;
-      this.machine.off();
+  async live() {
+    for (let lives = await comeBack(this); lives; lives = await comeBack(this)) {
+      await this.#work();
+      if (this.losses >= MOST_LOSSES) break;
     }
-  }
-
-  #step(number) {
-    if (this.left !== undefined) return;
-    if (this.dice.chance(this.#lookChance)) this.machine.disk.look();
-    if (this.stepsLeft === undefined || --this.stepsLeft > 0) return;
-    this.note('  at step', number);
-    this.cut();
-  }
-
-  switchOn(name) {
-    const directory = join(this.#home, name);
-    mkdirSync(directory, { recursive: true });
-    const bootId = Buffer.alloc(16, ++this.#boots);
-    const random = (below) => this.dice.below(below);
-    this.machine = new Machine(this.library, directory, { bootId, random, clock: this.clock, ram: false });
-    this.forget();
-  }
-
-  /** The power goes: what is left of everything lies in another directory. Nothing that comes after this counts. */
-  cut() {
-    const directory = `boot-${this.#boots}`;
-    const mode = this.machine.disk.image((below) => this.dice.below(below), join(this.#home, directory));
-    this.left = { directory, promised: this.promised };
-    this.losses++;
-    this.stepsLeft = undefined;
-    this.count('losses');
-    this.note('POWER CUT,', mode, `${this.promised} of ${this.values.length} promised`);
+    if (this.left !== undefined) await comeBack(this);
+    if (this.log !== undefined) await finish(this);
   }
 
   promise(count) {
@@ -124,23 +52,6 @@ export class LogTrial {
   /** What a log says of its disk is an acknowledgement, too. */
   noteDurable() {
     if (this.log !== undefined && this.left === undefined) this.promise(this.log.durable);
-  }
-
-  /** Hears of what becomes of a promise, as long as there is somebody to hear of it. */
-  ask(promise, hear) {
-    const { log } = this;
-    const listen = (outcome) => {
-      if (this.log !== log || this.left !== undefined) return;
-      try {
-        hear(outcome);
-      } catch (error) {
-        this.#problem ??= error;
-      }
-    };
-    promise.then(
-      (value) => listen({ value }),
-      (error) => listen({ error }),
-    );
   }
 
   /** A value that nothing else ever had. */
@@ -161,15 +72,6 @@ export class LogTrial {
     return value;
   }
 
-  /** Lets one sync end that a process waits for; or the power goes, and false is said. */
-  passHold(powerGoes) {
-    if (this.left === undefined && powerGoes) this.cut();
-    if (this.left !== undefined) return false;
-    if (this.dice.chance(50)) this.machine.disk.look();
-    this.machine.held[0].release();
-    return true;
-  }
-
   /** Operations, until the power goes. */
   async #work() {
     const { dice, machine } = this;
@@ -188,7 +90,7 @@ export class LogTrial {
         );
       }
       if (machine.busy || dice.chance(patience)) await machine.quiet();
-      if (this.#problem !== undefined) throw this.#problem;
+      this.throwProblem();
       this.noteDurable();
     }
     this.stepsLeft = undefined;
@@ -201,11 +103,8 @@ export class LogTrial {
 
   /** Its process dies and another one goes on: nothing is lost by that. */
   async #dieAndGoOn() {
-    const { machine, dice } = this;
-    while (machine.held.length > 0 && dice.chance(50)) {
-      machine.held[0].release();
-      await machine.quiet();
-    }
+    const { machine } = this;
+    await this.letSomeSyncsEnd();
     if (this.left !== undefined) return;
     this.noteDurable();
     this.note('process dies');
@@ -254,9 +153,4 @@ export class LogTrial {
       await machine.quiet();
     }
   }
-}
-
-function explained(error) {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? `${error.stack}` : `${error.stack}\n  ${explained(error.cause)}`;
 }

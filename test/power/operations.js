@@ -203,7 +203,7 @@ export function flush(trial) {
   });
 }
 
-function beatTimers({ machine }) {
+export function beatTimers({ machine }) {
   for (const { beat } of machine.timers) beat();
 }
 
@@ -211,7 +211,7 @@ function heartbeat({ writer }) {
   writer.heartbeat();
 }
 
-function look({ machine }) {
+export function look({ machine }) {
   machine.disk.look();
 }
 
@@ -226,7 +226,7 @@ function letSyncEnd(trial) {
 }
 
 /** Until nothing is left to be synced for anybody. */
-async function letAllEnd({ machine, unsynced }) {
+export async function letAllEnd({ machine, unsynced }) {
   if (unsynced) return;
   await machine.quiet();
   while (machine.held.length > 0) {

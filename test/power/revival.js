@@ -1,22 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { DATA_OFFSET_OFFSET, INCARNATION_OFFSET } from '../../dist/channel/layout.js';
 import { someLength } from './operations.js';
+import { MOST_LOSSES } from './power-trial.js';
 import { compareWithPromises, lookAround, readRemains, typed } from './remains.js';
 import { must } from './stream.js';
-
-const MOST_LOSSES = 3;
 
 /** The machine is switched on again. Says whether there is a writer that is to work on. */
 export async function comeBack(trial) {
   for (;;) {
-    const { directory, promised } = trial.left;
-    trial.promised = promised;
-    await trial.machine.quiet();
-    trial.machine.off();
-    trial.left = trial.stepsLeft = undefined;
-    trial.switchOn(directory);
+    await trial.switchOnAgain();
     if (!existsSync(trial.path)) {
-      must(!promised.created, 'There is no channel, though it was said to be there');
+      must(!trial.promised.created, 'There is no channel, though it was said to be there');
       trial.count('never there');
       return false;
     }

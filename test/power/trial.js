@@ -1,12 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Dice } from '../soak/fuzz/dice.js';
-import { EVERY_MS, HEARTBEAT_MS, Machine } from './machine.js';
+import { EVERY_MS, HEARTBEAT_MS } from './machine.js';
 import { flush, operate, SIZINGS } from './operations.js';
+import { PowerTrial } from './power-trial.js';
 import { comeBack, finish } from './revival.js';
 import { LARGEST, must, Stream } from './stream.js';
-
-const LAST_NOTES = 80;
 
 const LEVELS = {
   none: () => 'none',
@@ -17,11 +14,8 @@ const LEVELS = {
 };
 
 /** A channel's life through several power cuts. */
-export class Trial {
-  library;
-  dice;
+export class Trial extends PowerTrial {
   stream;
-  machine;
   writer;
   /** The claim that is open, if any. */
   claim;
@@ -31,90 +25,39 @@ export class Trial {
   dead = false;
   /** Something did not fit any more. */
   full = false;
-  /** No sync comes to its end before the power goes again. */
-  unsynced = false;
   /** What the channel's users were told: that it is there, up to where it is on the disk, and that its end is. */
   promised = { created: false, end: 0, ended: false };
   /** Where records begin that were dropped, but lay whole on the disk when this machine was switched on. */
   ghosts = [];
-  /** What the power cut left that has just come. */
-  left;
-  clock = { us: 1_700_000_000_000_000 };
-  /** Whether the library sees that its files are in RAM, where it checks less. */
-  ram;
   /** One that is open beside the writer, and how many records it has read. */
   reader;
   read = 0;
-  /** The power goes at the so-manyth step from now on. */
-  stepsLeft;
-  /** Power cuts so far. */
-  losses = 0;
-  #home;
-  #seed;
-  #counts;
-  #notes = [];
-  #problem;
   #writerFiles = [];
   /** Up to where the writer last said that the disk has it. */
   #durable = 0;
-  #boots = 0;
-  #lookChance;
 
   constructor(library, seed, home, counts) {
-    this.library = library;
-    this.#seed = seed;
-    this.#home = home;
-    this.#counts = counts;
-    this.dice = new Dice(seed);
+    super(library, seed, home, counts);
     this.ram = this.dice.chance(15);
-  }
-
-  count(what, times = 1) {
-    this.#counts[what] = (this.#counts[what] ?? 0) + times;
-  }
-
-  note(...words) {
-    this.#notes.push(words.join(' '));
-    if (this.#notes.length > LAST_NOTES) this.#notes.shift();
   }
 
   get path() {
     return join(this.machine.directory, 'channel');
   }
 
-  /** What went wrong, if anything did. */
-  async run() {
-    // In the shipped files steps are comments; in a copy of them that is made for it, they are calls.
-    globalThis.__millraceStep = () => this.#step();
-    try {
-      this.switchOn('boot-0');
-      for (let lives = await this.#create(); lives; ) {
-        await this.#work();
-        lives = await comeBack(this);
-      }
-      if (this.writer !== undefined) await finish(this);
-      return undefined;
-    } catch (error) {
-      return { seed: this.#seed, problem: explained(error), operations: this.#notes };
-    } finally {
-      globalThis.__millraceStep = undefined;
-      this.machine.off();
+  get user() {
+    return this.writer;
+  }
+
+  async live() {
+    for (let lives = await this.#create(); lives; ) {
+      await this.#work();
+      lives = await comeBack(this);
     }
+    if (this.writer !== undefined) await finish(this);
   }
 
-  #step() {
-    if (this.left !== undefined) return;
-    if (this.dice.chance(this.#lookChance)) this.machine.disk.look();
-    if (this.stepsLeft !== undefined && --this.stepsLeft === 0) this.cut();
-  }
-
-  switchOn(name) {
-    const directory = join(this.#home, name);
-    mkdirSync(directory, { recursive: true });
-    const bootId = Buffer.alloc(16, ++this.#boots);
-    const random = (below) => this.dice.below(below);
-    const { clock, ram } = this;
-    this.machine = new Machine(this.library, directory, { bootId, random, clock, ram });
+  forget() {
     this.begin(undefined, []);
     this.reader = undefined;
     this.read = 0;
@@ -129,38 +72,15 @@ export class Trial {
     this.failed = this.full = this.dead = false;
   }
 
-  /** The power goes: what is left of everything lies in another directory. Nothing that comes after this counts. */
   cut() {
-    const directory = `boot-${this.#boots}`;
     if (this.writer !== undefined) this.promise(this.writer.durablePosition);
-    const mode = this.machine.disk.image((below) => this.dice.below(below), join(this.#home, directory));
-    this.left = { directory, promised: { ...this.promised } };
-    this.losses++;
-    this.count('losses');
+    const mode = super.cut();
     this.count(`drawn: ${mode}`);
-    this.note('POWER CUT,', mode, JSON.stringify(this.promised));
   }
 
   /** What the library said that it keeps. */
   promise(position) {
     this.promised.end = Math.max(this.promised.end, position);
-  }
-
-  /** Hears of what becomes of a promise, as long as there is somebody to hear of it. */
-  ask(promise, hear) {
-    const { writer } = this;
-    const listen = (outcome) => {
-      if (this.writer !== writer || this.left !== undefined) return;
-      try {
-        hear(outcome);
-      } catch (error) {
-        this.#problem ??= error;
-      }
-    };
-    promise.then(
-      (value) => listen({ value }),
-      (error) => listen({ error }),
-    );
   }
 
   /** What was asked of a writer fails where its disk did, or where it was closed before anybody came to it. */
@@ -186,7 +106,7 @@ export class Trial {
     this.maxRecord = Math.min(LARGEST, capacity / 4);
     this.sizing = dice.pick(...SIZINGS);
     this.failing = dice.pick(0, 0, 0, 5);
-    this.#lookChance = dice.pick(0, 2, 20);
+    this.lookChance = dice.pick(0, 2, 20);
     this.promised.end = base.position;
     this.stream = new Stream({ timestamps: this.timestamps, base });
     clock.us += dice.below(1000);
@@ -214,15 +134,6 @@ export class Trial {
     return comeBack(this);
   }
 
-  /** Lets one sync end that a process waits for; or the power goes, and false is said. */
-  passHold(powerGoes) {
-    if (this.left === undefined && powerGoes) this.cut();
-    if (this.left !== undefined) return false;
-    if (this.dice.chance(50)) this.machine.disk.look();
-    this.machine.held[0].release();
-    return true;
-  }
-
   /** Operations, until the power goes. */
   async #work() {
     const { dice, machine } = this;
@@ -242,7 +153,7 @@ export class Trial {
         `  at ${this.writer.position}, durable ${this.writer.durablePosition}, ${machine.held.length} held`,
       );
       if (machine.busy || dice.chance(patience)) await machine.quiet();
-      if (this.#problem !== undefined) throw this.#problem;
+      this.throwProblem();
       if (this.left === undefined) this.#noteDurable();
     }
     this.stepsLeft = undefined;
@@ -287,12 +198,9 @@ export class Trial {
 
   /** Its process dies and another one goes on: nothing is lost by that. */
   async #dieAndResume() {
-    const { machine, library, dice, stream } = this;
+    const { machine, library, stream } = this;
     await machine.quiet();
-    while (machine.held.length > 0 && dice.chance(50)) {
-      machine.held[0].release();
-      await machine.quiet();
-    }
+    await this.letSomeSyncsEnd();
     if (this.left !== undefined) return;
     const old = this.writer;
     this.note('process dies');
@@ -339,9 +247,4 @@ export class Trial {
     for (const record of this.reader.readBatch(100_000)) stream.check(this.read++, record);
     must(this.read === stream.count, () => `A reader has read ${this.read} of ${stream.count} records`);
   }
-}
-
-function explained(error) {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? `${error.stack}` : `${error.stack}\n  ${explained(error.cause)}`;
 }

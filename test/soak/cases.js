@@ -6,6 +6,7 @@ import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MillraceError } from '../../dist/index.js';
+import { randomOf } from '../crash/fixtures/plan.js';
 
 const NOTE_BYTES = 128;
 const MOST_FAILURES = 20;
@@ -13,7 +14,7 @@ const MOST_MEMORY = 2 ** 29;
 const LOOK_AT_MEMORY_EVERY = 256;
 const [directoryArgument, seedText, fromText, endText, ...rest] = process.argv.slice(2);
 export const directory = directoryArgument;
-export const seed = Number(seedText);
+const seed = Number(seedText);
 export const more = rest;
 const notes = openSync(join(directory, 'notes'), 'r+');
 const outcomes = {};
@@ -48,13 +49,13 @@ export async function attempt(doing, work) {
   }
 }
 
-/** Runs each case in turn, and tells the parent. */
+/** Runs each case in turn, with random numbers of its own, and tells the parent. */
 export async function runCases(runCase) {
   const atStart = process.memoryUsage().rss;
   let failures = 0;
   for (const end = Number(endText); index < end && failures < MOST_FAILURES; index++) {
     try {
-      await runCase(index);
+      await runCase(index, randomOf(Math.imul(seed, 0x9e3779b1) ^ index));
     } catch (error) {
       failures++;
       const doing = readFileSync(join(directory, 'notes'), 'latin1').trimEnd();

@@ -6,30 +6,17 @@ import { openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as L from '../../dist/channel/layout.js';
 import { Reader } from '../../dist/index.js';
-import { randomOf } from '../crash/fixtures/plan.js';
-import { codeOf, count, directory, more, note, runCases, seed, Wrong } from './cases.js';
-import { makeTemplate } from './templates.js';
+import { bitOf, checkBits } from './bits.js';
+import { codeOf, count, directory, note, runCases, Wrong } from './cases.js';
+import { makeClosed } from './templates.js';
 import { Account, Truth } from './truth.js';
 import { hasEnded, WAYS } from './ways.js';
 
-const [flips, bits] = more.map(Number);
 const WAY_NAMES = Object.keys(WAYS);
 const path = join(directory, 'flipped');
-const template = await makeTemplate(
-  path,
-  {
-    mode: 'linear',
-    capacity: 65536,
-    timestamps: true,
-    checksums: true,
-    sizes: 'mixed',
-    fills: true,
-    ending: 'closed',
-  },
-  randomOf(1),
-);
+const template = await makeClosed(path);
 const { bytes, layout, records, frames } = template;
-if (bytes.length * 8 !== bits) throw new Error(`The channel has ${bytes.length * 8} bits, not ${bits}`);
+checkBits(bytes.length);
 writeFileSync(path, bytes);
 const file = openSync(path, 'r+');
 const flipped = Buffer.from(bytes);
@@ -60,10 +47,8 @@ const SUMMED = ['static part', 'metadata', 'records', 'CHECKPOINTs'];
 
 const WHOLE = 'all of it read';
 
-await runCases(async (index) => {
-  const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ index);
-  const [from, to] = [index, index + 1].map((i) => Math.floor((i * bits) / flips));
-  const at = from + random(to - from);
+await runCases(async (index, random) => {
+  const at = bitOf(index, random);
   const byte = at >> 3;
   const way = WAY_NAMES[byte % WAY_NAMES.length];
   const area = areas[byte];

@@ -21,6 +21,12 @@ export async function runInChildren(child, options, more = []) {
   return summary;
 }
 
+/** The same with as many cases as are chosen of `all`, each one where `count` is 0; the child is told both, too. */
+export function runChosen(child, all, { count, ...options }, more = []) {
+  const chosen = count === 0 ? all : Math.min(count, all);
+  return runInChildren(child, { ...options, count: chosen }, [chosen, all, ...more]);
+}
+
 /** One life of a child; returns the case that the next one goes on with. */
 function runChild(file, { seed, next, end, directory, report, patienceMs, more }, summary) {
   // The child notes in a file what it is about to do: a message would not leave a child that hangs.

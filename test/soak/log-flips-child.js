@@ -1,11 +1,10 @@
 /** Flips a bit of a closed log. Started by `runLogFlips`; arguments of its own: how many bits of how many. */
 import { join } from 'node:path';
 import * as L from '../../dist/channel/layout.js';
-import { randomOf } from '../crash/fixtures/plan.js';
-import { count, directory, more, note, runCases, seed } from './cases.js';
+import { bitOf, checkBits } from './bits.js';
+import { count, directory, note, runCases } from './cases.js';
 import { makeLog, putDown, tryLog } from './damaged-log.js';
 
-const [flips, bits] = more.map(Number);
 const DATA = L.DATA_ALIGN;
 
 const log = await makeLog(join(directory, 'log'), { segment: '16KiB', compression: 'deflate' }, (log) => {
@@ -21,8 +20,7 @@ const log = await makeLog(join(directory, 'log'), { segment: '16KiB', compressio
   for (let i = 0; i < 40; i++) log.append(`the last ones: ${i}`);
 });
 const files = [...log.files];
-const total = files.reduce((sum, [, bytes]) => sum + bytes.length * 8, 0);
-if (total !== bits) throw new Error(`The log has ${total} bits, not ${bits}`);
+checkBits(files.reduce((sum, [, bytes]) => sum + bytes.length, 0));
 /** Of each segment: what a byte belongs to, and the records that it may take along. */
 const places = new Map(log.bases.map((base, i) => [files[i][0], placesOf(files[i][1], base)]));
 
@@ -49,10 +47,8 @@ function placesOf(bytes, base) {
 
 const NONE = new Set();
 
-await runCases(async (index) => {
-  const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ index);
-  const [from, to] = [index, index + 1].map((i) => Math.floor((i * bits) / flips));
-  const bit = from + random(to - from);
+await runCases(async (index, random) => {
+  const bit = bitOf(index, random);
   let byte = bit >> 3;
   const [name] = files.find(([, { length }]) => {
     const isThere = byte < length;

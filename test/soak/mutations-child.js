@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } f
 import { join } from 'node:path';
 import { declareAbandoned, inspect, MillraceError, Reader, verify, Writer } from '../../dist/index.js';
 import { randomOf } from '../crash/fixtures/plan.js';
-import { attempt, codeOf, count, directory, note, runCases, seed, Wrong } from './cases.js';
+import { attempt, codeOf, count, directory, note, runCases, Wrong } from './cases.js';
 import { forge, mutate } from './mutate.js';
 import { Filler, framesOf, layoutOf, makeTemplate, optionsOf } from './templates.js';
 import { Account, Truth } from './truth.js';
@@ -276,8 +276,7 @@ async function checkHealed(channel, truth, { recovery }) {
   }
 }
 
-async function runCase(index) {
-  const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ index);
+async function runCase(index, random) {
   const template = templates[index % templates.length];
   const { shape } = template;
   const path = join(directory, `channel-${index}`);

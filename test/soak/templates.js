@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as L from '../../dist/channel/layout.js';
 import { Reader, Writer } from '../../dist/index.js';
+import { randomOf } from '../crash/fixtures/plan.js';
 import { die, keepingFiles } from './keeping-files.js';
 
 const NOISE_BYTES = 16384;
@@ -173,6 +174,20 @@ export async function makeTemplate(path, shape, random) {
   const frames = framesOf(bytes, layout, shape.mode, records);
   const places = new Map(records.map(({ position }, place) => [position, place]));
   return { shape, bytes, images, layout, records, places, frames };
+}
+
+/** A closed channel of 64 KiB with checksums and records of many sizes, the same each time. */
+export function makeClosed(path) {
+  const shape = {
+    mode: 'linear',
+    capacity: 65536,
+    timestamps: true,
+    checksums: true,
+    sizes: 'mixed',
+    fills: true,
+    ending: 'closed',
+  };
+  return makeTemplate(path, shape, randomOf(1));
 }
 
 /** As a machine leaves it that went down: its writer ran on another start of it than this one. */

@@ -5,21 +5,12 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { declareAbandoned, inspect, Reader, Writer } from '../../dist/index.js';
-import { randomOf } from '../crash/fixtures/plan.js';
-import { codeOf, count, directory, more, note, runCases, Wrong } from './cases.js';
-import { makeTemplate } from './templates.js';
+import { attempt, directory, more, note, runCases, Wrong } from './cases.js';
+import { makeClosed } from './templates.js';
 
 const [chosen, lengths, step] = more.map(Number);
 const path = join(directory, 'truncated');
-const shape = {
-  mode: 'linear',
-  capacity: 65536,
-  timestamps: true,
-  checksums: true,
-  sizes: 'mixed',
-  fills: true,
-};
-const { bytes } = await makeTemplate(path, { ...shape, ending: 'closed' }, randomOf(1));
+const { bytes } = await makeClosed(path);
 if (bytes.length !== lengths * step) throw new Error(`The channel has ${bytes.length} bytes`);
 writeFileSync(path, bytes);
 
@@ -37,19 +28,9 @@ await runCases(async (index) => {
   note(`${length} bytes of ${bytes.length}`);
   truncateSync(path, length);
   for (const [name, open] of Object.entries(OPENINGS)) {
-    note(`${length} bytes of ${bytes.length}: ${name}`);
-    if (await opens(open)) throw new Wrong('it was opened');
+    const opened = await attempt(`${length} bytes of ${bytes.length}: ${name}`, open);
+    if (opened) throw new Wrong('it was opened');
   }
   const left = readFileSync(path);
   if (!left.equals(bytes.subarray(0, length))) throw new Wrong('it was changed');
 });
-
-async function opens(open) {
-  try {
-    await open();
-    return true;
-  } catch (error) {
-    count(codeOf(error));
-    return false;
-  }
-}
