@@ -16,7 +16,7 @@ export interface CursorInfo {
   name: string | undefined;
   /** The next offset to read; undefined where nobody can tell any more. */
   offset: number | undefined;
-  /** How many offsets there are from there on. */
+  /** How many offsets there are from there on; undefined also where damage hides the log's end. */
   lag: number | undefined;
 }
 

@@ -99,6 +99,66 @@ describe('log stat', () => {
     );
   });
 
+  /** A log of several segments with a cursor, and what damages its last segment, or its file of cursors. */
+  async function withCursor() {
+    const { directory, bases } = await manySegments();
+    await millrace('log', 'cursors', directory, 'set', 'billing', '7');
+    return {
+      directory,
+      end: () => truncateSync(fileOf(directory, bases.at(-1) as number), 100),
+      cursors: (bytes = 100) => truncateSync(join(directory, 'cursors.mr'), bytes),
+    };
+  }
+
+  const look = async (directory: string) => {
+    const { code, stdout } = await millrace('log', 'stat', directory, '--json');
+    const people = await millrace('log', 'stat', directory);
+    expect([code, people.code]).toEqual([1, 1]);
+    return { found: objectsOf(stdout)[0], text: people.stdout };
+  };
+
+  test('where the cursors stand, also where the last segment is damaged', async () => {
+    const { directory, end } = await withCursor();
+    end();
+    const { found, text } = await look(directory);
+    expect(found).toMatchObject({ durable: 0, fault: { code: 'ERR_TRUNCATED' } });
+    expect([found.next, found.cursorsFault]).toEqual([undefined, undefined]);
+    expect(found.cursors).toEqual([{ name: 'billing', offset: 7, gone: 0 }]);
+    expect(text).toMatch(/ {2}next +can't be told: .+\(ERR_TRUNCATED\)\n {2}durable +0\n/);
+    expect(text).toMatch(/ {2}cursors +1\n/);
+    expect(text).toMatch(/ {2}billing +7 +- +0\n/);
+  });
+
+  test('where the log ends, also where the file of the cursors is damaged', async () => {
+    const { directory, cursors } = await withCursor();
+    cursors();
+    const { found, text } = await look(directory);
+    expect(found).toMatchObject({ next: 4000, durable: 0, cursorsFault: { code: 'ERR_TRUNCATED' } });
+    expect([found.cursors, found.fault]).toEqual([undefined, undefined]);
+    expect(text).toMatch(/ {2}next +4000\n {2}durable +0, 4,000 records behind\n/);
+    expect(text).toMatch(/ {2}cursors +can't be told: .+cursors\.mr.+\(ERR_TRUNCATED\)\n/);
+  });
+
+  test('why neither is told, where both are damaged', async () => {
+    const { directory, end, cursors } = await withCursor();
+    end();
+    cursors();
+    const { found, text } = await look(directory);
+    const { message } = found.fault as { message: string };
+    const { message: ofCursors } = found.cursorsFault as { message: string };
+    expect(message).not.toBe(ofCursors);
+    expect(text).toContain(`can't be told: ${message} (`);
+    expect(text).toContain(`can't be told: ${ofCursors} (`);
+  });
+
+  test('a cursor that is damaged is a fault, too', async () => {
+    const { directory, cursors } = await withCursor();
+    cursors(4096 + 512);
+    const { found, text } = await look(directory);
+    expect(found.cursors).toEqual([{ gone: 0 }, { name: 'billing', offset: 7, lag: 3993, gone: 0 }]);
+    expect(text).toMatch(/ {2}\(damaged\) +\(damaged\) +- +0\n/);
+  });
+
   test('where there is no log', async () => {
     const { code, stdout, stderr } = await millrace('log', 'stat', newDirectory());
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -205,6 +265,17 @@ describe('log cursors', () => {
     expect(objectsOf((await cursors(directory, '--json')).stdout)).toEqual([
       { name: 'slow', offset: 10, lag: 3990, gone: bases[1] - 10 },
     ]);
+  });
+
+  test('are listed without a lag where nobody can tell where the log ends', async () => {
+    const { directory, bases } = await manySegments();
+    await cursors(directory, 'set', 'a', '5');
+    truncateSync(fileOf(directory, bases.at(-1) as number), 100);
+    const { code, stdout, stderr } = await cursors(directory, '--json');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_TRUNCATED\)\n$/);
+    expect(objectsOf(stdout)).toEqual([{ name: 'a', offset: 5, gone: 0 }]);
+    expect((await cursors(directory)).stdout).toBe('CURSOR  OFFSET  LAG  GONE\na            5    -     0\n');
   });
 
   test('one that is damaged is a fault', async () => {

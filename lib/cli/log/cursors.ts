@@ -1,8 +1,9 @@
 import { type CursorInfo, Log } from '../../log/index.js';
 import { asUse, UsageError, type Values, type Verb } from '../command.js';
-import { type Output, say } from '../output.js';
+import { type Output, say, sayError } from '../output.js';
 import { count, table } from '../words.js';
 import { placeOf } from './place.js';
+import { told } from './told.js';
 
 export const cursors: Verb = {
   name: 'log cursors',
@@ -12,8 +13,9 @@ millrace log cursors DIRECTORY set NAME PLACE [--force] [--json]
 millrace log cursors DIRECTORY delete NAME [--json]
 
 Lists the named cursors of a log: the next offset that each is to read, how many offsets there are from there on, and how many
-of them are gone because the log keeps no more. Exits with 1 where one is damaged. Listing changes nothing; set and delete
-work beside a live writer, too, and what they did is on the disk when they are done.
+of them are gone because the log keeps no more. Exits with 1 where one is damaged, or the end of the log is, and so no lag is
+known. Listing changes nothing; set and delete work beside a live writer, too, and what they did is on the disk when they are
+done.
 
   set       moves a cursor, or makes it: to earliest, latest, an offset, or a time as millrace log read --from has it
   delete    what reads under this name begins anew then
@@ -60,6 +62,10 @@ export function cursorsOf(log: Log): CursorLag[] {
     .map((cursor) => ({ ...cursor, gone: Math.max(0, earliest - (cursor.offset ?? earliest)) }));
 }
 
+export function areSound(found: readonly CursorLag[]): boolean {
+  return found.every(({ offset }) => offset !== undefined);
+}
+
 export function cursorTable(found: readonly CursorLag[]): string[] {
   const rows = found.map(({ name, offset, lag, gone }) => [
     name ?? '(damaged)',
@@ -76,7 +82,9 @@ async function list(path: string, values: Values, output: Output): Promise<boole
   const lines = values.json === true ? found.map((one) => JSON.stringify(one)) : cursorTable(found);
   for (const line of lines) output.line(line);
   await output.flush();
-  return found.every(({ offset }) => offset !== undefined);
+  const { fault } = told(() => log.next);
+  if (fault !== undefined) sayError(fault);
+  return fault === undefined && areSound(found);
 }
 
 async function set(

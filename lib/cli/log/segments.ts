@@ -1,8 +1,9 @@
-import { inspect, MillraceError } from '../../index.js';
+import { inspect } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { sayError } from '../output.js';
 import { count, size, table, time } from '../words.js';
+import { faultOf, told, type Untold } from './told.js';
 
 export const segments: Verb = {
   name: 'log segments',
@@ -42,29 +43,18 @@ interface Described {
   created?: number;
   generation?: number;
   path: string;
-  fault?: { code: string; message: string };
+  fault?: Untold;
 }
 
 function describeAll(log: Log): Described[] {
   const infos = log.segments();
-  let end: number | undefined;
-  let fault: Described['fault'];
-  try {
-    end = log.next;
-  } catch (error) {
-    fault = faultOf(error);
-  }
+  const { value: end, fault } = told(() => log.next);
   const found = infos
     .map((info, i) => describe(info, infos[i + 1]?.base ?? end))
     .filter((one) => one !== undefined);
   const last = found.at(-1);
   if (last !== undefined) last.fault ??= fault;
   return found;
-}
-
-function faultOf(error: unknown): { code: string; message: string } {
-  if (!(error instanceof MillraceError)) throw error;
-  return { code: error.code, message: error.message };
 }
 
 /** Undefined where it was removed meanwhile. */

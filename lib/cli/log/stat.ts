@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { inspect, MillraceError } from '../../index.js';
+import { inspect, type MillraceError } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
 import { count, exactSize, plural, visible } from '../words.js';
-import { type CursorLag, cursorsOf, cursorTable } from './cursors.js';
+import { areSound, type CursorLag, cursorsOf, cursorTable } from './cursors.js';
+import { told, type Untold } from './told.js';
 
 export const stat: Verb = {
   name: 'log stat',
@@ -13,7 +14,8 @@ export const stat: Verb = {
   help: `millrace log stat DIRECTORY [--watch] [--json]
 
 Tells the earliest and the next offset of a log, up to where it is on the disk, what it takes there, whether a writer has it open,
-whether the next one has something to recover, and where the named cursors stand. Nothing in the log changes.
+whether the next one has something to recover, and where the named cursors stand. What of these can't be told because something
+is damaged is said in its place, with the reason; then the exit code is 1. Nothing in the log changes.
 
   -w, --watch   again each second, with rates, until Ctrl-C
   --json        an object a line
@@ -28,17 +30,21 @@ Examples
     if (values.watch === true) return watch(path, show, output);
     const found = await look(path);
     output.line(show(found));
-    return found.fault === undefined;
+    return isSound(found);
   },
 };
 
 const EVERY_MS = 1000;
 
-interface Look extends Partial<Ends> {
+interface Look {
   path: string;
   earliest: number;
-  /** Why nobody can tell where it ends. */
-  fault?: { code: string; message: string };
+  next?: number;
+  durable?: number;
+  /** Why nobody can tell where it ends, or how much of it is on the disk. */
+  fault?: Untold;
+  cursors?: CursorLag[];
+  cursorsFault?: Untold;
   segments: number;
   /** What they take of the disk. */
   bytes: number;
@@ -50,21 +56,23 @@ interface Look extends Partial<Ends> {
   rates?: { records: number };
 }
 
-interface Ends {
-  next: number;
-  durable: number;
-  cursors: CursorLag[];
-}
-
 async function look(path: string): Promise<Look> {
   await using log = await Log.open(path, { readOnly: true });
   // Before the segments are looked at: who writes now has recovered what there was.
   const { earliest, hasWriter } = log;
+  // It may rise meanwhile, and is never said to be behind the end.
+  const durable = told(() => log.durable);
+  const next = told(() => log.next);
+  const cursors = told(() => cursorsOf(log));
   const segments = log.segments();
   return {
     path: log.path,
     earliest,
-    ...endsOf(log),
+    next: next.value,
+    durable: durable.value,
+    fault: next.fault ?? durable.fault,
+    cursors: cursors.value,
+    cursorsFault: cursors.fault,
     segments: segments.length,
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     writer: hasWriter,
@@ -72,13 +80,8 @@ async function look(path: string): Promise<Look> {
   };
 }
 
-function endsOf(log: Log): Ends | Pick<Look, 'fault'> {
-  try {
-    return { next: log.next, durable: log.durable, cursors: cursorsOf(log) };
-  } catch (error) {
-    if (!(error instanceof MillraceError)) throw error;
-    return { fault: { code: error.code, message: error.message } };
-  }
+function isSound({ fault, cursorsFault, cursors = [] }: Look): boolean {
+  return fault === undefined && cursorsFault === undefined && areSound(cursors);
 }
 
 const RECOVERIES = {
@@ -111,14 +114,14 @@ function stateOf(path: string): 'sealed' | 'open' | 'cut off' | 'damaged' {
 }
 
 function asText(look: Look): string {
-  const { path, segments, bytes, writer, recovery, cursors = [], rates } = look;
+  const { path, segments, bytes, writer, recovery, cursors = [], cursorsFault, rates } = look;
   const facts = offsetsOf(look);
   if (rates !== undefined) facts.push(['rate', `${count(rates.records)} records/s`]);
   facts.push(
     ['files', `${plural(segments, 'segment')}, ${exactSize(bytes)}`],
     ['writer', writer ? 'alive' : 'none'],
     ['recovery', recovery === undefined ? 'nothing to be done' : RECOVERIES[recovery]],
-    ['cursors', count(cursors.length)],
+    ['cursors', cursorsFault === undefined ? count(cursors.length) : untold(cursorsFault)],
   );
   const width = Math.max(...facts.map(([name]) => name.length));
   const table = cursors.length === 0 ? [] : ['', ...cursorTable(cursors).map((line) => `  ${line}`)];
@@ -131,15 +134,17 @@ function asText(look: Look): string {
 }
 
 function offsetsOf({ earliest, next, durable, fault }: Look): [string, string][] {
-  const begins: [string, string] = ['earliest', String(earliest)];
-  if (next === undefined || durable === undefined) {
-    return [begins, ['next', `can't be told: ${visible(fault?.message ?? '')} (${fault?.code})`]];
-  }
+  const behind =
+    durable === undefined || next === undefined ? '' : `, ${plural(next - durable, 'record')} behind`;
   return [
-    begins,
-    ['next', String(next)],
-    ['durable', `${durable}, ${plural(next - durable, 'record')} behind`],
+    ['earliest', String(earliest)],
+    ['next', next === undefined ? untold(fault) : String(next)],
+    ['durable', durable === undefined ? untold(fault) : `${durable}${behind}`],
   ];
+}
+
+function untold(fault: Untold | undefined): string {
+  return `can't be told: ${visible(fault?.message ?? '')} (${fault?.code})`;
 }
 
 async function watch(path: string, show: (look: Look) => string, output: Output): Promise<boolean> {
