@@ -121,12 +121,14 @@ function readDurable(trial) {
   trial.promise(offset);
 }
 
-/** As compaction does it, but all is kept. */
+/** As compaction does it, which leaves what is not on the disk alone, but all is kept. */
 async function rewrite(trial) {
   const { dice, log, machine, library } = trial;
+  const { durable } = log;
   const segments = log.segments();
-  if (segments.length < 2) return;
-  const { path } = segments[dice.below(segments.length - 1)];
+  const synced = segments.filter((_, i) => segments[i + 1]?.base <= durable);
+  if (synced.length === 0) return;
+  const { path } = synced[dice.below(synced.length)];
   const rewriting = library.rewriteSegment(path, dice.chance(50) ? {} : { keep: () => true });
   const { error } = await machine.drive(rewriting, () => trial.passHold(dice.chance(10)));
   if (trial.left !== undefined) return;
