@@ -407,7 +407,7 @@ export class Cursor {
     return new MillraceError(
       'ERR_CORRUPT',
       `${path} is damaged at position ${position}` +
-        (next === undefined ? '' : `; what follows can be read from ${next.position} on: seek(error.next)`),
+        (next === undefined ? '' : `; what follows can be read from position ${next.position} on`),
       { path, position, next: next?.position, record: next?.record },
     );
   }

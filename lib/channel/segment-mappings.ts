@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { binding } from '../native.js';
 import { type Mapped, openMapped } from './mapped.js';
+import { asOfSegment } from './segment-words.js';
 import { explain } from './system.js';
 
 interface Kept {
@@ -84,13 +85,21 @@ export class SegmentMappings {
 
 /** Opens a segment to read it; where it may be written, so may its header be, for whoever sleeps, but no record. */
 export function mapSegment(path: string, readOnly: boolean): Mapped {
-  const channel = openMapped(path, readOnly ? 'read' : 'write if allowed');
+  const channel = openSegment(path, readOnly);
   try {
     if (channel.writable) binding().allowWrites(channel.file, channel.header.dataOffset);
     return channel;
   } catch (error) {
     binding().closeFile(channel.file);
     throw explain(error, path, 'open');
+  }
+}
+
+function openSegment(path: string, readOnly: boolean): Mapped {
+  try {
+    return openMapped(path, readOnly ? 'read' : 'write if allowed');
+  } catch (error) {
+    throw asOfSegment(error, path);
   }
 }
 

@@ -298,8 +298,8 @@ export class CursorSlots {
     if (slot < this.count) {
       throw new MillraceError(
         'ERR_CORRUPT',
-        `${whose} in ${path} can't be told: slot ${slot} is damaged. set(offset, { force: true }) sets it anew, ` +
-          'Log.repair gives up what nobody can tell',
+        `${whose} in ${path} can't be told: slot ${slot} is damaged. It can be set anew by force; ` +
+          'repairing the log gives up what nobody can tell',
         { path, slot, cursor },
       );
     }
@@ -307,7 +307,7 @@ export class CursorSlots {
     const expected = L.HEADER_BYTES + (this.count + this.missing) * L.SLOT_BYTES;
     throw new MillraceError(
       'ERR_TRUNCATED',
-      `${path} has ${size} bytes of ${expected}. Log.repair makes it whole, with the cursors that are left`,
+      `${path} has ${size} bytes of ${expected}. Repairing the log makes it whole, with the cursors that are left`,
       { path, size, expected, cursor },
     );
   }

@@ -7,6 +7,7 @@ import {
   type Verification,
   type VerifyOptions,
   verifyRecords,
+  wrongHeader,
 } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { factsOf, type SegmentFacts, type SegmentFile } from './directory.js';
@@ -184,7 +185,8 @@ class Looking {
       if (jump !== undefined) explained.add(jump);
       const isEnd = this.#info === undefined || this.#isBehindAll(fault, end);
       const offset = jump?.from ?? (isEnd ? this.#next : undefined);
-      this.#faults.push({ ...fault, file: this.#file.path, offset, nextOffset: jump?.to });
+      const message = this.#messageOf(fault);
+      this.#faults.push({ ...fault, message, file: this.#file.path, offset, nextOffset: jump?.to });
     }
     // Compaction leaves records out.
     if (this.#facts?.generation !== 0) return;
@@ -199,6 +201,10 @@ class Looking {
         nextOffset: jump.to,
       });
     }
+  }
+
+  #messageOf({ code, message }: Fault): string {
+    return code === 'ERR_FORMAT' ? (wrongHeader(this.#file.path) ?? message) : message;
   }
 
   /** Whether no record is there behind it; what is wrong with a mark is no damage of the stream. */

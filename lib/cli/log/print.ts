@@ -43,7 +43,7 @@ export async function printRecords(
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_ABORTED') return sound && !isCutShort(what);
       const gap = passable(error, what);
-      if (gap === undefined || gap.next <= passed) throw error;
+      if (gap === undefined || gap.next <= passed) throw advised(error, log, what);
       sound = false;
       passed = gap.next;
       rest.from = gap.next;
@@ -74,6 +74,15 @@ function totalOf(log: Log, { reverse, limit }: What, first: number): number {
     if (error instanceof MillraceError) return Number.POSITIVE_INFINITY;
     throw error;
   }
+}
+
+/** Damage that ends the reading, with what can be done about it here. */
+function advised(error: unknown, { path }: Log, { cursor }: What): unknown {
+  const behind = cursor === undefined ? undefined : passable(error, {});
+  if (behind === undefined) return error;
+  const { code, message } = error as MillraceError;
+  const command = `millrace log cursors ${path} set ${cursor} ${behind.next}`;
+  return new MillraceError(code, `${message}; ${command} has the cursor go on behind it`);
 }
 
 /** What a read can go on behind. A cursor is not moved over it but by whoever knows what that means. */

@@ -1,3 +1,4 @@
+import { asOfSegment } from '../../channel/index.js';
 import { inspect } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
@@ -73,7 +74,7 @@ function describe({ base, path, bytes }: SegmentInfo, end: number | undefined): 
       path,
     };
   } catch (error) {
-    const fault = faultOf(error);
+    const fault = faultOf(asOfSegment(error, path));
     return fault.code === 'ERR_NOT_FOUND' ? undefined : { base, bytes, state: 'damaged', path, fault };
   }
 }

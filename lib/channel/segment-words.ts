@@ -1,0 +1,28 @@
+import { MillraceError } from '../errors.js';
+import { headerRemains } from './header-remains.js';
+
+const HINT = 'millrace log verify tells more, millrace log repair keeps what is intact of the log';
+
+/**
+ * What is wrong with a segment whose header can't be believed, in the words of a log; undefined where a later version wrote
+ * it.
+ */
+export function wrongHeader(path: string): string | undefined {
+  switch (headerRemains(path)) {
+    case 'later':
+      return undefined;
+    case 'foreign':
+      return `${path} is not a segment of a log`;
+    default:
+      return `The header of the segment ${path} is damaged`;
+  }
+}
+
+/** The same error, as who reads a log is to be told. */
+export function asOfSegment(error: unknown, path: string): unknown {
+  if (!(error instanceof MillraceError) || error.code !== 'ERR_FORMAT') return error;
+  if (error.format !== undefined || error.features !== undefined) return error;
+  const wrong = wrongHeader(path);
+  const { cause, code } = error;
+  return wrong === undefined ? error : new MillraceError(code, `${wrong}: ${HINT}`, { ...error, cause });
+}
