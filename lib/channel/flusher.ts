@@ -50,6 +50,8 @@ export class Flusher {
   #durable: number;
   #checkpointAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
+  /** Whether what runs syncs. */
+  #isSyncing = false;
   #scheduled = false;
   #waiting: Waiter[] = [];
   #failure: MillraceError | undefined;
@@ -92,6 +94,11 @@ export class Flusher {
     return this.#waiting.length > 0;
   }
 
+  /** Whether a sync is under way: who let go of the file now would not hear of its failure. */
+  get isSyncing(): boolean {
+    return this.#running !== undefined && this.#isSyncing;
+  }
+
   /** Resolves with how far the disk has it, once that is as far as the stream is now. */
   flush(): Promise<number> {
     return this.reached(this.#appender.position);
@@ -128,6 +135,7 @@ export class Flusher {
     // This may call back here, and begin a round; only one may run.
     this.#appender.publish();
     if (this.#isBusy()) return;
+    this.#isSyncing = sync;
     this.#running = this.#round(sync).then(
       () => this.#settle(),
       (error) => this.#fail(error),

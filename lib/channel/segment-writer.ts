@@ -254,21 +254,41 @@ export class SegmentWriter implements Beating {
     }
   }
 
+  /** Whether something of it is being brought to the disk, or somebody waits for that. */
+  get isNeeded(): boolean {
+    return this.#flusher.isAwaited || this.#flusher.isSyncing;
+  }
+
   /** After `seal`: brings all of it to the disk where it is to be, gives back the space behind its end, and lets go. */
   async settle(sync: boolean): Promise<void> {
-    const { file, header } = this.#channel;
+    const { file } = this.#channel;
     this.#state = 'closed';
     try {
-      if (sync || this.#flusher.isAwaited) await this.#flusher.syncEnd();
+      if (sync || this.isNeeded) await this.#flusher.syncEnd();
       else this.#flusher.letGo();
-      const end = header.dataOffset + this.#appender.position + L.RESERVED_BYTES;
-      if (end < header.dataOffset + header.capacity) await binding().punchHole(file, end);
-    } catch (error) {
-      // Space that can't be given back is kept.
-      if (!isSystemError(error)) throw error;
+      await giveBack(file, this.#unused());
     } finally {
       binding().closeFile(file);
     }
+  }
+
+  /**
+   * After `seal`, where it is not needed: lets go of it at once, and syncs nothing. What is returned gives back the
+   * space behind its end, and is for when there is time; the file is to have its name then.
+   */
+  letGo(): () => Promise<void> {
+    const { path } = this;
+    const unused = this.#unused();
+    this.#state = 'closed';
+    this.#flusher.letGo();
+    binding().closeFile(this.#channel.file);
+    return () => giveBackOf(path, unused);
+  }
+
+  /** The bytes of its file behind the end of the stream. */
+  #unused(): Stretch {
+    const { dataOffset, capacity } = this.#channel.header;
+    return { from: dataOffset + this.#appender.position + L.RESERVED_BYTES, to: dataOffset + capacity };
   }
 
   /** Lets go of it, as it is: another one may go on with it. */
@@ -286,5 +306,34 @@ export class SegmentWriter implements Beating {
     }
     this.#flusher.letGo();
     binding().closeFile(this.#channel.file);
+  }
+}
+
+interface Stretch {
+  from: number;
+  to: number;
+}
+
+async function giveBackOf(path: string, unused: Stretch): Promise<void> {
+  try {
+    const file = binding().openFile(path, true);
+    try {
+      await giveBack(file, unused);
+    } finally {
+      binding().closeFile(file);
+    }
+  } catch (error) {
+    // It is gone by now.
+    if (!isSystemError(error)) throw error;
+  }
+}
+
+async function giveBack(file: FileHandle, { from, to }: Stretch): Promise<void> {
+  if (from >= to) return;
+  try {
+    await binding().punchHole(file, from);
+  } catch (error) {
+    // Space that can't be given back is kept.
+    if (!isSystemError(error)) throw error;
   }
 }

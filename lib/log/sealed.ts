@@ -14,11 +14,11 @@ class SealedSegment {
   readonly #isSyncedBySettling: boolean;
   #synced: Promise<void> | undefined;
 
-  constructor(sequence: number, segment: SegmentWriter, syncs: boolean) {
+  constructor(sequence: number, segment: SegmentWriter, settled: Promise<void>, syncs: boolean) {
     this.sequence = sequence;
     this.bytes = segment.position - segment.durablePosition;
     this.#path = segment.path;
-    this.#settled = segment.settle(syncs);
+    this.#settled = settled;
     this.#isSyncedBySettling = syncs;
     // Whoever waits for it hears of its failure.
     this.#forgetBytes().catch(() => {});
@@ -48,6 +48,9 @@ class SealedSegment {
   }
 }
 
+/** More are not kept open until they are settled: whoever appends without a turn of the event loop leaves no time for that. */
+const MOST_OPEN = 64;
+
 /** The segments that were sealed, until they are known to be on the disk: one after the other, the oldest first. */
 export class Sealed {
   readonly #directory: Directory;
@@ -58,6 +61,9 @@ export class Sealed {
   #earlierSynced: Promise<void> | undefined;
   #segments: SealedSegment[] = [];
   #sequence = 0;
+  #open = 0;
+  /** Gives back the space of those that were let go unsettled, one after the other. */
+  #givingBack = Promise.resolve();
 
   /** `earlier`: segments that were sealed by earlier writers, who may not have brought them to the disk. */
   constructor(directory: Directory, syncs: boolean, earlier: readonly SegmentFile[]) {
@@ -75,7 +81,24 @@ export class Sealed {
 
   /** Takes over a segment that was just sealed. */
   add(segment: SegmentWriter): void {
-    this.#segments.push(new SealedSegment(++this.#sequence, segment, this.#syncs));
+    const isKept = this.#open < MOST_OPEN || segment.isNeeded;
+    const settled = isKept ? this.#settle(segment) : this.#letGo(segment);
+    this.#segments.push(new SealedSegment(++this.#sequence, segment, settled, isKept && this.#syncs));
+  }
+
+  async #settle(segment: SegmentWriter): Promise<void> {
+    this.#open++;
+    try {
+      await segment.settle(this.#syncs);
+    } finally {
+      this.#open--;
+    }
+  }
+
+  #letGo(segment: SegmentWriter): Promise<void> {
+    const giveBack = segment.letGo();
+    this.#givingBack = this.#givingBack.then(giveBack);
+    return this.#givingBack;
   }
 
   /** What brings all that is sealed by now to the disk, or waits for that. */

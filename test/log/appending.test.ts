@@ -5,6 +5,7 @@ import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { descriptorsIn } from '../native/addon.js';
 import { collect } from './collect.js';
 
 const opened: Log[] = [];
@@ -115,6 +116,28 @@ test('the next file is made ahead: when half of a segment is used up, or at once
     vi.restoreAllMocks();
   }
 });
+
+test.each(['none', 'commit', { everyMs: 60_000 }] as const)(
+  'a loop without a turn of the event loop, sync %o, holds few of its segments open, and loses nothing of them',
+  async (sync) => {
+    const log = await open({ segment: '64KiB', sync });
+    const value = Buffer.alloc(15_000, 1);
+    while (log.segments().length < 150) log.append(value);
+    expect(descriptorsIn(log.path)).toBeLessThan(100);
+    const { next } = log;
+    expect(await log.flush()).toBe(next);
+    expect(log.durable).toBe(next);
+    expect(await all(log)).toHaveLength(next);
+    expect(await log.verify()).toMatchObject({ sound: true, checked: next, durable: next });
+    const directory = log.path;
+    const sealed = log.segments().slice(0, -1);
+    await log.close();
+    expect(descriptorsIn(directory)).toBe(0);
+    const taken = sealed.map(({ path }) => statSync(path).blocks * 512);
+    expect(Math.max(...taken)).toBeLessThan(statSync(sealed[0].path).size);
+    expect(new Set(taken).size).toBe(1);
+  },
+);
 
 test('a value of 25 bytes takes 64 bytes of file', async () => {
   const log = await open({ sync: 'none' });
