@@ -44,7 +44,7 @@ Reaper reaper;
 
 void* Reap(void*) {
   prctl(PR_SET_NAME, "millrace-unmap");
-  for (;;) {
+  for (size_t since_pause = 0;;) {
     pthread_mutex_lock(&reaper.mutex);
     while (reaper.waiting == nullptr) pthread_cond_wait(&reaper.wake, &reaper.mutex);
     std::unique_ptr<Region> region(reaper.waiting);
@@ -52,7 +52,10 @@ void* Reap(void*) {
     reaper.count--;
     pthread_mutex_unlock(&reaper.mutex);
     UnmapInSteps(*region);
+    since_pause += region->bytes;
+    if (since_pause < kStepBytes) continue;
     PauseBetweenSteps();
+    since_pause = 0;
   }
   return nullptr;
 }
