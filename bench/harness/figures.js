@@ -28,6 +28,16 @@ export function barOf(text, met, waited = [], of = undefined) {
   return { text, of, met };
 }
 
+/**
+ * The same of a ratio of two rates that must be `least`. Who waited for a cpu could have been quicker, but by no more than
+ * that: where it would change nothing, it can be said.
+ */
+export function barOfRates(text, ratio, least, waited) {
+  if (ratio * (1 - waited.other) >= least) return barOf(text, true);
+  if (ratio < least * (1 - waited.ours)) return barOf(text, false);
+  return barOf(text, ratio >= least, [waited.ours, waited.other]);
+}
+
 /** What of the turns' time one end used, or waited for a cpu. */
 export function shareOf(turns, end, fact = 'cpuMs') {
   return sum(turns.map((turn) => turn[end][fact])) / sum(turns.map((turn) => turn[end].ms));

@@ -1,4 +1,4 @@
-import { barOf, sum, waitedShares } from '../harness/figures.js';
+import { barOfRates, sum, waitedShares } from '../harness/figures.js';
 import { Rounds } from '../harness/rounds.js';
 
 // Rows of contests in which Millrace stands beside others: what is compared is how much of it there is in a second.
@@ -47,12 +47,12 @@ function barRow(group, rates, { ours, others, called, least, text = `at least ${
   }
   const base = rates.greatest(there);
   const ratio = rateTo(rates, ours, base);
-  const waited = waitedShares(rates.turns(ours), rates.turns(base));
+  const [own, other] = [ours, base].map((one) => sum(waitedShares(rates.turns(one))));
   return {
     group,
     name,
     ratio,
-    bar: barOf(text, ratio.median >= least, waited),
+    bar: barOfRates(text, ratio.median, least, { ours: own, other }),
     note: there.length < others.length ? `${others.length - there.length} of them absent` : undefined,
   };
 }

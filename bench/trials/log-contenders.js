@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, share, sum } from '../harness/figures.js';
+import { barOfRates, share, sum } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 
 const script = fileURLToPath(new URL('./log-store-process.js', import.meta.url));
@@ -62,13 +62,13 @@ export function barRow(group, rates, { ours = LOG, others, called = others[0], l
   }
   const base = rates.greatest(there);
   const ratio = { to: base, what: 'rate', ...rates.ratio(ours, base) };
-  const waited = [ours, base].map((one) => usageFigures(rates.turns(one))['without a cpu'].median);
+  const [own, other] = [ours, base].map((one) => usageFigures(rates.turns(one))['without a cpu'].median);
   const text = least === 1 ? 'at least as many' : `at least ${least} times`;
   return {
     group,
     name,
     ratio,
-    bar: barOf(text, ratio.median >= least, waited),
+    bar: barOfRates(text, ratio.median, least, { ours: own, other }),
     note: there.length < others.length ? `${others.length - there.length} of them absent` : undefined,
   };
 }
