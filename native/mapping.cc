@@ -103,6 +103,8 @@ Failure Mapping::Populate(size_t from, const std::atomic<bool>& cancelled) {
     const bool write = done < writable;
     // A step has one protection only.
     const size_t step = std::min(kStepBytes, (write ? std::min(writable, bytes_) : bytes_) - done);
+    // All at once where the disk has it, and not page by page; what is asked for like this comes in small pages, too.
+    if (write) madvise(address_ + done, step, MADV_WILLNEED);
     const Failure failure = PopulateStep(address_ + done, step, write, &known);
     if (failure) return failure;
     done += step;

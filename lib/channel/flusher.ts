@@ -219,10 +219,9 @@ export class Flusher {
     const { path } = this.#channel;
     const failure = error instanceof MillraceError ? error : syncFailed(path, error);
     this.#failure = failure;
-    if (!this.#closed) {
-      this.#appender.stop(() => failure);
-      if (failure.code === 'ERR_SYNC_FAILED') noteFailedSync(this.#channel);
-    }
+    if (!this.#closed) this.#appender.stop(() => failure);
+    // As long as it is mapped.
+    if (failure.code === 'ERR_SYNC_FAILED' && (!this.#closed || this.#ending)) noteFailedSync(this.#channel);
     for (const waiter of this.#waiting) waiter.reject(failure);
     this.#waiting = [];
   }

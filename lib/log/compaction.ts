@@ -78,6 +78,7 @@ export class Compaction {
     progress.expect(judged);
     const nowUs = environment.nowUs();
     const judging = new Judging({
+      directory: this.#log.directory,
       end,
       limit,
       nowUs,

@@ -116,6 +116,16 @@ export class Directory {
     return told.find((one) => one.equals(name)) ?? told[0] ?? name;
   }
 
+  /** A segment that is sound, but was put here, or renamed: its records would be read under offsets that are not theirs. */
+  refuseStray({ base, path }: SegmentFile, metadata: Record<string, unknown>): void {
+    const facts = factsOf(metadata, path);
+    const isOurs = this.id === undefined || facts.id === this.id;
+    if (isOurs && facts.base === base) return;
+    const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
+    const nextOffset = this.segments().find((one) => one.base > base)?.base;
+    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path, offset: base, nextOffset });
+  }
+
   /** Whoever compacts or repairs may die, and leave one that was to be put in another one's place. */
   static whyForeign(name: string): string {
     return REPLACEMENT_NAME.test(name) ? 'it was never finished' : 'it is not a file of a log';
@@ -141,12 +151,13 @@ export class Directory {
     try {
       const reader = SegmentReader.openNow(path, { mappings: this.mappings });
       try {
+        this.refuseStray({ base, path }, reader.metadata);
         ({ maxTimeUs } = factsOf(reader.metadata, path));
       } finally {
         reader.close();
       }
     } catch {
-      // Damaged or gone: whoever reads there is told.
+      // Damaged, gone or not of this log: whoever reads there is told.
       return undefined;
     }
     this.#times.set(base, maxTimeUs);

@@ -1,6 +1,6 @@
 import { type Idle, type RecordHandler, SegmentReader } from '../channel/index.js';
 import { MillraceError, withFacts } from '../errors.js';
-import { type Directory, factsOf, type SegmentFile, segmentOf } from './directory.js';
+import { type Directory, type SegmentFile, segmentOf } from './directory.js';
 import { durableEnd } from './durable.js';
 
 /** Thrown by a handler that wants to stop at its frame: one whose handler throws is not consumed. */
@@ -109,23 +109,12 @@ export class FrameReader {
       idle: this.#idle,
     });
     try {
-      this.#refuseStray(file, segment);
+      this.#directory.refuseStray(file, segment.metadata);
       return segment;
     } catch (error) {
       segment.close();
       throw error;
     }
-  }
-
-  /** A file that is sound, but was put here, or renamed: its records would be read under offsets that are not theirs. */
-  #refuseStray({ base, path }: SegmentFile, { metadata }: SegmentReader): void {
-    const facts = factsOf(metadata, path);
-    const { id } = this.#directory;
-    const isOurs = id === undefined || facts.id === id;
-    if (isOurs && facts.base === base) return;
-    const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
-    const nextOffset = this.#directory.segments().find((one) => one.base > base)?.base;
-    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path, offset: base, nextOffset });
   }
 
   #take(segment: SegmentReader, passes = false): void {

@@ -1,7 +1,7 @@
 import { type RecordHandler, SegmentReader } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { Bits } from './bits.js';
-import type { SegmentFile } from './directory.js';
+import type { Directory, SegmentFile } from './directory.js';
 import { KeyTable, NO_VALUE } from './key-table.js';
 import { type UnpackHandler, unpackEach } from './packing.js';
 import type { Progress } from './progress.js';
@@ -13,6 +13,7 @@ import { walkFrames } from './segment-walk.js';
 const BEYOND = 0xffffffff;
 
 export interface JudgingRules {
+  directory: Directory;
   /** Records from this offset on are not judged; they may still be what makes earlier ones superfluous. */
   end: number;
   /** Records from this offset on are not looked at. */
@@ -86,6 +87,7 @@ export class Judging {
     const reader = await openUnlessGone(segment.path);
     if (reader === undefined) return;
     try {
+      this.#rules.directory.refuseStray(segment, reader.metadata);
       if (segment.incarnation === 0) segment.incarnation = reader.incarnation;
       else if (segment.incarnation !== reader.incarnation) throw replaced(segment.path);
       await walkFrames(reader, this.#frameOf(reader), { signal });

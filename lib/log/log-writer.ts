@@ -122,6 +122,7 @@ export class LogWriter {
     this.#next = end.next;
     this.#maxTimeUs = end.maxTimeUs;
     this.#begunAt = performance.now();
+    this.#isHurried = false;
     this.#budget = 0;
   }
 

@@ -331,12 +331,16 @@ export function* backwards(directory: Directory, before: number): Generator<LogR
 }
 
 /** Undefined where it was removed meanwhile, with all before it. */
-function openUnlessRemoved(directory: Directory, { base, path }: SegmentFile): SegmentReader | undefined {
+function openUnlessRemoved(directory: Directory, file: SegmentFile): SegmentReader | undefined {
+  let segment: SegmentReader | undefined;
   try {
-    return SegmentReader.openNow(path, { readOnly: true });
+    segment = SegmentReader.openNow(file.path, { readOnly: true });
+    directory.refuseStray(file, segment.metadata);
+    return segment;
   } catch (error) {
+    segment?.close();
     const isGone = (error as MillraceError).code === 'ERR_NOT_FOUND';
-    if (isGone && directory.segments()[0]?.base > base) return undefined;
+    if (isGone && directory.segments()[0]?.base > file.base) return undefined;
     throw error;
   }
 }

@@ -17,10 +17,11 @@ function run(code: string): unknown {
   return JSON.parse(stdout);
 }
 
+const nowhere = JSON.stringify(newPath());
 const opening = `
   const { Reader, Writer, inspect, MillraceError } = await import(${JSON.stringify(index)});
   const codes = [];
-  for (const work of [() => Writer.create('/tmp/x'), () => Reader.open('/tmp/x'), () => inspect('/tmp/x')]) {
+  for (const work of [() => Writer.create(${nowhere}), () => Reader.open(${nowhere}), () => inspect(${nowhere})]) {
     try { await work(); codes.push('opened'); }
     catch (error) { codes.push(error instanceof MillraceError && error.code); }
   }

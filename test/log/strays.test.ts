@@ -53,7 +53,13 @@ describe('a segment that was put where another one belongs', () => {
       // More than once: what was refused is not taken for what is being read.
       const tail = log.tail({ from: base - 1 });
       expect(tail.read()?.offset).toBe(base - 1);
+      const backwards = async () => {
+        for await (const { offset } of log.read({ reverse: true, from: nextOffset + 1 })) {
+          expect(offset).toBe(nextOffset);
+        }
+      };
       for (const look of [
+        backwards,
         forwards,
         async () => log.tail({ from: base }),
         async () => tail.read(),
@@ -68,6 +74,21 @@ describe('a segment that was put where another one belongs', () => {
       await log.close();
     },
   );
+
+  test('is not compacted, and does not decide what is: nothing is changed', async () => {
+    const { directory, bases } = await someLog();
+    const [, base] = bases;
+    const other = await someLog();
+    cpSync(fileOf(other.directory, base), fileOf(directory, base));
+    const log = await Log.open(directory);
+    const before = contentsOf(directory);
+    expect(await failure(() => log.compact())).toMatchObject({
+      code: 'ERR_FORMAT',
+      offset: base,
+    });
+    expect(contentsOf(directory)).toEqual(before);
+    await log.close();
+  });
 
   test('is read where nothing says which log it is, and verify tells', async () => {
     const { directory, bases } = await someLog();

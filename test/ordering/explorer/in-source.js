@@ -98,12 +98,9 @@ export const MODELLED = [
   }),
 
   // Sleeping, likewise.
-  row('sleeper.ts', 'const before = Atomics.load(words, sequence);', [
-    'reader: park: sequence',
-    'writer: room: sequence',
-  ]),
+  row('sleeper.ts', 'const before = this.wakes();', ['reader: park: sequence', 'writer: room: sequence']),
   row('sleeper.ts', 'this.#listener ??= Listener.of(this.#channel);', ['reader: park: listen']),
-  row('sleeper.ts', 'const now = Atomics.load(words, sequence);', ['reader: park: arm', 'writer: room: arm']),
+  row('sleeper.ts', 'const now = this.wakes();', ['reader: park: arm', 'writer: room: arm']),
   row('sleeper.ts', 'if (stands && (Atomics.load(words, sleepers) & kind) !== 0) return true;', [
     'reader: park: does it stand',
     'writer: room: does it stand',
