@@ -8,6 +8,7 @@ import { disk } from './disk.js';
 import { noteFailedSync, syncFailed } from './durability.js';
 import * as L from './layout.js';
 import { type Mapped, offsetAt, positionAt } from './mapped.js';
+import { explain, isShortOfFiles } from './system.js';
 import { loadPosition, raisePosition, stampOf, storePosition } from './words.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -138,7 +139,7 @@ export class Flusher {
     this.#isSyncing = sync;
     this.#running = this.#round(sync).then(
       () => this.#settle(),
-      (error) => this.#fail(error),
+      (error) => void this.#fail(error),
     );
   }
 
@@ -214,16 +215,25 @@ export class Flusher {
     if (this.#appender.position - reached >= this.#eachBytes) this.#pass(this.#eachSyncs);
   }
 
-  #fail(error: unknown): void {
+  /** Returns what those are told who wait. */
+  #fail(error: unknown): unknown {
     this.#running = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
     const { path } = this.#channel;
+    if (isShortOfFiles(error)) {
+      // What was to be synced could not even be opened. That may go well another time.
+      const explained = explain(error, path, 'sync');
+      for (const waiter of waiting) waiter.reject(explained);
+      return explained;
+    }
     const failure = error instanceof MillraceError ? error : syncFailed(path, error);
     this.#failure = failure;
     if (!this.#closed) this.#appender.stop(() => failure);
     // As long as it is mapped.
     if (failure.code === 'ERR_SYNC_FAILED' && (!this.#closed || this.#ending)) noteFailedSync(this.#channel);
-    for (const waiter of this.#waiting) waiter.reject(failure);
-    this.#waiting = [];
+    for (const waiter of waiting) waiter.reject(failure);
+    return failure;
   }
 
   /** Before the channel is said to be ended: every frame up to the end behind its last one has its checksum. */
@@ -251,8 +261,7 @@ export class Flusher {
       await this.#syncName();
       await this.#before?.();
     } catch (error) {
-      this.#fail(error);
-      throw this.#failure;
+      throw this.#fail(error);
     }
     this.#durable = this.#appender.position;
     this.#storeDurable();

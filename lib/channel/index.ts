@@ -15,7 +15,7 @@ export {
 export { Copier, partOf } from './copier.js';
 export { checkDirectory, freeBytes, takeName } from './create.js';
 export type { RecordHandler } from './cursor.js';
-export type { BatchRecord, Data, DescribedRecord, RecordOptions } from './data.js';
+export { areBytes, type BatchRecord, type Data, type DescribedRecord, type RecordOptions } from './data.js';
 export type { ChannelOptions } from './design.js';
 export { disk } from './disk.js';
 export type { Sync } from './durability.js';

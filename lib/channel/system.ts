@@ -54,6 +54,12 @@ export function isOutOfSpace(error: unknown): boolean {
   return isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
+/** Whether the process, or the machine, has as many files open as it may: closing some helps. */
+export function isShortOfFiles(error: unknown): boolean {
+  const cause = error instanceof MillraceError ? error.cause : error;
+  return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
+}
+
 /** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */
 const UNTRUSTED_FILE_SYSTEMS = new Map<number, string>([
   [0x6969, 'NFS'],

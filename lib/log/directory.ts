@@ -21,6 +21,8 @@ export interface SegmentFile {
   /** The offset of its first record, or that of the next one where it has none yet. */
   base: number;
   path: string;
+  /** The id of the log that it is to be of, where that is known. */
+  log?: string;
 }
 
 /** What a segment's metadata says of its place in the log. */
@@ -52,6 +54,16 @@ export function factsOf(metadata: Record<string, unknown>, path: string): Segmen
   if (typeof facts?.id === 'string' && numbers.every((n) => Number.isSafeInteger(n)))
     return facts as SegmentFacts;
   throw new MillraceError('ERR_FORMAT', `${path} is a channel, but not a segment of a log`, { path });
+}
+
+/** Whether a segment that says this of itself belongs where it is; else its records are of other offsets, or another log. */
+export function isInPlace({ base, path, log }: SegmentFile, metadata: Record<string, unknown>): boolean {
+  try {
+    const facts = factsOf(metadata, path);
+    return facts.base === base && (log === undefined || facts.id === log);
+  } catch {
+    return false;
+  }
 }
 
 /** So many segments are kept mapped for who comes back to them. */
@@ -98,7 +110,7 @@ export class Directory {
     const names = this.#list((path) => readdirSync(path))
       .filter(isSegmentName)
       .sort();
-    return names.map((name) => ({ base: baseOf(name), path: `${this.path}/${name}` }));
+    return names.map((name) => ({ base: baseOf(name), path: `${this.path}/${name}`, log: this.id }));
   }
 
   /** What is not a log's. Names that are not UTF-8 are told as text; `bytesOf` finds them again. */
@@ -118,9 +130,9 @@ export class Directory {
 
   /** A segment that is sound, but was put here, or renamed: its records would be read under offsets that are not theirs. */
   refuseStray({ base, path }: SegmentFile, metadata: Record<string, unknown>): void {
+    if (isInPlace({ base, path, log: this.id }, metadata)) return;
     const facts = factsOf(metadata, path);
     const isOurs = this.id === undefined || facts.id === this.id;
-    if (isOurs && facts.base === base) return;
     const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
     const nextOffset = this.segments().find((one) => one.base > base)?.base;
     throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path, offset: base, nextOffset });

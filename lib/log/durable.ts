@@ -1,5 +1,5 @@
 import { type ChannelInfo, headerRemains, inspect, provesSync } from '../channel/index.js';
-import { factsOf, type SegmentFile } from './directory.js';
+import { factsOf, isInPlace, type SegmentFile } from './directory.js';
 import { factsAt } from './salvaging.js';
 import { nextBefore, nextBehind } from './segment-end.js';
 
@@ -13,6 +13,12 @@ export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | 
   } catch {
     return undefined;
   }
+}
+
+/** The same of one that belongs where it is: what a stray one says of the disk goes for another log, or another place. */
+function infoInPlace(file: SegmentFile): ChannelInfo | undefined {
+  const info = segmentInfo(file);
+  return info !== undefined && isInPlace(file, info.metadata) ? info : undefined;
 }
 
 /** Throws where a later version of Millrace wrote the segment: it isn't damaged, and nothing is to be done to it. */
@@ -65,7 +71,7 @@ export function lastSynced(
 ): { index: number; info: ChannelInfo } | undefined {
   let high = segments.length;
   for (const least = high - LOOKED_AT_FIRST; high > 0 && high > least; ) {
-    const info = segmentInfo(segments[--high]);
+    const info = infoInPlace(segments[--high]);
     if (info !== undefined && info.durable > info.basePosition) return { index: high, info };
   }
   let low = 0;
@@ -101,7 +107,7 @@ export function durableEnd(segments: readonly SegmentFile[]): number {
 /** The last one of segments[low … middle] that has something to say. */
 function saying(segments: readonly SegmentFile[], low: number, middle: number) {
   for (let index = middle; index >= low; index--) {
-    const info = segmentInfo(segments[index]);
+    const info = infoInPlace(segments[index]);
     if (info !== undefined && info.finalPosition !== info.basePosition) return { index, info };
   }
   return undefined;
@@ -114,7 +120,7 @@ function saying(segments: readonly SegmentFile[], low: number, middle: number) {
 export function firstDoubtful(segments: readonly SegmentFile[]): number {
   let first = segments.length;
   for (let known = false; first > 0 && !known; ) {
-    const info = segmentInfo(segments[--first]);
+    const info = infoInPlace(segments[--first]);
     known = info !== undefined && (info.sameBoot || info.durable > info.basePosition);
   }
   while (first > 0 && isOpenOne(segments[first - 1])) first--;
@@ -122,14 +128,14 @@ export function firstDoubtful(segments: readonly SegmentFile[]): number {
 }
 
 function isOpenOne(file: SegmentFile): boolean {
-  const info = segmentInfo(file);
+  const info = infoInPlace(file);
   return info !== undefined && isOpen(info);
 }
 
 /** Whether one of these has a frame that tells of a sync: so that all before it was on the disk. */
 export async function isProvenBy(segments: readonly SegmentFile[]): Promise<boolean> {
   for (const file of segments) {
-    if (segmentInfo(file) !== undefined && (await provesSync(file.path))) return true;
+    if (infoInPlace(file) !== undefined && (await provesSync(file.path))) return true;
   }
   return false;
 }

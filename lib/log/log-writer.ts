@@ -48,7 +48,7 @@ export class LogWriter {
   readonly #syncs = new Stopwatch();
   #sealed: Sealed;
   /** Those from before others went on with the log. */
-  #sealedBefore: Sealed[] = [];
+  readonly #sealedBefore = new Set<Sealed>();
   readonly #directory: Directory;
   readonly #id: string;
   readonly #settings: LogSettings;
@@ -115,7 +115,7 @@ export class LogWriter {
     const old = this.#segment;
     if (old?.isOpen === true) old.close();
     else if (old !== undefined) this.#sealed.add(old);
-    this.#sealedBefore.push(this.#sealed);
+    this.#keepUntilSettled(this.#sealed);
     this.#nextFile.drop();
     this.#sealed = sealed;
     this.#segment = end.segment;
@@ -124,6 +124,11 @@ export class LogWriter {
     this.#begunAt = performance.now();
     this.#isHurried = false;
     this.#budget = 0;
+  }
+
+  #keepUntilSettled(sealed: Sealed): void {
+    this.#sealedBefore.add(sealed);
+    void sealed.settled().then(() => this.#sealedBefore.delete(sealed));
   }
 
   /** At the end of a turn of ours: others go on exactly where we stopped. */
@@ -371,7 +376,6 @@ export class LogWriter {
   /** Resolves once all that was sealed is let go. */
   async settled(): Promise<void> {
     await Promise.all([...this.#sealedBefore, this.#sealed].map((sealed) => sealed.settled()));
-    this.#sealedBefore = [];
   }
 
   /** Brings what was appended to the disk where that was promised, and lets go of it all. */

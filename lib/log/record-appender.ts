@@ -1,4 +1,4 @@
-import { environment, largestInSegment } from '../channel/index.js';
+import { areBytes, environment, largestInSegment } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
 import type { LogWriter } from './log-writer.js';
@@ -59,9 +59,4 @@ export class RecordAppender {
     this.#encoder.write(data, 0);
     return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
   }
-}
-
-function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
-  for (let i = 0; i < records.length; i++) if (!(records[i] instanceof Uint8Array)) return false;
-  return true;
 }

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { type ChannelInfo, examineSealed, headerRemains, Salvage, SegmentWriter } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
-import { Directory, factsOf, type SegmentFile } from './directory.js';
+import { Directory, factsOf, isInPlace, type SegmentFile } from './directory.js';
 import { firstDoubtful, isOpen, isProvenBy, lastSynced, refuseLaterSegment, segmentInfo } from './durable.js';
 import { firstCapacity, type LogEnd } from './log-writer.js';
 import type { LogSettings } from './options.js';
@@ -116,7 +116,7 @@ class Recovering {
       const file = this.#segments[index];
       if (file === undefined) return undefined;
       const info = segmentInfo(file);
-      if (info !== undefined && this.#isOurs(info, file)) return info;
+      if (info !== undefined && isInPlace(file, info.metadata)) return info;
       if (info === undefined) refuseLaterSegment(file);
       if (info === undefined && (await isUnwritten(file.path))) return NEVER_WRITTEN;
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
@@ -148,15 +148,6 @@ class Recovering {
       return true;
     } finally {
       salvage?.close();
-    }
-  }
-
-  #isOurs({ metadata }: ChannelInfo, { path, base }: SegmentFile): boolean {
-    try {
-      const facts = factsOf(metadata, path);
-      return facts.id === this.#id && facts.base === base;
-    } catch {
-      return false;
     }
   }
 
@@ -288,8 +279,8 @@ class Recovering {
   }
 
   #sealedSoFar(): Sealed {
-    const earlier = this.#segments.slice(0, this.#good);
-    return new Sealed(this.#directory, this.#settings.sync !== 'none', earlier);
+    const last = this.#segments[this.#good - 1];
+    return new Sealed(this.#directory, this.#settings.sync !== 'none', last?.base);
   }
 
   /** There is no segment that can be gone on with. */

@@ -44,11 +44,26 @@ interface Kept {
 /** Keeps each intact record of a damaged log with its offset. Whoever dies on the way leaves a log to be repaired again. */
 export async function repairLog(directory: Directory, options: VerifyOptions): Promise<LogRepair> {
   const repairing = new Repairing(directory, options);
+  // Before anything is changed, the lock file included.
+  refuseLater(directory);
   const lock = await lockForRepair(directory, (reason) => repairing.setCopyAside(LOCK_FILE, reason));
   try {
     return await repairing.run(lock);
   } finally {
     lock.close();
+  }
+}
+
+/** What a later version of Millrace wrote is not damaged. */
+function refuseLater(directory: Directory): void {
+  directory.segments().forEach(refuseLaterSegment);
+  const cursors = new CursorFile(directory.path, { readOnly: true });
+  try {
+    cursors.list();
+  } catch (error) {
+    if (error instanceof MillraceError && isOfLaterVersion(error)) throw error;
+  } finally {
+    void cursors.close();
   }
 }
 
@@ -72,8 +87,6 @@ class Repairing {
 
   async run({ id, fault }: RepairLock): Promise<LogRepair> {
     this.#id = id;
-    this.#refuseLaterCursors();
-    this.#directory.segments().forEach(refuseLaterSegment);
     for (const name of this.#directory.foreign()) this.#setAside(name, Directory.whyForeign(name));
     const reports: SegmentReport[] = [];
     const { faults, cutOffAt } = await verifyLog(this.#directory, this.#options, (report) =>
@@ -164,11 +177,7 @@ class Repairing {
     throwIfAborted(signal, `Repairing ${this.#directory.path}`);
     await this.setCopyAside(basename(file.path), why);
     // What is written anew says that all before it is on the disk.
-    await new Sealed(
-      this.#directory,
-      true,
-      before.map(({ file }) => file),
-    ).upToNow()();
+    await new Sealed(this.#directory, true, before.at(-1)?.file.base).upToNow()();
     const salvage = Salvage.open(file.path);
     if (salvage === undefined) throw changed(file.path);
     try {
@@ -216,17 +225,6 @@ class Repairing {
   }
 
   /** Before anything is changed. */
-  #refuseLaterCursors(): void {
-    const cursors = new CursorFile(this.#directory.path, { readOnly: true });
-    try {
-      cursors.list();
-    } catch (error) {
-      if (error instanceof MillraceError && isOfLaterVersion(error)) throw error;
-    } finally {
-      void cursors.close();
-    }
-  }
-
   async #repairCursors(): Promise<void> {
     const cursors = new CursorFile(this.#directory.path);
     try {

@@ -1,89 +1,109 @@
 import { disk, type SegmentWriter, syncSealed } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
-import type { Directory, SegmentFile } from './directory.js';
+import type { Directory, SegmentFacts } from './directory.js';
 import { lastSynced } from './durable.js';
 
-/** A sealed segment that may not be on the disk. */
+/** A segment that this writer sealed, and that may not be on the disk. */
 class SealedSegment {
   readonly sequence: number;
+  readonly base: number;
   /** Of it, that may not be on the disk. */
   bytes: number;
+  /** Whether it was let go, and is not known to be on the disk by that. */
+  isLeft = false;
+  /** Resolves once it is let go, however that went: whoever waits for it to be on the disk hears of a failure. */
+  readonly settled: Promise<void>;
   readonly #path: string;
-  /** Resolves once it is let go. */
-  readonly #settled: Promise<void>;
-  readonly #isSyncedBySettling: boolean;
+  #failure: unknown;
   #synced: Promise<void> | undefined;
 
-  constructor(sequence: number, segment: SegmentWriter, settled: Promise<void>, syncs: boolean) {
+  constructor(sequence: number, segment: SegmentWriter, settling: Promise<void>, syncs: boolean) {
     this.sequence = sequence;
+    this.base = (segment.metadata.log as SegmentFacts).base;
     this.bytes = segment.position - segment.durablePosition;
     this.#path = segment.path;
-    this.#settled = settled;
-    this.#isSyncedBySettling = syncs;
-    // Whoever waits for it hears of its failure.
-    this.#forgetBytes().catch(() => {});
+    this.settled = this.#settle(settling, syncs);
   }
 
-  async #forgetBytes(): Promise<void> {
-    await this.#settled;
-    // step 115
-    if (this.#isSyncedBySettling) this.bytes = 0;
+  async #settle(settling: Promise<void>, syncs: boolean): Promise<void> {
+    try {
+      await settling;
+      // step 115
+      if (syncs) this.bytes = 0;
+      else this.isLeft = true;
+    } catch (error) {
+      this.#failure = error;
+      this.isLeft = true;
+    }
   }
 
-  /** Once for all: after a failed sync the kernel takes the pages for written, and a second one would say nothing. */
+  /** Whoever asks while it is brought to the disk shares that. */
   synced(): Promise<void> {
-    this.#synced ??= this.#sync();
+    this.#synced ??= this.#sync().catch((error) => {
+      this.#synced = undefined;
+      throw error;
+    });
     return this.#synced;
   }
 
   async #sync(): Promise<void> {
-    await this.#settled;
+    await this.settled;
+    // After a failed sync the kernel takes the pages for written, and a second one would say nothing.
+    if (this.#failure instanceof MillraceError && this.#failure.code === 'ERR_SYNC_FAILED')
+      throw this.#failure;
     // step 124
-    if (!this.#isSyncedBySettling) await syncUnlessGone(this.#path);
-  }
-
-  /** Resolves once it is let go, however that went. */
-  async settled(): Promise<void> {
-    await this.#settled.catch(() => {});
+    if (this.isLeft) await syncUnlessGone(this.#path);
   }
 }
 
 /** More are not kept open until they are settled: whoever appends without a turn of the event loop leaves no time for that. */
 const MOST_OPEN = 64;
+const NONE = -1;
 
-/** The segments that were sealed, until they are known to be on the disk: one after the other, the oldest first. */
+/**
+ * The segments that were sealed, until they are known to be on the disk: one after the other, the oldest first. Where nobody
+ * asks for that they are not kept in mind one by one: the directory tells which there are, however long the log grows.
+ */
 export class Sealed {
   readonly #directory: Directory;
   /** Whether they are synced as they are sealed; else only where somebody asks for it. */
   readonly #syncs: boolean;
-  /** What earlier writers sealed. */
-  readonly #earlier: readonly SegmentFile[];
-  #earlierSynced: Promise<void> | undefined;
+  /** The first offset of the last one that is left to the directory to tell, with all before it. */
+  #listedUpTo: number;
+  #listedBytes = 0;
+  /** Those are being brought to the disk, or are there. */
+  #listed: Promise<void> | undefined;
+  /** All that came after. */
   #segments: SealedSegment[] = [];
   #sequence = 0;
   #open = 0;
+  /** How many wait for some of them to be on the disk. */
+  #awaited = 0;
   /** Gives back the space of those that were let go unsettled, one after the other. */
   #givingBack = Promise.resolve();
 
-  /** `earlier`: segments that were sealed by earlier writers, who may not have brought them to the disk. */
-  constructor(directory: Directory, syncs: boolean, earlier: readonly SegmentFile[]) {
+  /** `earlierUpTo`: the first offset of the last one that earlier writers sealed, who may not have brought them to the disk. */
+  constructor(directory: Directory, syncs: boolean, earlierUpTo = NONE) {
     this.#directory = directory;
     this.#syncs = syncs;
-    this.#earlier = earlier;
+    this.#listedUpTo = earlierUpTo;
   }
 
   /** Bytes of those that this writer sealed that may not be on the disk. */
   get unsyncedBytes(): number {
-    let bytes = 0;
+    let bytes = this.#listedBytes;
     for (const segment of this.#segments) bytes += segment.bytes;
     return bytes;
   }
 
   /** Takes over a segment that was just sealed. */
   add(segment: SegmentWriter): void {
-    const isKept = this.#open < MOST_OPEN || segment.isNeeded;
-    const settled = isKept ? this.#settle(segment) : this.#letGo(segment);
-    this.#segments.push(new SealedSegment(++this.#sequence, segment, settled, isKept && this.#syncs));
+    // The name of an empty one is that of the next by now: it would not be found again by that.
+    const isKept = this.#open < MOST_OPEN || segment.isNeeded || segment.position === 0;
+    const settling = isKept ? this.#settle(segment) : this.#letGo(segment);
+    const sealed = new SealedSegment(++this.#sequence, segment, settling, isKept && this.#syncs);
+    this.#segments.push(sealed);
+    if (!this.#syncs) void sealed.settled.then(() => this.#leave());
   }
 
   async #settle(segment: SegmentWriter): Promise<void> {
@@ -101,6 +121,17 @@ export class Sealed {
     return this.#givingBack;
   }
 
+  /** Leaves those to the directory that were let go, unless somebody waits for them. */
+  #leave(): void {
+    if (this.#awaited > 0) return;
+    const kept = this.#segments.findIndex(({ isLeft }) => !isLeft);
+    const left = this.#segments.splice(0, kept < 0 ? this.#segments.length : kept);
+    if (left.length === 0) return;
+    for (const { bytes } of left) this.#listedBytes += bytes;
+    this.#listedUpTo = left[left.length - 1].base;
+    this.#listed = undefined;
+  }
+
   /** What brings all that is sealed by now to the disk, or waits for that. */
   upToNow(): () => Promise<void> {
     const sequence = this.#sequence;
@@ -108,19 +139,32 @@ export class Sealed {
   }
 
   async #reach(sequence: number): Promise<void> {
-    this.#earlierSynced ??= this.#syncEarlier();
-    await this.#earlierSynced;
-    for (;;) {
-      const [first] = this.#segments;
-      if (first === undefined || first.sequence > sequence) return;
-      await first.synced();
-      if (this.#segments[0] === first) this.#segments.shift();
+    this.#awaited++;
+    try {
+      await this.#listedSynced();
+      for (;;) {
+        const [first] = this.#segments;
+        if (first === undefined || first.sequence > sequence) return;
+        await first.synced();
+        if (this.#segments[0] === first) this.#segments.shift();
+      }
+    } finally {
+      this.#awaited--;
+      if (!this.#syncs) this.#leave();
     }
   }
 
-  async #syncEarlier(): Promise<void> {
-    const segments = this.#earlier;
-    if (segments.length === 0) return;
+  #listedSynced(): Promise<void> {
+    this.#listed ??= this.#syncListed().catch((error) => {
+      this.#listed = undefined;
+      throw error;
+    });
+    return this.#listed;
+  }
+
+  async #syncListed(): Promise<void> {
+    if (this.#listedUpTo === NONE) return;
+    const segments = this.#directory.segments().filter(({ base }) => base <= this.#listedUpTo);
     // It says that all before it is on the disk, and how much of itself; not that this goes for its end.
     const from = lastSynced(segments)?.index ?? 0;
     await disk.syncDirectory(this.#directory.path);
@@ -128,11 +172,12 @@ export class Sealed {
       // step 125
       await syncUnlessGone(path);
     }
+    this.#listedBytes = 0;
   }
 
   /** Resolves once all are let go. */
   async settled(): Promise<void> {
-    await Promise.all(this.#segments.map((segment) => segment.settled()));
+    await Promise.all(this.#segments.map(({ settled }) => settled));
   }
 }
 

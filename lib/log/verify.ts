@@ -48,7 +48,6 @@ class LogVerifier {
   readonly #directory: Directory;
   readonly #result: LogVerification;
   readonly #lockFaults: LogFault[] = [];
-  #id: string | undefined;
   #before: SegmentReport | undefined;
   #maxTimeUs = 0;
 
@@ -71,8 +70,8 @@ class LogVerifier {
 
   async run(options: VerifyOptions, see: (report: SegmentReport) => void): Promise<LogVerification> {
     const result = this.#result;
+    this.#readLock();
     const segments = this.#directory.segments();
-    this.#readLock(segments);
     const doubtful = firstDoubtful(segments);
     const progress = progressOf(segments, options);
     for (const [i, file] of segments.entries()) {
@@ -118,21 +117,22 @@ class LogVerifier {
     if (this.#before !== undefined && !existsSync(this.#before.file.path)) this.#before = undefined;
   }
 
-  #readLock(segments: readonly SegmentFile[]): void {
+  #readLock(): void {
     const { path } = this.#directory;
+    const segments = this.#directory.segments();
     const file = `${path}/${LOCK_FILE}`;
     try {
       const lock = LockFile.open(path, false);
       lock?.close();
       if (lock === undefined && segments.length === 0) throw noLog(path);
-      this.#id = logOfMost(segments, lock?.id) ?? lock?.id;
-      if (lock !== undefined && lock.id === this.#id) return;
+      this.#directory.id = logOfMost(segments, lock?.id) ?? lock?.id;
+      if (lock !== undefined && lock.id === this.#directory.id) return;
       const wrong = lock === undefined ? 'is missing' : 'is of another log than most segments';
       this.#lockFaults.push({ code: 'ERR_FORMAT', message: `${file} ${wrong}`, file });
     } catch (error) {
       this.#lockFaults.push({ ...asFault(error), file });
       // Then they say themselves whose they are.
-      this.#id = logOfMost(segments);
+      this.#directory.id = logOfMost(segments);
     }
   }
 
@@ -177,7 +177,7 @@ class LogVerifier {
   async #look(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport | undefined> {
     try {
       for (;;) {
-        const report = await verifySegment(file, this.#id, options);
+        const report = await verifySegment(file, this.#directory.id, options);
         // Compaction may have put another one in its place between two looks.
         if (report.info?.incarnation === segmentInfo(file)?.incarnation) return report;
       }
@@ -193,7 +193,7 @@ class LogVerifier {
     const result = this.#result;
     const before = this.#before;
     if (before !== undefined) this.#compare(before, report);
-    const isOurs = facts?.id === this.#id;
+    const isOurs = facts?.id === this.#directory.id;
     if (isOurs && facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
       this.#wrong(
         file,

@@ -1,0 +1,138 @@
+import { cpSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { disk, inspect } from '../../lib/channel/index.js';
+import * as L from '../../lib/channel/layout.js';
+import { Log } from '../../lib/log/index.js';
+import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { withFewDescriptors } from '../waking/fixtures/few.js';
+import { FRAME, fileOf, someLog, textOf } from './damaging.js';
+
+afterEach(() => void vi.restoreAllMocks());
+
+function durableOf(directory: string, base: number): number {
+  return inspect(fileOf(directory, base)).durable;
+}
+
+const RECORDS_A_SEGMENT = Math.floor((16_384 - 64) / FRAME);
+
+/** Appends until another segment is begun; returns the first offset of the one that was sealed. */
+function roll(log: Log): number {
+  const sealed = Math.floor(log.next / RECORDS_A_SEGMENT) * RECORDS_A_SEGMENT;
+  while (log.next <= sealed + RECORDS_A_SEGMENT) log.append(textOf(log.next));
+  return sealed;
+}
+
+describe('segments that were sealed', () => {
+  test('where nobody asks for the disk, the heap does not grow with them; who asks later has all of them there', async () => {
+    const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
+    const growBy = async (segments: number) => {
+      for (let i = 0; i < segments; i++) {
+        roll(log);
+        if (i % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      // What is under way ends.
+      for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+      (globalThis.gc as () => void)();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = await growBy(1500);
+    const grown = (await growBy(4000)) - before;
+    // Each of them by itself, with what waits for it, would be more than 200 bytes.
+    expect(grown).toBeLessThan(500_000);
+    const { unsyncedBytes } = log.stats();
+    expect(unsyncedBytes).toBeGreaterThan(5500 * 16_000);
+    const bases = log.segments().map(({ base }) => base);
+    expect(bases.every((base) => durableOf(log.path, base) === 0)).toBe(true);
+    expect(await log.flush()).toBe(log.next);
+    const sealed = bases.slice(0, -1);
+    expect(sealed.filter((base) => durableOf(log.path, base) === 0)).toEqual([]);
+    expect(log.durable).toBe(log.next);
+    expect(log.stats().unsyncedBytes).toBe(0);
+    await log.close();
+  });
+
+  test('what is left while others wait for the disk is brought there by who asks next', async () => {
+    const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
+    const flush = disk.flushFrames;
+    for (let i = 0; i < 20; i++) {
+      roll(log);
+      const first = log.flush();
+      roll(log);
+      // In the middle of the first one's syncs.
+      vi.spyOn(disk, 'flushFrames').mockImplementationOnce(async (...given) => {
+        roll(log);
+        return flush(...given);
+      });
+      const second = log.flush();
+      await first;
+      expect(await second).toBeLessThanOrEqual(log.durable);
+      const behind = log.segments().map(({ base }) => base);
+      const durable = await log.flush();
+      const sealed = behind.slice(0, -1);
+      expect(sealed.filter((base) => base < durable && durableOf(log.path, base) === 0)).toEqual([]);
+    }
+    await log.close();
+  });
+
+  test('whose sync failed is noted: whoever opens the log on this start of the machine is told', async () => {
+    const directory = newDirectory();
+    const log = await Log.open(directory, { segment: '16KiB', sync: { everyMs: 60_000 } });
+    const flush = disk.flushFrames;
+    const cause = Object.assign(new Error('broken'), { code: 'EIO', errno: -5, syscall: 'fdatasync' });
+    vi.spyOn(disk, 'flushFrames').mockImplementation(async (...given) => {
+      const [, start, end, , , sync] = given;
+      // All of a file, which is that of one that was sealed.
+      if (sync && start === 0 && end === 0) throw cause;
+      return flush(...given);
+    });
+    const base = roll(log);
+    const path = fileOf(directory, base);
+    expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED', path, cause });
+    expect(await failure(() => log.close())).toMatchObject({ code: 'ERR_SYNC_FAILED', path });
+    vi.restoreAllMocks();
+    expect(durableOf(directory, base)).toBe(0);
+    const noted = readFileSync(path).subarray(L.SYNC_FAILED_BOOT_OFFSET, L.SYNC_FAILED_BOOT_OFFSET + 16);
+    expect(noted.equals(Buffer.alloc(16))).toBe(false);
+    const again = await failure(() => Log.open(directory, { sync: { everyMs: 60_000 } }));
+    expect(again).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    // As far as it goes it can be read.
+    await using reading = await Log.open(directory, { readOnly: true });
+    expect(reading.tail({ from: base }).read()?.value.toString()).toBe(textOf(base));
+  });
+});
+
+test('who may open no more files is told so, and goes on once there are some', async () => {
+  const child = withFewDescriptors('../../log/fixtures/out-of-files-child.js', { directory: newDirectory() });
+  const brought = { failure: { code: 'ERR_SYSTEM', cause: 'EMFILE' }, isAllDurable: true, sound: true };
+  expect(await child.message()).toEqual({ none: brought, commit: brought });
+  await child.exit;
+  child.throwIfFailed();
+});
+
+describe('what a stray segment says of the disk', () => {
+  /** The same log, or another one like it, all of which is on the disk. */
+  async function synced(directory: string): Promise<string> {
+    const log = await Log.open(directory, { sync: 'none' });
+    await log.flush();
+    await log.close();
+    return directory;
+  }
+
+  function copyOf(directory: string): string {
+    const copy = newDirectory();
+    cpSync(directory, copy, { recursive: true });
+    return copy;
+  }
+
+  test.each(['another log', 'this log, but another place'])('goes for %s', async (kind) => {
+    const { directory, bases, next } = await someLog();
+    const isOther = kind === 'another log';
+    const from = await synced(isOther ? (await someLog()).directory : copyOf(directory));
+    cpSync(fileOf(from, bases[isOther ? 2 : 1]), fileOf(directory, bases[2]));
+    expect(durableOf(directory, bases[2])).toBeGreaterThan(0);
+    await using log = await Log.open(directory, { readOnly: true });
+    expect(log.next).toBe(next);
+    expect(log.durable).toBe(0);
+  });
+});
