@@ -19,6 +19,7 @@
         "native/preparation.cc",
         "native/reaper.cc",
         "native/record_calls.cc",
+        "native/steps.cc",
         "native/threads.cc",
         "native/wake.cc"
       ],

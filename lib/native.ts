@@ -18,9 +18,15 @@ export interface Binding {
   /**
    * Begins to make such a file, every page present, on a thread of its own, that no sync of another file holds up. With
    * `sync` the file is on its disk before it is ready, zeros and all: syncing what is written into it later has nothing
-   * else to bring there.
+   * else to bring there. `hurried`: without the pauses that spare those who work beside it.
    */
-  prepareFile(directory: string, bytes: number, permissions: number, sync: boolean): PreparationHandle;
+  prepareFile(
+    directory: string,
+    bytes: number,
+    permissions: number,
+    sync: boolean,
+    hurried: boolean,
+  ): PreparationHandle;
   /**
    * The file, without a turn of the event loop; undefined where it isn't ready yet. With `wait` it blocks this thread
    * until it is. Throws what making it failed with. The preparation is over with the first file or failure that it

@@ -60,7 +60,7 @@ Napi::Value CreateFileNow(Info info) {
   const FilePlan plan = PlanOf(in);
   if (!in.ok()) return info.Env().Undefined();
   Failure failure;
-  std::unique_ptr<File> file = File::Create(plan, nullptr, &failure);
+  std::unique_ptr<File> file = File::Create(plan, Pace::AtOnce(), &failure);
   if (failure) return Done(info.Env(), failure);
   return Returned(info.Env(), MakeHandle(info.Env(), std::move(file)));
 }
@@ -69,9 +69,10 @@ Napi::Value PrepareFile(Info info) {
   Arguments in(info, "prepareFile");
   const FilePlan plan = PlanOf(in);
   const bool sync = in.Boolean(3);
+  const bool hurried = in.Boolean(4);
   if (!in.ok()) return info.Env().Undefined();
   Failure failure;
-  std::unique_ptr<Preparation> preparation = Preparation::Begin(plan, sync, &failure);
+  std::unique_ptr<Preparation> preparation = Preparation::Begin(plan, sync, hurried, &failure);
   if (failure) return Done(info.Env(), failure);
   return Returned(info.Env(), MakeHandle(info.Env(), std::move(preparation)));
 }

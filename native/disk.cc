@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "mapping.h"
-#include "reaper.h"
 
 namespace millrace {
 namespace {
@@ -17,12 +16,10 @@ constexpr int64_t kDiskStep = 2 << 20;
 
 // `step` returns what the kernel does: 0, or -1 and errno.
 template <typename Step>
-Failure InSteps(int64_t from, int64_t end, const std::atomic<bool>* cancelled, const char* call, Step step) {
+Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, Step step) {
   for (int64_t done = from; done < end;) {
-    if (cancelled != nullptr) {
-      if (cancelled->load(std::memory_order_relaxed)) return {ECANCELED, call, -1};
-      if (done != from) PauseBetweenSteps();
-    }
+    if (pace.cancelled()) return {ECANCELED, call, -1};
+    if (done != from) pace.Pause();
     const int64_t bytes = std::min(kDiskStep, end - done);
     if (step(done, bytes) == 0) {
       done += bytes;
@@ -40,17 +37,17 @@ int64_t WholePages(int64_t bytes) {
 
 }  // namespace
 
-Failure Allocate(int fd, int64_t bytes, const std::atomic<bool>* cancelled) {
+Failure Allocate(int fd, int64_t bytes, const Pace& pace) {
   const auto step = [fd](int64_t at, int64_t length) { return fallocate(fd, 0, at, length); };
-  return InSteps(0, bytes, cancelled, "fallocate", step);
+  return InSteps(0, bytes, pace, "fallocate", step);
 }
 
-Failure PunchHole(int fd, int64_t from, int64_t bytes, const std::atomic<bool>& cancelled) {
+Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace) {
   const auto step = [fd](int64_t at, int64_t length) {
     return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length);
   };
   // A page of which the hole takes a part only is kept, also the file's last.
-  return InSteps(WholePages(from), WholePages(bytes), &cancelled, "fallocate", step);
+  return InSteps(WholePages(from), WholePages(bytes), pace, "fallocate", step);
 }
 
 Failure SyncData(int fd) {
@@ -62,10 +59,10 @@ Failure SyncData(int fd) {
   return {};
 }
 
-Failure SyncInSteps(int fd, int64_t bytes, const std::atomic<bool>& cancelled) {
+Failure SyncInSteps(int fd, int64_t bytes, const Pace& pace) {
   constexpr unsigned kWriteAndWait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const auto step = [fd](int64_t at, int64_t length) { return sync_file_range(fd, at, length, kWriteAndWait); };
-  const Failure failure = InSteps(0, bytes, &cancelled, "sync_file_range", step);
+  const Failure failure = InSteps(0, bytes, pace, "sync_file_range", step);
   if (failure) return failure;
   return SyncData(fd);
 }

@@ -65,7 +65,7 @@ File::~File() {
   if (descriptor_ != nullptr) UnlockAll(descriptor_->fd);
 }
 
-std::unique_ptr<File> File::Create(const FilePlan& plan, const std::atomic<bool>* cancelled, Failure* failure) {
+std::unique_ptr<File> File::Create(const FilePlan& plan, const Pace& pace, Failure* failure) {
   const int fd = OpenAgain(plan.directory.text, O_TMPFILE | O_RDWR | O_CLOEXEC, plan.permissions);
   if (fd < 0) {
     *failure = LastFailure("open(O_TMPFILE)");
@@ -77,7 +77,7 @@ std::unique_ptr<File> File::Create(const FilePlan& plan, const std::atomic<bool>
   if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)", -1};
   if (*failure) return nullptr;
 
-  *failure = Allocate(fd, plan.bytes, cancelled);
+  *failure = Allocate(fd, plan.bytes, pace);
   if (failure->error == ENOSPC) {
     // What the steps before this one took is not what the caller lacks.
     if (ftruncate(fd, 0) == 0) failure->free_bytes = static_cast<int64_t>(FreeBytes(fd));

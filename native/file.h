@@ -11,6 +11,7 @@
 
 #include "errors.h"
 #include "mapping.h"
+#include "steps.h"
 
 namespace millrace {
 
@@ -60,9 +61,9 @@ struct Lease {
 // made on any.
 class File {
  public:
-  // Each returns nullptr and a failure, or a file. Create blocks: it locks, allocates (see disk.h for `cancelled`) and
-  // maps; nothing is present yet.
-  static std::unique_ptr<File> Create(const FilePlan& plan, const std::atomic<bool>* cancelled, Failure* failure);
+  // Each returns nullptr and a failure, or a file. Create blocks: it locks, allocates and maps; nothing is
+  // present yet.
+  static std::unique_ptr<File> Create(const FilePlan& plan, const Pace& pace, Failure* failure);
   static std::unique_ptr<File> Open(const PathText& path, bool writable, Failure* failure);
 
   // A file that was never handed to JavaScript, or whose handle is gone; Close came first if it was handed out.

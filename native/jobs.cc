@@ -75,8 +75,8 @@ class Creation final : public Job {
   Failure Run() override {
     Failure failure;
     const std::atomic<bool> never{false};
-    file_ = File::Create(plan_, &never, &failure);
-    return failure ? failure : file_->mapping()->Populate(0, never);
+    file_ = File::Create(plan_, Pace(never), &failure);
+    return failure ? failure : file_->mapping()->Populate(0, Pace(never));
   }
   napi_value Result(napi_env env) override { return MakeHandle(env, std::move(file_)); }
 
@@ -89,7 +89,7 @@ class Population final : public Job {
   Population(const File& file, size_t from) : descriptor_(file.descriptor()), mapping_(file.mapping()), from_(from) {}
 
  private:
-  Failure Run() override { return mapping_->Populate(from_, descriptor_->closing); }
+  Failure Run() override { return mapping_->Populate(from_, Pace(descriptor_->closing)); }
 
   const std::shared_ptr<Descriptor> descriptor_;
   const std::shared_ptr<Mapping> mapping_;
@@ -101,7 +101,7 @@ class Allocation final : public Job {
   Allocation(const File& file, int64_t bytes) : descriptor_(file.descriptor()), bytes_(bytes) {}
 
  private:
-  Failure Run() override { return Allocate(descriptor_->fd, bytes_, &descriptor_->closing); }
+  Failure Run() override { return Allocate(descriptor_->fd, bytes_, Pace(descriptor_->closing)); }
 
   const std::shared_ptr<Descriptor> descriptor_;
   const int64_t bytes_;
@@ -113,7 +113,7 @@ class Punching final : public Job {
       : descriptor_(file.descriptor()), from_(from), bytes_(bytes) {}
 
  private:
-  Failure Run() override { return PunchHole(descriptor_->fd, from_, bytes_, descriptor_->closing); }
+  Failure Run() override { return PunchHole(descriptor_->fd, from_, bytes_, Pace(descriptor_->closing)); }
 
   const std::shared_ptr<Descriptor> descriptor_;
   const int64_t from_;
@@ -153,7 +153,7 @@ class Clearing final : public Job {
 
  private:
   Failure Run() override {
-    cleared_ = mapping_->Clear(start_, descriptor_->closing);
+    cleared_ = mapping_->Clear(start_, Pace(descriptor_->closing));
     if (descriptor_->closing.load(std::memory_order_relaxed)) return {ECANCELED, "memset", -1};
     return {};
   }

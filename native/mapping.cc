@@ -74,9 +74,9 @@ Failure Mapping::AllowWrites(size_t bytes) {
   return {};
 }
 
-size_t Mapping::Clear(size_t start, const std::atomic<bool>& cancelled) {
+size_t Mapping::Clear(size_t start, const Pace& pace) {
   size_t cleared = start;
-  for (size_t done = start; done < bytes_ && !cancelled.load(std::memory_order_relaxed);) {
+  for (size_t done = start; done < bytes_ && !pace.cancelled();) {
     const size_t step = std::min(kPageBytes - done % kPageBytes, bytes_ - done);
     // Looked at first: a page that is only read stays clean, and needs not go to the disk again.
     if (std::memcmp(address_ + done, kZeros, step) != 0) {
@@ -86,19 +86,19 @@ size_t Mapping::Clear(size_t start, const std::atomic<bool>& cancelled) {
       cleared = done + used;
     }
     done += step;
-    if (done % kStepBytes == 0) PauseBetweenSteps();
+    if (done % kStepBytes == 0) pace.Pause();
   }
   return cleared;
 }
 
-Failure Mapping::Populate(size_t from, const std::atomic<bool>& cancelled) {
+Failure Mapping::Populate(size_t from, const Pace& pace) {
   bool known = true;
   const size_t begin = from / kPageBytes * kPageBytes;
   const size_t to_be_written = std::min(writable_.load(std::memory_order_relaxed), bytes_);
   if (begin < to_be_written) KeepPagesSmall(address_ + begin, to_be_written - begin);
   for (size_t done = begin; done < bytes_;) {
-    if (cancelled.load(std::memory_order_relaxed)) return {ECANCELED, "madvise", -1};
-    if (done != begin) PauseBetweenSteps();
+    if (pace.cancelled()) return {ECANCELED, "madvise", -1};
+    if (done != begin) pace.Pause();
     const size_t writable = writable_.load(std::memory_order_relaxed);
     const bool write = done < writable;
     // A step has one protection only.

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "errors.h"
+#include "steps.h"
 
 namespace millrace {
 
@@ -33,11 +34,10 @@ class Mapping {
 
   // Stores 0 where something else stands in [start, bytes()), in steps; blocks. Returns the end of what was cleared, or
   // `start`. Only of a mapping that is writable so far.
-  size_t Clear(size_t start, const std::atomic<bool>& cancelled);
+  size_t Clear(size_t start, const Pace& pace);
 
-  // Brings every page from `from` on into this process's page table, in steps; blocks. Stops with ECANCELED once
-  // `cancelled` is set.
-  Failure Populate(size_t from, const std::atomic<bool>& cancelled);
+  // Brings every page from `from` on into this process's page table, in steps; blocks.
+  Failure Populate(size_t from, const Pace& pace);
 
  private:
   Mapping(char* address, size_t bytes, size_t writable) : address_(address), bytes_(bytes), writable_(writable) {}

@@ -24,17 +24,20 @@ struct Preparation::Work {
   const FilePlan plan;
   const bool sync;
   std::atomic<bool> dropped{false};
+  std::atomic<bool> hurried;
   std::atomic<uint32_t> ready{0};
   std::unique_ptr<File> file;
   Failure failure;
 
-  Work(const FilePlan& the_plan, bool with_sync) : plan(the_plan), sync(with_sync) {}
+  Work(const FilePlan& the_plan, bool with_sync, bool in_a_hurry)
+      : plan(the_plan), sync(with_sync), hurried(in_a_hurry) {}
 
   void Make() {
-    file = File::Create(plan, &dropped, &failure);
-    if (!failure) failure = file->mapping()->Populate(0, dropped);
+    const Pace pace(dropped, &hurried);
+    file = File::Create(plan, pace, &failure);
+    if (!failure) failure = file->mapping()->Populate(0, pace);
     // Behind populating, which makes every page one that has to be written.
-    if (!failure && sync) failure = SyncInSteps(file->fd(), plan.bytes, dropped);
+    if (!failure && sync) failure = SyncInSteps(file->fd(), plan.bytes, pace);
     if (failure) file.reset();
   }
 
@@ -44,9 +47,9 @@ struct Preparation::Work {
   }
 };
 
-std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync, Failure* failure) {
+std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync, bool hurried, Failure* failure) {
   // make_shared would take more of libstdc++ than a glibc of 2.28 has (see glibc.cc).
-  const std::shared_ptr<Work> work(new Work(plan, sync));
+  const std::shared_ptr<Work> work(new Work(plan, sync, hurried));
   auto threads_part = std::make_unique<std::shared_ptr<Work>>(work);
   if (!StartThread(&Preparation::Make, threads_part.get())) {
     *failure = {EAGAIN, "pthread_create", -1};
@@ -68,7 +71,8 @@ void* Preparation::Make(void* shared) {
 
 bool Preparation::Ready() const { return work_->ready.load(std::memory_order_acquire) != 0; }
 
-void Preparation::Wait() const {
+void Preparation::Wait() {
+  work_->hurried.store(true, std::memory_order_relaxed);
   while (!Ready()) SleepOn(work_->word(), 0, kLookAgainNanoseconds);
 }
 

@@ -16,8 +16,8 @@ namespace millrace {
 // the other.
 class Preparation {
  public:
-  // Begins at once. nullptr and a failure where there is no thread to be had.
-  static std::unique_ptr<Preparation> Begin(const FilePlan& plan, bool sync, Failure* failure);
+  // Begins at once; `hurried`: without pauses. nullptr and a failure where there is no thread to be had.
+  static std::unique_ptr<Preparation> Begin(const FilePlan& plan, bool sync, bool hurried, Failure* failure);
 
   ~Preparation() { Drop(); }
   Preparation(const Preparation&) = delete;
@@ -29,8 +29,8 @@ class Preparation {
   // Whether the file, or the failure to make it, may be taken. Only while it isn't over.
   bool Ready() const;
 
-  // Blocks until it is ready.
-  void Wait() const;
+  // Blocks until it is ready, and hurries it.
+  void Wait();
 
   // Of one that is ready. The file, or nullptr and what making it failed with; then it is over.
   std::unique_ptr<File> Take(Failure* failure);

@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <memory>
 
+#include "steps.h"
 #include "threads.h"
 
 namespace millrace {
@@ -61,11 +61,6 @@ void* Reap(void*) {
 }
 
 }  // namespace
-
-void PauseBetweenSteps() {
-  const timespec pause{0, 20 * 1000};  // the kernel's timer slack makes it about 75 us
-  nanosleep(&pause, nullptr);
-}
 
 void UnmapLater(void* address, size_t bytes) {
   auto region = std::make_unique<Region>(Region{static_cast<char*>(address), bytes, nullptr});

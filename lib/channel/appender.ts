@@ -51,6 +51,7 @@ export class Appender {
 
   readonly #words: Int32Array;
   readonly #publisher: Publisher;
+  readonly #latestUs: Float64Array;
   readonly #channel: Mapped;
   readonly #ring: boolean;
   readonly #dataStart: number;
@@ -87,6 +88,7 @@ export class Appender {
     const laps = this.#ring ? Math.floor(from / header.capacity) : 0;
     this.#at = (this.#dataStart + from - laps * header.capacity) | 0;
     this.#publisher = new Publisher(channel, start, this.#at, laps);
+    this.#latestUs = this.#publisher.latestUs;
     this.#granted = this.#publisher.stamp;
     this.#bias = (this.#publisher.stamp - (this.#at >> 4)) | 0;
     this.#due = this.#publisher.due;
@@ -169,6 +171,7 @@ export class Appender {
 
   #extend(word: number, tag: number, timeUs: number): void {
     const words = this.#words;
+    if (timeUs > this.#latestUs[0]) this.#latestUs[0] = timeUs;
     words[word + 4] = timeUs | 0;
     words[word + 5] = (timeUs / 4294967296) | 0;
     words[word + 6] = tag | 0;

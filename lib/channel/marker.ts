@@ -12,7 +12,7 @@ export class Marker {
   readonly #dataStart: number;
   readonly #dataEnd: number;
   readonly #timed: boolean;
-  /** The largest timestamp of all records walked over so far. */
+  /** The largest timestamp of all records so far. */
   #maxTimeUs: number;
 
   constructor(channel: Mapped, nextAt: number, maxTimeUs: number) {
@@ -26,9 +26,9 @@ export class Marker {
     this.#maxTimeUs = maxTimeUs;
   }
 
-  /** Whether the frames up to `end` must be walked: for a mark that is due, or to learn their timestamps. */
-  isDue(end: number): boolean {
-    return end > this.nextAt || this.#timed;
+  /** Frames that need no mark need no walk: it is enough to know that none of them is of a later time than this. */
+  pass(maxTimeUs: number): void {
+    if (maxTimeUs > this.#maxTimeUs) this.#maxTimeUs = maxTimeUs;
   }
 
   /** Walks [from, end) of the mapping; the first frame's position / 16 is given in two halves. */

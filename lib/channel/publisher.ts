@@ -31,6 +31,11 @@ export class Publisher {
   high = 0;
   /** Begins as a number so that V8 keeps it unboxed: a field that was ever undefined takes an allocation per store. */
   records = 0;
+  /**
+   * The largest timestamp that its writer gave a record, in its one element: there a number past 2^31 is no allocation.
+   * Raised before the record is published.
+   */
+  readonly latestUs = new Float64Array(1);
   readonly #channel: Mapped;
   readonly #words: Int32Array;
   #marker: Marker;
@@ -83,7 +88,8 @@ export class Publisher {
   publish(at: number, stamp: number, unpublished: number): void {
     if (at === this.at && unpublished === 0) return;
     const words = this.#words;
-    if (this.#marker.isDue(at)) this.#marker.walk(this.at, at, this.high, this.stamp, this.records);
+    if (at > this.#marker.nextAt) this.#marker.walk(this.at, at, this.high, this.stamp, this.records);
+    this.#marker.pass(this.latestUs[0]);
     this.sumUpTo(at);
     if (stamp >>> 0 < this.stamp >>> 0) this.high++;
     this.at = at;

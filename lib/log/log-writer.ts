@@ -23,6 +23,8 @@ const FRAME_HEADER = 32;
 const RESERVED = 64;
 /** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
 const HURRIED_MS = 10_000;
+/** What fills up more quickly than this leaves no time for pauses in making that file. */
+const PRESSED_BYTES_PER_MS = 65_536;
 
 /** Where a log goes on. */
 export interface LogEnd {
@@ -54,7 +56,9 @@ export class LogWriter {
   readonly #settings: LogSettings;
   #segment: SegmentWriter | undefined;
   #begunAt = performance.now();
-  #isHurried = false;
+  /** How long the segment before took to be full, and how large it was. */
+  #fullAfterMs = Number.POSITIVE_INFINITY;
+  #fullBytes = 0;
   #next: number;
   #maxTimeUs: number;
   #budget = 0;
@@ -122,7 +126,7 @@ export class LogWriter {
     this.#next = end.next;
     this.#maxTimeUs = end.maxTimeUs;
     this.#begunAt = performance.now();
-    this.#isHurried = false;
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
     this.#budget = 0;
   }
 
@@ -220,10 +224,11 @@ export class LogWriter {
     const { segment } = this.#settings;
     this.#checkSize(largest, largestInSegment(segment));
     this.#checkSize(frames, segment - RESERVED);
-    const hadRecords = this.#segment !== undefined && this.#segment.position > 0;
-    const isHurried = hadRecords && performance.now() - this.#begunAt < HURRIED_MS;
+    const bytes = this.#segment?.position ?? 0;
+    const ms = performance.now() - this.#begunAt;
     this.#roll(Math.max(frames + RESERVED, largest * 4));
-    this.#isHurried = isHurried;
+    if (bytes > 0) this.#fullAfterMs = ms;
+    this.#fullBytes = bytes;
     const taken = append(this.#segment as SegmentWriter);
     if (taken < 0) {
       throw new MillraceError(
@@ -263,8 +268,11 @@ export class LogWriter {
       if (budget <= 0) throw this.#backPressure(unsynced);
     }
     const untilHalf = segment.remaining - segment.capacity / 2;
-    if (untilHalf > 0 && !this.#isHurried) budget = Math.min(budget, untilHalf);
-    else if (!this.#nextFile.isPrepared) this.#nextFile.prepare(this.#nextCapacity(0));
+    if (untilHalf > 0 && this.#fullAfterMs > HURRIED_MS) budget = Math.min(budget, untilHalf);
+    else if (!this.#nextFile.isPrepared) {
+      const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
+      this.#nextFile.prepare(this.#nextCapacity(0), isPressed);
+    }
     this.#budget = budget;
   }
 
@@ -326,7 +334,7 @@ export class LogWriter {
       before = this.#sealed.upToNow();
     }
     this.#segment = next;
-    this.#isHurried = false;
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
     this.#begunAt = performance.now();
     this.#budget = 0;
     this.onRoll();

@@ -26,12 +26,14 @@ export class NextFile {
     return this.#prepared !== undefined;
   }
 
-  prepare(capacity: number): void {
+  /** `isPressed`: it is wanted sooner than its thread would have it, if that spared those who work beside it. */
+  prepare(capacity: number, isPressed: boolean): void {
     const preparation = binding().prepareFile(
       this.#directory,
       segmentBytes(capacity),
       PERMISSIONS,
       this.#syncs,
+      isPressed,
     );
     this.#prepared = { capacity, preparation };
   }

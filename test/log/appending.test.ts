@@ -91,27 +91,33 @@ test('segments double from 64 KiB on, and what is read across them lacks nothing
 
 test('the next file is made ahead: when half of a segment is used up, or at once behind one that was full soon', async () => {
   const prepare = vi.spyOn(binding(), 'prepareFile');
-  const clock = vi.spyOn(performance, 'now');
+  let now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  const arePressed = () => prepare.mock.calls.map((given) => given[4]);
   try {
     const log = await open();
     const fill = (bytes: number) => {
       for (let filled = 0; filled < bytes; filled += 1024) log.append(Buffer.alloc(992));
     };
     fill(30 * 1024);
-    expect(prepare).toHaveBeenCalledTimes(0);
+    expect(arePressed()).toEqual([]);
     fill(4 * 1024);
-    expect(prepare).toHaveBeenCalledTimes(1);
+    expect(arePressed()).toEqual([false]);
     fill(32 * 1024);
     expect(log.stats().segments).toBe(2);
-    expect(prepare).toHaveBeenCalledTimes(2);
-    // The second one is full only after a while.
-    const now = performance.now();
-    clock.mockImplementation(() => now + 60_000);
+    // More quickly than it could be made with pauses.
+    expect(arePressed()).toEqual([false, true]);
+    now += 5_000;
     fill(128 * 1024);
     expect(log.stats().segments).toBe(3);
-    expect(prepare).toHaveBeenCalledTimes(2);
-    fill(128 * 1024);
+    expect(arePressed()).toEqual([false, true, false]);
+    // The third one is full only after a while.
+    now += 60_000;
+    fill(256 * 1024);
+    expect(log.stats().segments).toBe(4);
     expect(prepare).toHaveBeenCalledTimes(3);
+    fill(256 * 1024);
+    expect(prepare).toHaveBeenCalledTimes(4);
   } finally {
     vi.restoreAllMocks();
   }

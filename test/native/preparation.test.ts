@@ -35,9 +35,14 @@ function dirtyKilobytesIn(directory: string): number {
   return kilobytes;
 }
 
-test.each([true, false])('a file is prepared and taken without a turn of the loop, sync %s', async (sync) => {
+test.each([
+  [true, false],
+  [true, true],
+  [false, false],
+  [false, true],
+])('a file is prepared and taken without a turn of the loop, sync %s, hurried %s', async (sync, hurried) => {
   const directory = newDirectory();
-  const preparation = native.prepareFile(directory, 1 << 20, 0o640, sync);
+  const preparation = native.prepareFile(directory, 1 << 20, 0o640, sync, hurried);
   const file = native.takePrepared(preparation, true) as FileHandle;
   expect(native.statFile(file)).toMatchObject({ bytes: 1 << 20, links: 0, regular: true });
   const bytes = new Uint8Array(native.mapFile(file));
@@ -56,10 +61,10 @@ test.each([true, false])('a file is prepared and taken without a turn of the loo
 
 test('what is not ready yet is not there, and is once it is', async () => {
   const directory = newDirectory();
-  const long = native.prepareFile(directory, LONG, 0o600, false);
+  const long = native.prepareFile(directory, LONG, 0o600, false, false);
   expect(native.takePrepared(long, false)).toBeUndefined();
   native.dropPreparation(long);
-  const short = native.prepareFile(directory, 4096, 0o600, false);
+  const short = native.prepareFile(directory, 4096, 0o600, false, false);
   let file: FileHandle | undefined;
   await until('it is ready', () => {
     file = native.takePrepared(short, false);
@@ -73,7 +78,10 @@ test('what is not ready yet is not there, and is once it is', async () => {
 test('nobody else can lock a file that was prepared', async () => {
   const directory = newDirectory();
   const path = join(directory, 'file');
-  const file = native.takePrepared(native.prepareFile(directory, 65536, 0o600, false), true) as FileHandle;
+  const file = native.takePrepared(
+    native.prepareFile(directory, 65536, 0o600, false, false),
+    true,
+  ) as FileHandle;
   native.linkFile(file, path);
   const other = native.openFile(path, true);
   expect(native.isByteLocked(other, 0)).toBe(true);
@@ -86,7 +94,10 @@ test('nobody else can lock a file that was prepared', async () => {
 test('with sync all of it is on its disk when it is ready', async ({ skip }) => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-preparation-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  const file = native.takePrepared(native.prepareFile(directory, 4 << 20, 0o600, true), true) as FileHandle;
+  const file = native.takePrepared(
+    native.prepareFile(directory, 4 << 20, 0o600, true, false),
+    true,
+  ) as FileHandle;
   if (native.statFile(file).fileSystem === TMPFS_MAGIC) skip();
   expect(dirtyKilobytesIn(directory)).toBe(0);
   new Uint8Array(native.mapFile(file)).fill(1, 0, 8192);
@@ -107,7 +118,7 @@ test('the pool of libuv may be busy all the while', async () => {
 
 describe('a preparation that is over', () => {
   test('because it was taken', async () => {
-    const preparation = native.prepareFile(newDirectory(), 4096, 0o600, false);
+    const preparation = native.prepareFile(newDirectory(), 4096, 0o600, false, false);
     const file = native.takePrepared(preparation, true) as FileHandle;
     for (const wait of [false, true]) {
       expect(await systemError(() => native.takePrepared(preparation, wait))).toMatchObject(OVER);
@@ -120,10 +131,10 @@ describe('a preparation that is over', () => {
 
   test('because it was dropped, before or after it was ready', async () => {
     const elsewhere = newDirectory();
-    const early = native.prepareFile(elsewhere, LONG, 0o600, true);
+    const early = native.prepareFile(elsewhere, LONG, 0o600, true, false);
     native.dropPreparation(early);
     const directory = newDirectory();
-    const late = native.prepareFile(directory, 1 << 20, 0o600, false);
+    const late = native.prepareFile(directory, 1 << 20, 0o600, false, false);
     await until('it is mapped', () => mappingsIn(directory) === 1);
     await until('its thread has ended', () => !threadNames().includes('millrace-file'));
     native.dropPreparation(late);
@@ -138,7 +149,7 @@ describe('a preparation that is over', () => {
 
   test('because it failed, which is told once', async () => {
     const none = join(newDirectory(), 'none');
-    const preparation = native.prepareFile(none, 4096, 0o600, true);
+    const preparation = native.prepareFile(none, 4096, 0o600, true, false);
     const error = await systemError(() => native.takePrepared(preparation, true));
     expect(error).toMatchObject({ code: 'ENOENT', errno: -2, syscall: 'open(O_TMPFILE)' });
     expect(await systemError(() => native.takePrepared(preparation, true))).toMatchObject(OVER);
@@ -147,7 +158,7 @@ describe('a preparation that is over', () => {
 });
 
 test('a failure that nobody asks for does no harm', async () => {
-  for (const sync of [false, true]) native.prepareFile('/proc', 4096, 0o600, sync);
+  for (const sync of [false, true]) native.prepareFile('/proc', 4096, 0o600, sync, false);
   await until('the threads have ended', () => !threadNames().includes('millrace-file'));
 });
 
@@ -162,7 +173,7 @@ test('making it ends early where it is dropped in the middle', async () => {
     seen = undefined;
     if (preparation !== undefined) native.dropPreparation(preparation);
     await until('the one before is gone', () => descriptorsIn(directory) === 0);
-    preparation = native.prepareFile(directory, LONG, 0o600, true);
+    preparation = native.prepareFile(directory, LONG, 0o600, true, false);
     await until('it is begun', () => descriptorsIn(directory) === 1);
     // The file has no name, but this finds it, and keeps it.
     seen = openSync(`/proc/self/fd/${descriptorOf(directory)}`, 'r');
@@ -178,7 +189,7 @@ test('making it ends early where it is dropped in the middle', async () => {
 test('it may be dropped at any moment', async () => {
   const directory = newDirectory();
   for (let round = 0; round < 100; round++) {
-    const preparation = native.prepareFile(directory, 4 << 20, 0o600, round % 2 === 0);
+    const preparation = native.prepareFile(directory, 4 << 20, 0o600, round % 2 === 0, round % 3 === 0);
     for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
     native.dropPreparation(preparation);
   }
@@ -188,7 +199,7 @@ test('it may be dropped at any moment', async () => {
 test('many may be prepared at once', async () => {
   const directory = newDirectory();
   const preparations = Array.from({ length: 20 }, (_, i) =>
-    native.prepareFile(directory, (i + 1) * 65536, 0o600, i % 2 === 0),
+    native.prepareFile(directory, (i + 1) * 65536, 0o600, i % 2 === 0, i % 3 === 0),
   );
   for (const [i, preparation] of preparations.entries()) {
     const file = native.takePrepared(preparation, true) as FileHandle;
@@ -231,7 +242,7 @@ test.each(['exit', 'end', 'throw'])('the process may end in the middle of it: %s
 
 test('what is collected without having been taken is dropped', async () => {
   const directory = newDirectory();
-  const prepare = () => void native.prepareFile(directory, 1 << 20, 0o600, false);
+  const prepare = () => void native.prepareFile(directory, 1 << 20, 0o600, false, false);
   for (let i = 0; i < 10; i++) prepare();
   await until('some are begun', () => descriptorsIn(directory) > 0);
   await until('all are collected', () => {
@@ -263,7 +274,7 @@ test('a file that is made at once is like one that was prepared', async () => {
 describe('wrong arguments', () => {
   const makers = {
     prepareFile: (directory: unknown, bytes: unknown, permissions: unknown) =>
-      native.prepareFile(directory as string, bytes as number, permissions as number, false),
+      native.prepareFile(directory as string, bytes as number, permissions as number, false, false),
     createFileNow: (directory: unknown, bytes: unknown, permissions: unknown) =>
       native.createFileNow(directory as string, bytes as number, permissions as number),
   };
@@ -295,14 +306,13 @@ describe('wrong arguments', () => {
     expect(descriptorsIn(directory)).toBe(0);
   });
 
-  test('sync and wait are true or false', () => {
+  test('sync, hurried and wait are true or false', () => {
     const directory = newDirectory();
-    for (const value of [undefined, null, 0, 1, 'true']) {
-      expect(() => native.prepareFile(directory, 4096, 0o600, value as unknown as boolean)).toThrow(
-        TypeError,
-      );
+    for (const value of [undefined, null, 0, 1, 'true'] as unknown as boolean[]) {
+      expect(() => native.prepareFile(directory, 4096, 0o600, value, false)).toThrow(TypeError);
+      expect(() => native.prepareFile(directory, 4096, 0o600, false, value)).toThrow(TypeError);
     }
-    const preparation = native.prepareFile(directory, 4096, 0o600, false);
+    const preparation = native.prepareFile(directory, 4096, 0o600, false, false);
     for (const value of [undefined, null, 0, 1, 'true']) {
       expect(() => native.takePrepared(preparation, value as unknown as boolean)).toThrow(TypeError);
     }
@@ -312,7 +322,7 @@ describe('wrong arguments', () => {
 
   test('a preparation is no file, no bell, and nothing else is a preparation', () => {
     const directory = newDirectory();
-    const preparation = native.prepareFile(directory, 4096, 0o600, false);
+    const preparation = native.prepareFile(directory, 4096, 0o600, false, false);
     const file = native.createFileNow(directory, 4096, 0o600);
     const bell = native.openBell(() => {});
     const foreign = [

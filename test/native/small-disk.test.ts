@@ -41,7 +41,7 @@ test.skipIf(!mounted)('a disk that is too small refuses, says what is free, and 
 test.skipIf(!mounted)('so it refuses what is prepared or made at once', async () => {
   await until('the disk is empty', () => statfsSync(disk).bavail * statfsSync(disk).bsize === DISK_BYTES);
   for (const sync of [false, true]) {
-    const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, sync);
+    const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, sync, sync);
     const error = await systemError(() => native.takePrepared(preparation, true));
     expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: DISK_BYTES });
     expect(descriptorsIn(disk)).toBe(0);
