@@ -3,6 +3,7 @@ import { showPlacement } from '../harness/placement.js';
 import { duration } from '../harness/progress.js';
 import { tablesOf } from '../harness/table.js';
 import { kindOf } from './bars.js';
+import { tellMachines } from './machines.js';
 import { inlineHtml } from './markdown.js';
 import { chartPicture, chartsOf, curvesPicture, describeChart, describeCurves } from './pictures.js';
 import { barsOf } from './results.js';
@@ -47,7 +48,7 @@ function machine(reported) {
     measured: days.join(', '),
     Millrace: own.millrace,
     Node: own.node,
-    machine: `${own.cores} cores of ${own.cpu}, ${own.memoryGiB} GiB, Linux ${own.kernel}`,
+    machine: tellMachines(reported),
     'pinned to cpus': cpus.join(' and '),
     'file systems': `${own.fileSystem} for channels in memory${own.disk === undefined ? '' : `, ${own.disk} for those on disk`}`,
     compiler: own.compiler,

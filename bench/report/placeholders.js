@@ -1,4 +1,5 @@
 import { number, scaleFor } from '../harness/units.js';
+import { tellMachines } from './machines.js';
 import { cell } from './markdown.js';
 import { barsOf } from './results.js';
 import { sectionOf, slug } from './sections.js';
@@ -30,9 +31,9 @@ export function fillIn(template, reported, pictures) {
 const makers = {
   machine(reported) {
     const [{ result }] = reported;
-    const { millrace, node, cores, cpu, kernel, compiler } = result.machine;
+    const { millrace, node, compiler } = result.machine;
     const days = [...new Set(reported.map(({ result: { when } }) => when.slice(0, 10)))].sort();
-    return `Millrace ${millrace}, Node ${node}, ${cores} cores of ${cpu}, Linux ${kernel}, ${compiler}; measured ${days.join(', ')}`;
+    return `Millrace ${millrace}, Node ${node}, ${compiler}; measured ${days.join(', ')} on ${tellMachines(reported)}`;
   },
 
   bars(reported) {

@@ -1,6 +1,7 @@
 import { showSurroundings } from '../harness/load.js';
 import { showPlacement } from '../harness/placement.js';
 import { tablesOf } from '../harness/table.js';
+import { machineText } from './machines.js';
 import { cell } from './markdown.js';
 import { curvesPicture, describeCurves, describeOverview, overview } from './pictures.js';
 import { PICTURE_STYLE } from './style.js';
@@ -41,9 +42,9 @@ function tableText({ columns, ratio, bars, lines }) {
   return [head, rule, ...body].map((cells) => `| ${cells.map(cell).join(' | ')} |`).join('\n');
 }
 
-function facts({ when, options, cpus, load, placement }) {
+function facts({ when, machine, options, cpus, load, placement }) {
   return [
-    `${when.slice(0, 10)}`,
+    `${when.slice(0, 10)} on ${machineText(machine)}`,
     `options ${Object.entries(options)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}`,

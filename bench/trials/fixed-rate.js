@@ -35,7 +35,7 @@ export const fixedRate = {
     ' reader’s code has it, on a clock that both share; it is worked out after the turn. The sender waits for the moment on its own cpu, and gives its event loop a turn each' +
     ' millisecond. _Spin_ polls and does nothing else; the others `await reader.ready()` and poll, or iterate. Rings are those of the defaults. Quantiles by' +
     ' turn; the curves are those of all turns together. Who doesn’t keep the rate has no latency: the longer it goes on, the later all is.',
-  quick: { turns: 3, ms: 150, rates: [10_000, 100_000, 1_000_000] },
+  quick: { turns: 2, ms: 120, rates: [10_000, 100_000, 1_000_000] },
   full: { turns: 12, ms: 1000, rates: [10_000, 100_000, 1_000_000] },
 
   async run({ folder, cpus, node, probe, options, progress, signal }) {

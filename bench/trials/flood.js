@@ -45,7 +45,7 @@ with a \`setImmediate\` after each. \`process.send\` with an array of 100 is wha
 is the faster of those with one record a message, which get a time (\`sendMs\`) instead of a number of records. The
 reader's event loop is watched in runs of their own: the time between turns of a chain of \`setImmediate\`, only of those
 in which records were read; *waits* are what an event has to wait that comes at any moment.`,
-  quick: { turns: 5, records: 1e6, sendMs: 150, seconds: 1 },
+  quick: { turns: 3, records: 1e6, sendMs: 150, seconds: 1 },
   full: { turns: 20, records: 1e7, sendMs: 400, seconds: 10 },
 
   async run({ folder, cpus, node, probe, options: { turns, records, sendMs, seconds }, progress }) {

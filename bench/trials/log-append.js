@@ -27,21 +27,26 @@ statements), lmdb (\`noSync\`; \`put\`, or \`batch\`, in one turn of the event l
 when that has resolved, so it promises less) and a file (\`fs.writeSync\` of each record with its length, or of a batch put
 together by hand). The channels have no readers, and are in memory always: bars are shares of the ring's rate. A new store grows before
 it counts, to 128 MiB or for 0.6 s, as a log's first segments are small; one of 384 MiB is exchanged between turns.`,
-  quick: { forms: '25 by 1, 25 by 100', turns: 4, ms: 40 },
+  quick: { places: 'memory', forms: '25 by 100', turns: 4, ms: 40 },
   full: {
+    places: 'memory, disk',
     forms: '25 by 1, 25 by 100, 100 by 1, 100 by 100, 1024 by 1000, 1024 by 10000',
     turns: 15,
     ms: 80,
   },
 
   async run({ folder, disk, cpus, node, progress, ...context }) {
-    const shares = parts(progress, [1, 1]);
+    const folders = { memory: folder, disk };
+    const places = context.options.places.split(', ');
+    const unknown = places.find((place) => !(place in folders));
+    if (unknown !== undefined) throw new Error(`places are memory and disk, not '${unknown}'`);
+    const shares = parts(
+      progress,
+      places.map(() => 1),
+    );
     const held = [];
-    for (const [i, [place, base]] of [
-      ['memory', folder],
-      ['disk', disk],
-    ].entries()) {
-      const own = { ...context, folder: base, progress: shares[i] };
+    for (const [i, place] of places.entries()) {
+      const own = { ...context, folder: folders[place], progress: shares[i] };
       const channels = join(folder, `channels-${i}`);
       mkdirSync(channels);
       held.push(

@@ -20,7 +20,7 @@ a new one each 1.3 s; nothing is removed. Each turn of the event loop, a chain o
 records. _Turns_ and _waits of random events_ as in the trial \`stalls\`: millions of turns take a microsecond, so their quantiles
 are kind to long ones, and waits are what an event has to wait that comes at any moment. _Less waiting_: the turns, without
 the time in which the thread stood ready and others had its cpu. The first 3 s, in which segments grow, are not counted.`,
-  quick: { seconds: 5 },
+  quick: { seconds: 3 },
   full: { seconds: 60 },
 
   async run({ disk, cpus, node, options: { seconds }, progress }) {

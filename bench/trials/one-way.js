@@ -63,7 +63,7 @@ the reader has the last one. Whoever receives checks each number and sums the la
 and reader are two processes; *threads* are two worker threads of one. Those that spin do nothing else, those by event loop
 send and listen as their documentation has it, and wait where they are told to. Ratios are taken round by round. What each
 peer does is in bench/README.md.`,
-  quick: { sizes: [64], turns: 5, ms: 40 },
+  quick: { sizes: [64], turns: 3, ms: 40 },
   full: { sizes: [16, 64, 256, 1024, 4096, 65536], turns: 20, ms: 80 },
 
   async run({ cpus, node, ...context }) {

@@ -48,7 +48,7 @@ nothing but poll (\`idle: 'spin'\`). *Adaptive* and *parked*: two event loops, e
 two threads with \`waitSync\`. Where nothing else is said the ends are two processes; *threads* are two worker threads of one.
 C with *futex* and *FIFO* carries a number only, and each message wakes a process that sleeps. Ratios are taken round by round.
 What each peer does is in bench/README.md.`,
-  quick: { sizes: [64], turns: 5, ms: 40 },
+  quick: { sizes: [64], turns: 3, ms: 40 },
   full: { sizes: [16, 64, 256, 1024], turns: 20, ms: 80 },
 
   async run({ cpus, node, ...context }) {

@@ -59,7 +59,7 @@ is the signal for the next. *After silence*: each message comes ${PAUSE_MS} ms a
 median of a turn's trips is what is compared. With \`waitSync\` both threads block, and the pause is a blocked thread,
 too. Times one by one, and so p99, are from runs of their own. A process that is pinned to one cpu never spins with
 \`adaptive\`.`,
-  quick: { turns: 5, ms: 40, restedMs: 100, latencyMs: 300, restedLatencyMs: 500, idleSeconds: 0.5 },
+  quick: { turns: 3, ms: 40, restedMs: 100, latencyMs: 200, restedLatencyMs: 300, idleSeconds: 0.3 },
   full: { turns: 20, ms: 80, restedMs: 300, latencyMs: 2000, restedLatencyMs: 6000, idleSeconds: 5 },
 
   async run({ folder, cpus, node, probe, options, progress }) {

@@ -28,7 +28,7 @@ export const waking = {
 that it is there. Nobody looks without sleeping first, so each message wakes somebody. Those with an epoll do what an
 event loop does: sleep in \`epoll_wait\`, then read empty what rang. *Rested*: both slept ${REST_US / 1000} ms before
 each trip, so that their cpus were idle. The call that wakes is timed alone, while the other one sleeps.`,
-  quick: { turns: 6, ms: 50, latencyMs: 200, restedMs: 300 },
+  quick: { turns: 4, ms: 50, latencyMs: 150, restedMs: 200 },
   full: { turns: 20, ms: 50, latencyMs: 1000, restedMs: 3000 },
 
   async run({ folder, cpus, probe, options: { turns, ms, latencyMs, restedMs }, progress }) {
