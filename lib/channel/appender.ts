@@ -131,7 +131,7 @@ export class Appender {
     const at = this.#at;
     this.bytes.set(data, at + this.frameHeader);
     this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
-    this.#commit(at, at + need, length + this.frameHeader);
+    this.#commit(at, at + need, length + this.frameHeader, timeUs);
     return need;
   }
 
@@ -142,7 +142,7 @@ export class Appender {
     const at = this.#at;
     copyData(this.bytes, at + this.frameHeader, data);
     this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
-    this.#commit(at, at + need, length + this.frameHeader);
+    this.#commit(at, at + need, length + this.frameHeader, timeUs);
     return need;
   }
 
@@ -171,7 +171,6 @@ export class Appender {
 
   #extend(word: number, tag: number, timeUs: number): void {
     const words = this.#words;
-    if (timeUs > this.#latestUs[0]) this.#latestUs[0] = timeUs;
     words[word + 4] = timeUs | 0;
     words[word + 5] = (timeUs / 4294967296) | 0;
     words[word + 6] = tag | 0;
@@ -179,12 +178,13 @@ export class Appender {
   }
 
   /** Stores the length: from here on every reader sees the record, and all that was stored before it. */
-  #commit(at: number, next: number, length: number): void {
+  #commit(at: number, next: number, length: number, timeUs: number): void {
     // step 1
     storeRelease(this.#words, at >> 2, length);
     // step 2
     this.#at = next;
     this.#unpublished++;
+    if (timeUs > this.#latestUs[0]) this.#latestUs[0] = timeUs;
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
     if (at >= this.#due) this.publish();
   }
@@ -320,7 +320,7 @@ export class Appender {
     this.abortClaim();
     if (this.stopped !== undefined) throw this.stopped();
     this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
-    this.#commit(at, at + need, length + this.frameHeader);
+    this.#commit(at, at + need, length + this.frameHeader, timeUs);
     return need;
   }
 
@@ -355,6 +355,7 @@ export class Appender {
     // step 8
     this.#at = at + bytes;
     this.#unpublished += records.length;
+    this.#raiseLatest(records, timeUs);
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
     if (this.#at > this.#due) this.publish();
     return bytes;
@@ -394,6 +395,18 @@ export class Appender {
       at = next;
     }
     return at - start;
+  }
+
+  #raiseLatest(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): void {
+    const latestUs = this.#latestUs;
+    if (records[0] instanceof Uint8Array) {
+      if (timeUs > latestUs[0]) latestUs[0] = timeUs;
+      return;
+    }
+    for (const record of records as readonly DescribedRecord[]) {
+      const time = record.timeUs ?? timeUs;
+      if (time > latestUs[0]) latestUs[0] = time;
+    }
   }
 
   /**

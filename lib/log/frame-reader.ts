@@ -83,14 +83,12 @@ export class FrameReader {
   /** Goes over to the segment that follows one that was read to its end; false where it isn't there yet. */
   #goOn(segment: SegmentReader): boolean {
     const base = segment.link()?.record ?? this.#next;
-    if (!this.#tryOpen(base)) {
-      const following = this.#directory.segments().filter((one) => one.base > base);
-      if (following.length > 0) throw this.#missing(base, following[0].base);
-      return false;
-    }
-    // What compaction took away between the last record there and the first one here was nobody's.
+    // What compaction took away between the last record here and the first one there was nobody's.
     if (base > this.#next) this.#next = base;
-    return true;
+    if (this.#tryOpen(base)) return true;
+    const following = this.#directory.segments().filter((one) => one.base > base);
+    if (following.length > 0) throw this.#missing(base, following[0].base);
+    return false;
   }
 
   #tryOpen(base: number): boolean {
@@ -147,12 +145,7 @@ export class FrameReader {
 
   /** Damage, told by the offsets that it lies between. */
   #explain(error: unknown): unknown {
-    if (
-      !(error instanceof MillraceError) ||
-      (error.code !== 'ERR_CORRUPT' && error.code !== 'ERR_TRUNCATED')
-    ) {
-      return error;
-    }
+    if (!(error instanceof MillraceError) || !isDamage(error)) return error;
     const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
     const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > this.#next)?.base;
     return withFacts(error, { offset: this.#next, nextOffset });
@@ -291,4 +284,10 @@ function nextAt(segment: SegmentReader): number {
  */
 function isOver(segment: SegmentReader): boolean {
   return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
+}
+
+/** Whether something is broken there, and not only of a later version, or another log's. */
+function isDamage({ code, format, features, offset }: MillraceError): boolean {
+  if (code === 'ERR_FORMAT') return format === undefined && features === undefined && offset === undefined;
+  return code === 'ERR_CORRUPT' || code === 'ERR_TRUNCATED';
 }

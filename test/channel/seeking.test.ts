@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createWriter } from '../../lib/channel/writer.js';
-import { Reader, type Where, Writer } from '../../lib/index.js';
+import { Reader, Refusal, verify, type Where, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { payloadOf } from '../helpers/payload.js';
@@ -260,6 +260,19 @@ describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
       expect(reader.read()?.data.toString()).toBe('40');
     }
   });
+});
+
+test('of a batch that was not written no time is left in the marks', async () => {
+  using writer = await Writer.create(newPath(), { mode: 'linear', capacity: CAPACITY, timestamps: true });
+  const fillTo = (remaining: number) => {
+    while (writer.remaining > remaining) writer.write(Buffer.alloc(100), { timestamp: { us: CLOCK } });
+  };
+  fillTo(30_000);
+  const late = { data: Buffer.alloc(12_000), timestamp: { us: CLOCK + 1_000_000 } };
+  expect(writer.tryWriteBatch([late, late, late])).toBe(Refusal.FULL);
+  fillTo(1000);
+  writer.close();
+  expect(await verify(writer.path)).toMatchObject({ sound: true, faults: [] });
 });
 
 test('a reader that holds the writer back can always seek to where it stands', async () => {

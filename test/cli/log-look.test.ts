@@ -92,7 +92,7 @@ describe('log stat', () => {
     const { code, stdout } = await millrace('log', 'stat', directory, '--json');
     expect(code).toBe(1);
     expect(objectsOf(stdout)).toMatchObject([
-      { earliest: 0, segments: bases.length, recovery: 'header', fault: { code: 'ERR_TRUNCATED' } },
+      { earliest: 0, segments: bases.length, recovery: 'header', nextFault: { code: 'ERR_TRUNCATED' } },
     ]);
     expect((await millrace('log', 'stat', directory)).stdout).toMatch(
       / {2}next +can't be told: .+\(ERR_TRUNCATED\)\n/,
@@ -121,7 +121,7 @@ describe('log stat', () => {
     const { directory, end } = await withCursor();
     end();
     const { found, text } = await look(directory);
-    expect(found).toMatchObject({ durable: 0, fault: { code: 'ERR_TRUNCATED' } });
+    expect(found).toMatchObject({ durable: 0, nextFault: { code: 'ERR_TRUNCATED' } });
     expect([found.next, found.cursorsFault]).toEqual([undefined, undefined]);
     expect(found.cursors).toEqual([{ name: 'billing', offset: 7, gone: 0 }]);
     expect(text).toMatch(/ {2}next +can't be told: .+\(ERR_TRUNCATED\)\n {2}durable +0\n/);
@@ -134,7 +134,7 @@ describe('log stat', () => {
     cursors();
     const { found, text } = await look(directory);
     expect(found).toMatchObject({ next: 4000, durable: 0, cursorsFault: { code: 'ERR_TRUNCATED' } });
-    expect([found.cursors, found.fault]).toEqual([undefined, undefined]);
+    expect([found.cursors, found.nextFault, found.durableFault]).toEqual([undefined, undefined, undefined]);
     expect(text).toMatch(/ {2}next +4000\n {2}durable +0, 4,000 records behind\n/);
     expect(text).toMatch(/ {2}cursors +can't be told: .+cursors\.mr.+\(ERR_TRUNCATED\)\n/);
   });
@@ -144,7 +144,7 @@ describe('log stat', () => {
     end();
     cursors();
     const { found, text } = await look(directory);
-    const { message } = found.fault as { message: string };
+    const { message } = found.nextFault as { message: string };
     const { message: ofCursors } = found.cursorsFault as { message: string };
     expect(message).not.toBe(ofCursors);
     expect(text).toContain(`can't be told: ${message} (`);

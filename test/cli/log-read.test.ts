@@ -1,9 +1,19 @@
-import { closeSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { progressText } from '../../lib/cli/progress.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { fileOf, flip } from '../log/damaging.js';
 import { fed, linesOf, millrace, objectsOf, onTerminal, piped, Running, shell } from './command.js';
 import { closedLog, numbered, recordsOf } from './log.js';
 
@@ -259,14 +269,31 @@ describe('damage', () => {
     return { directory, bases: log.segments().map(({ base }) => base) };
   }
 
-  const fileOf = (directory: string, base: number) => join(directory, `${String(base).padStart(20, '0')}.mr`);
-
   test('a missing segment', async () => {
     const { directory, bases } = await longLog();
     rmSync(fileOf(directory, bases[1]));
     const { code, stdout, stderr } = await read(directory, '--values');
     expect(code).toBe(1);
     expect(stderr).toContain(`is damaged from record ${bases[1]} on; goes on at ${bases[2]} (ERR_GAP)`);
+    expect(linesOf(stdout)).toEqual([...numbered(bases[1]), ...numbered(4000).slice(bases[2])]);
+  });
+
+  type Spoil = (directory: string, bases: number[]) => void;
+  const SPOILT: [what: string, spoil: Spoil][] = [
+    ['whose header is damaged', (directory, bases) => flip(fileOf(directory, bases[1]), 40)],
+    ['that was cut short', (directory, bases) => truncateSync(fileOf(directory, bases[1]), 100)],
+    [
+      "that stands in another one's place",
+      (directory, bases) => cpSync(fileOf(directory, bases[2]), fileOf(directory, bases[1])),
+    ],
+  ];
+
+  test.each(SPOILT)('a segment %s: what follows is read', async (_, spoil) => {
+    const { directory, bases } = await longLog();
+    spoil(directory, bases);
+    const { code, stdout, stderr } = await read(directory, '--values');
+    expect(code).toBe(1);
+    expect(stderr).toContain(`is damaged from record ${bases[1]} on; goes on at ${bases[2]} (ERR_`);
     expect(linesOf(stdout)).toEqual([...numbered(bases[1]), ...numbered(4000).slice(bases[2])]);
   });
 

@@ -90,7 +90,6 @@ function passable(error: unknown, { cursor, reverse }: What): Gap | undefined {
   if (!(error instanceof MillraceError) || cursor !== undefined || reverse === true) return undefined;
   const { code, offset, nextOffset, from, to } = error as MillraceError & { nextOffset?: number };
   if (code === 'ERR_GAP') return { code, from: from as number, next: to as number };
-  if (code !== 'ERR_CORRUPT' && code !== 'ERR_TRUNCATED') return undefined;
   return offset === undefined || nextOffset === undefined
     ? undefined
     : { code, from: offset, next: nextOffset };

@@ -41,8 +41,9 @@ interface Look {
   earliest: number;
   next?: number;
   durable?: number;
-  /** Why nobody can tell where it ends, or how much of it is on the disk. */
-  fault?: Untold;
+  /** Why nobody can tell where it ends. */
+  nextFault?: Untold;
+  durableFault?: Untold;
   cursors?: CursorLag[];
   cursorsFault?: Untold;
   segments: number;
@@ -70,7 +71,8 @@ async function look(path: string): Promise<Look> {
     earliest,
     next: next.value,
     durable: durable.value,
-    fault: next.fault ?? durable.fault,
+    nextFault: next.fault,
+    durableFault: durable.fault,
     cursors: cursors.value,
     cursorsFault: cursors.fault,
     segments: segments.length,
@@ -80,8 +82,9 @@ async function look(path: string): Promise<Look> {
   };
 }
 
-function isSound({ fault, cursorsFault, cursors = [] }: Look): boolean {
-  return fault === undefined && cursorsFault === undefined && areSound(cursors);
+function isSound({ nextFault, durableFault, cursorsFault, cursors = [] }: Look): boolean {
+  const faults = [nextFault, durableFault, cursorsFault];
+  return faults.every((fault) => fault === undefined) && areSound(cursors);
 }
 
 const RECOVERIES = {
@@ -133,13 +136,13 @@ function asText(look: Look): string {
   ].join('\n');
 }
 
-function offsetsOf({ earliest, next, durable, fault }: Look): [string, string][] {
+function offsetsOf({ earliest, next, durable, nextFault, durableFault }: Look): [string, string][] {
   const behind =
     durable === undefined || next === undefined ? '' : `, ${plural(next - durable, 'record')} behind`;
   return [
     ['earliest', String(earliest)],
-    ['next', next === undefined ? untold(fault) : String(next)],
-    ['durable', durable === undefined ? untold(fault) : `${durable}${behind}`],
+    ['next', next === undefined ? untold(nextFault) : String(next)],
+    ['durable', durable === undefined ? untold(durableFault) : `${durable}${behind}`],
   ];
 }
 
