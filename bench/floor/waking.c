@@ -122,7 +122,8 @@ static void listen_fifo(end *e) {
   into_epoll(e, fd);
 }
 static void attach_fifo(end *e) {
-  e->bell = open(e->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  // For both, too: the sleeper may not have opened it yet.
+  e->bell = open(e->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (e->bell < 0) fail(e->path);
 }
 static void ring_byte(end *e) {
