@@ -57,10 +57,12 @@ export class Flusher {
   #waiting: Waiter[] = [];
   #failure: MillraceError | undefined;
   #closed = false;
-  /** It is closed, and a last sync is under way. */
+  /** It is closed, and a last sync is under way, or to come. */
   #ending = false;
   /** Whether its name is on the disk, too. */
   #named: boolean;
+  /** Whether all that has to be there with it is: of a stream of no bytes, too, that is to be waited for. */
+  #isRooted: boolean;
   readonly #before: (() => Promise<void>) | undefined;
   readonly #shared: boolean;
   #timer: NodeJS.Timeout | undefined;
@@ -77,6 +79,7 @@ export class Flusher {
     // What lies above may have checksums or not: its writer died. Filling them in twice does no harm.
     this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
     this.#named = named;
+    this.#isRooted = named && before === undefined;
     this.#before = before;
     this.#shared = shared;
     this.#eachSyncs = kind === L.SYNC_INTERVAL;
@@ -108,7 +111,7 @@ export class Flusher {
   /** Resolves once all below `position` is on the disk. Whoever calls within one turn of the event loop shares a sync. */
   reached(position: number): Promise<number> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#named && position <= this.#durable) return Promise.resolve(this.#durable);
+    if (this.#isRooted && position <= this.#durable) return Promise.resolve(this.#durable);
     if (this.#closed && !this.#ending) return Promise.reject(closedHandle('writer', this.#channel.path));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ position, resolve, reject });
@@ -156,8 +159,7 @@ export class Flusher {
     if (stopped !== end) throw damaged(this.#channel, positionAt(this.#channel, stopped));
     this.#summed = Math.max(this.#summed, target);
     if (!sync) return;
-    await this.#syncName();
-    await this.#before?.();
+    await this.#syncRoots();
     this.#durable = target;
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
     if (this.#closed && !this.#ending) return;
@@ -170,6 +172,12 @@ export class Flusher {
   #storeDurable(): void {
     if (this.#shared) raisePosition(this.#channel.words, DURABLE, this.#durable);
     else storePosition(this.#channel.words, DURABLE, this.#durable);
+  }
+
+  async #syncRoots(): Promise<void> {
+    await this.#syncName();
+    await this.#before?.();
+    this.#isRooted = true;
   }
 
   async #syncName(): Promise<void> {
@@ -200,7 +208,7 @@ export class Flusher {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const waiter of waiting) {
-      if (this.#named && waiter.position <= this.#durable) waiter.resolve(this.#durable);
+      if (this.#isRooted && waiter.position <= this.#durable) waiter.resolve(this.#durable);
       else if (this.#closed && !this.#ending) waiter.reject(closedHandle('writer', this.#channel.path));
       else this.#waiting.push(waiter);
     }
@@ -236,9 +244,13 @@ export class Flusher {
     return failure;
   }
 
-  /** Before the channel is said to be ended: every frame up to the end behind its last one has its checksum. */
+  /**
+   * Before the channel is said to be ended: every frame up to the end behind its last one has its checksum. `syncEnd` or
+   * `letGo` are to follow; who waits until then is not sent away.
+   */
   finish(end: number): void {
     this.#closed = true;
+    this.#ending = true;
     clearInterval(this.#timer);
     const { file, header } = this.#channel;
     if (!header.checksums) return;
@@ -248,20 +260,21 @@ export class Flusher {
 
   /** Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. */
   letGo(): void {
+    this.#ending = false;
     if (this.#running === undefined) this.#settle();
   }
 
   /** Once it is ended, and before its file is closed: brings all of it to the disk, its end too. */
   async syncEnd(): Promise<void> {
-    this.#ending = true;
     await this.#running;
     if (this.#failure !== undefined) throw this.#failure;
     try {
       await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
-      await this.#syncName();
-      await this.#before?.();
+      await this.#syncRoots();
     } catch (error) {
-      throw this.#fail(error);
+      const failure = this.#fail(error);
+      this.#ending = false;
+      throw failure;
     }
     this.#durable = this.#appender.position;
     this.#storeDurable();

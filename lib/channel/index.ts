@@ -44,7 +44,7 @@ export { examineSealed, provesSync, type SegmentRemains, syncSealed } from './se
 export { asOfSegment, wrongHeader } from './segment-words.js';
 export { largestInSegment, type SegmentDesign, SegmentWriter, segmentBytes } from './segment-writer.js';
 export type { WaitStats } from './sleeper.js';
-export { explain, isOutOfSpace, noSpace, refuseFileSystem } from './system.js';
+export { explain, isOutOfSpace, isShortOfFiles, noSpace, refuseFileSystem } from './system.js';
 export type { ReaderInfo } from './table.js';
 export type { Logger } from './teller.js';
 export { checkLogger, Teller } from './teller.js';

@@ -21,8 +21,8 @@ export function wrongHeader(path: string): string | undefined {
 /** The same error, as who reads a log is to be told. */
 export function asOfSegment(error: unknown, path: string): unknown {
   if (!(error instanceof MillraceError) || error.code !== 'ERR_FORMAT') return error;
-  if (error.format !== undefined || error.features !== undefined) return error;
   const wrong = wrongHeader(path);
-  const { cause, code } = error;
-  return wrong === undefined ? error : new MillraceError(code, `${wrong}: ${HINT}`, { ...error, cause });
+  // What its words say of format and features is not to be believed.
+  const { cause, code, format: _format, features: _features, ...facts } = error;
+  return wrong === undefined ? error : new MillraceError(code, `${wrong}: ${HINT}`, { ...facts, cause });
 }

@@ -7,6 +7,7 @@ import type { CursorName } from './cursor-name.js';
 import { type CursorEntry, NO_ROOM } from './cursor-slots.js';
 import { CursorSync } from './cursor-sync.js';
 import { CURSORS_FILE } from './directory.js';
+import { DEFAULT_FILE_MODE } from './ownership.js';
 
 /** Somebody else holds the lock. */
 const NOT_NOW = Symbol('not now');
@@ -27,14 +28,20 @@ export class CursorFile {
   readonly #readOnly: boolean;
   readonly #sync = new CursorSync(() => this.#current());
   /** How many stand in line, and when the last one of them has left it. */
+  readonly #fileMode: number;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
   #mapping: CursorMapping | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(directory: string, { readOnly = false }: { readOnly?: boolean } = {}) {
+  /** `fileMode`: of the file, where it has to be made. */
+  constructor(
+    directory: string,
+    { readOnly = false, fileMode = DEFAULT_FILE_MODE }: { readOnly?: boolean; fileMode?: number } = {},
+  ) {
     this.path = join(directory, CURSORS_FILE);
     this.#readOnly = readOnly;
+    this.#fileMode = fileMode;
   }
 
   /** The next offset to read; undefined where none was set yet. */
@@ -268,7 +275,7 @@ export class CursorFile {
   }
 
   async #create(): Promise<CursorMapping | undefined> {
-    const made = await CursorMapping.create(this.path);
+    const made = await CursorMapping.create(this.path, this.#fileMode);
     if (made === undefined) return undefined;
     this.#goOver(made);
     made.unlock();

@@ -20,7 +20,6 @@ import * as L from './cursor-layout.js';
 import { CursorSlots } from './cursor-slots.js';
 import { CURSORS_REPLACEMENT } from './directory.js';
 
-const PERMISSIONS = 0o600;
 const PAGE = 4096;
 const MOVED = L.MOVED_OFFSET >> 2;
 
@@ -107,8 +106,8 @@ export class CursorMapping {
   }
 
   /** Undefined where another one was quicker. What is made is locked for changes. */
-  static async create(path: string): Promise<CursorMapping | undefined> {
-    const mapping = await CursorMapping.#make(path, L.FIRST_SLOTS, PERMISSIONS);
+  static async create(path: string, fileMode: number): Promise<CursorMapping | undefined> {
+    const mapping = await CursorMapping.#make(path, L.FIRST_SLOTS, fileMode);
     try {
       // step 100
       // Before it has a name: after a power cut there is no name without a header under it.

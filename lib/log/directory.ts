@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { disk, explain, SegmentMappings, SegmentReader } from '../channel/index.js';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { textOf } from './file-name.js';
+import { DEFAULT_FILE_MODE } from './ownership.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
@@ -72,13 +73,16 @@ const MOST_MAPPED = 128;
 /** What lies in a log's directory. */
 export class Directory {
   readonly path: string;
+  /** Permissions of what is made in it, less the umask. */
+  readonly fileMode: number;
   readonly mappings: SegmentMappings;
   readonly #times = new Map<number, number>();
   /** That of the log, where its lock file says it. */
   id: string | undefined;
 
-  constructor(path: string, readOnly = false) {
+  constructor(path: string, readOnly = false, fileMode = DEFAULT_FILE_MODE) {
     this.path = path;
+    this.fileMode = fileMode;
     this.mappings = new SegmentMappings(readOnly, MOST_MAPPED);
   }
 

@@ -102,16 +102,14 @@ export class FrameReader {
   }
 
   #openSegment(file: SegmentFile): SegmentReader {
-    const segment = SegmentReader.openNow(file.path, {
-      mappings: this.#directory.mappings,
-      idle: this.#idle,
-    });
+    let segment: SegmentReader | undefined;
     try {
+      segment = SegmentReader.openNow(file.path, { mappings: this.#directory.mappings, idle: this.#idle });
       this.#directory.refuseStray(file, segment.metadata);
       return segment;
     } catch (error) {
-      segment.close();
-      throw error;
+      segment?.close();
+      throw this.#explain(error, file.base);
     }
   }
 
@@ -144,11 +142,11 @@ export class FrameReader {
   }
 
   /** Damage, told by the offsets that it lies between. */
-  #explain(error: unknown): unknown {
+  #explain(error: unknown, offset = this.#next): unknown {
     if (!(error instanceof MillraceError) || !isDamage(error)) return error;
     const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
-    const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > this.#next)?.base;
-    return withFacts(error, { offset: this.#next, nextOffset });
+    const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > offset)?.base;
+    return withFacts(error, { offset, nextOffset });
   }
 
   /** The offset of the first record that may be there. */
@@ -286,8 +284,8 @@ function isOver(segment: SegmentReader): boolean {
   return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
 }
 
-/** Whether something is broken there, and not only of a later version, or another log's. */
+/** Whether something is broken there that was not told by offsets yet, and not only of a later version. */
 function isDamage({ code, format, features, offset }: MillraceError): boolean {
-  if (code === 'ERR_FORMAT') return format === undefined && features === undefined && offset === undefined;
-  return code === 'ERR_CORRUPT' || code === 'ERR_TRUNCATED';
+  if (offset !== undefined || format !== undefined || features !== undefined) return false;
+  return code === 'ERR_FORMAT' || code === 'ERR_CORRUPT' || code === 'ERR_TRUNCATED';
 }

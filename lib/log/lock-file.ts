@@ -11,7 +11,6 @@ const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
 const LEAST_OF_MAGIC = 6;
 const FORMAT = 1;
 const FILE_BYTES = 4096;
-const PERMISSIONS = 0o600;
 
 const FORMAT_OFFSET = 8;
 const FEATURES_OFFSET = 12;
@@ -136,7 +135,7 @@ export class LockFile {
     try {
       // Segments that are there already belong to the log whose file this was.
       const id = logOfMost(directory.segments()) ?? environment.random(ID_BYTES).toString('hex');
-      file = binding().createFileNow(directory.path, FILE_BYTES, PERMISSIONS);
+      file = binding().createFileNow(directory.path, FILE_BYTES, directory.fileMode);
       const bytes = Buffer.from(binding().mapFile(file));
       MAGIC.copy(bytes);
       bytes.writeUInt32LE(FORMAT, FORMAT_OFFSET);

@@ -79,7 +79,7 @@ export class LogWriter {
     this.#id = id;
     this.#settings = settings;
     this.#shared = shared;
-    this.#nextFile = new NextFile(directory.path, settings.sync !== 'none');
+    this.#nextFile = new NextFile(directory, settings.sync !== 'none');
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;

@@ -8,7 +8,7 @@ import {
   waitOptions,
   within,
 } from '../channel/index.js';
-import { closedHandle, MillraceError } from '../errors.js';
+import { closedHandle, MillraceError, withFacts } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
@@ -81,7 +81,8 @@ export class Log {
     this.#settings = settings;
     this.#appender = new RecordAppender(settings);
     this.#lock = lock;
-    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true });
+    const { readOnly, fileMode } = settings;
+    this.#cursors = new CursorFile(directory.path, { readOnly: readOnly === true, fileMode });
     this.#writer = appending?.writer;
     this.#shared = appending?.shared;
     if (this.#writer !== undefined && lock !== undefined) {
@@ -110,7 +111,7 @@ export class Log {
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
   static async open(path: string, options: LogOptions = {}): Promise<Log> {
     const settings = settingsOf(options);
-    const directory = new Directory(resolve(aPath(path)), settings.readOnly === true);
+    const directory = new Directory(resolve(aPath(path)), settings.readOnly === true, settings.fileMode);
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     await directory.make();
     const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
@@ -195,7 +196,12 @@ export class Log {
     waitOptions('commit', options);
     const limits = limitsFromNow(options);
     const offset = await this.#appendWithin(record, limits);
-    await within(this.#openWriter().synced(), `Syncing record ${offset} of ${this.path}`, limits);
+    try {
+      await within(this.#openWriter().synced(), `Syncing record ${offset} of ${this.path}`, limits);
+    } catch (error) {
+      // It is in the log, whatever became of the sync.
+      throw error instanceof MillraceError ? withFacts(error, { offset }) : error;
+    }
     return offset;
   }
 

@@ -1,7 +1,6 @@
 import { explain, freeBytes, isOutOfSpace, noSpace, segmentBytes } from '../channel/index.js';
 import { binding, type FileHandle, type PreparationHandle } from '../native.js';
-
-const PERMISSIONS = 0o600;
+import type { Directory } from './directory.js';
 
 export interface SegmentSpace {
   handle: FileHandle;
@@ -12,12 +11,12 @@ export interface SegmentSpace {
 export class NextFile {
   /** How often somebody had to wait for one. */
   stalls = 0;
-  readonly #directory: string;
+  readonly #directory: Directory;
   readonly #syncs: boolean;
   #prepared: { capacity: number; preparation: PreparationHandle } | undefined;
 
   /** `syncs`: it is on the disk before it is used; else its first sync would have all of it to write, zeros as they are. */
-  constructor(directory: string, syncs: boolean) {
+  constructor(directory: Directory, syncs: boolean) {
     this.#directory = directory;
     this.#syncs = syncs;
   }
@@ -28,13 +27,9 @@ export class NextFile {
 
   /** `isPressed`: it is wanted sooner than its thread would have it, if that spared those who work beside it. */
   prepare(capacity: number, isPressed: boolean): void {
-    const preparation = binding().prepareFile(
-      this.#directory,
-      segmentBytes(capacity),
-      PERMISSIONS,
-      this.#syncs,
-      isPressed,
-    );
+    const { path, fileMode } = this.#directory;
+    const bytes = segmentBytes(capacity);
+    const preparation = binding().prepareFile(path, bytes, fileMode, this.#syncs, isPressed);
     this.#prepared = { capacity, preparation };
   }
 
@@ -66,10 +61,11 @@ export class NextFile {
   }
 
   #makeNow(path: string, bytes: number): FileHandle {
+    const directory = this.#directory;
     try {
-      return binding().createFileNow(this.#directory, bytes, PERMISSIONS);
+      return binding().createFileNow(directory.path, bytes, directory.fileMode);
     } catch (error) {
-      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(this.#directory), error);
+      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(directory.path), error);
       throw explain(error, path, 'create');
     }
   }

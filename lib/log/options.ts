@@ -2,6 +2,7 @@ import { checkLogger, type Logger, type Sync } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
 import { type Algorithm, checkCompression } from './compression.js';
+import { DEFAULT_FILE_MODE } from './ownership.js';
 import { MAX_TTL_MS } from './record.js';
 
 export interface Retention {
@@ -43,6 +44,8 @@ export interface LogOptions {
   writers?: 'exclusive' | 'shared';
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
   readOnly?: boolean | 'records';
+  /** Permissions of the files that are made, less the process's umask (0o600). */
+  fileMode?: number;
   logger?: Logger;
 }
 
@@ -56,6 +59,7 @@ const LOG_OPTIONS = [
   'compression',
   'writers',
   'readOnly',
+  'fileMode',
   'logger',
 ] as const satisfies readonly (keyof LogOptions)[];
 
@@ -79,6 +83,7 @@ export interface LogSettings {
   compression: CompressionSettings | undefined;
   writers: 'exclusive' | 'shared' | undefined;
   readOnly: boolean | 'records';
+  fileMode: number;
   logger: Logger | undefined;
 }
 
@@ -122,6 +127,7 @@ export function settingsOf(options: LogOptions): LogSettings {
     compression: compressionOf(options.compression),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
+    fileMode: wholeNumber('fileMode', options.fileMode ?? DEFAULT_FILE_MODE, 0, 0o777),
     logger: options.logger,
   };
 }

@@ -1,5 +1,7 @@
 import { chmodSync, chownSync, statSync } from 'node:fs';
 
+/** Nobody but the owner may read or write. */
+export const DEFAULT_FILE_MODE = 0o600;
 const PERMISSIONS = 0o7777;
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { explain } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
@@ -14,6 +14,7 @@ import {
   WRITER_BYTE,
   writerActive,
 } from './lock-file.js';
+import { keepOwner } from './ownership.js';
 import type { LogFault } from './segment-verify.js';
 import { hasAppender } from './turns.js';
 
@@ -42,9 +43,11 @@ export async function lockForRepair(
   let fault: LogFault | undefined;
   for (;;) {
     if (!existsSync(path)) {
-      if (directory.segments().length === 0) throw noLog(directory.path);
+      const [first] = directory.segments();
+      if (first === undefined) throw noLog(directory.path);
       fault = faultOf(path, `${path} is missing`, false);
       (await LockFile.openOrMake(directory, false)).close();
+      keepOwner(path, statSync(first.path));
     }
     const file = take(path);
     if (file === undefined) continue;
@@ -129,8 +132,11 @@ async function soundOne(
   const shared = saysShared(file);
   const fault = faultOf(path, found, shared);
   await aside(fault.message);
+  const before = statSync(path);
   // step 131
-  return { lock: await LockFile.replace(directory, shared), fault };
+  const lock = await LockFile.replace(directory, shared);
+  keepOwner(path, before);
+  return { lock, fault };
 }
 
 /** The lock file, or what is wrong with it. */

@@ -224,7 +224,6 @@ class Repairing {
     this.#lose(this.#dropped[0].base, base);
   }
 
-  /** Before anything is changed. */
   async #repairCursors(): Promise<void> {
     const cursors = new CursorFile(this.#directory.path);
     try {

@@ -1,4 +1,4 @@
-import { disk, type SegmentWriter, syncSealed } from '../channel/index.js';
+import { disk, isShortOfFiles, type SegmentWriter, syncSealed } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import type { Directory, SegmentFacts } from './directory.js';
 import { lastSynced } from './durable.js';
@@ -33,14 +33,14 @@ class SealedSegment {
       else this.isLeft = true;
     } catch (error) {
       this.#failure = error;
-      this.isLeft = true;
+      this.isLeft = isShortOfFiles(error);
     }
   }
 
-  /** Whoever asks while it is brought to the disk shares that. */
+  /** Once for all, unless there was no file to be had for it. */
   synced(): Promise<void> {
     this.#synced ??= this.#sync().catch((error) => {
-      this.#synced = undefined;
+      if (isShortOfFiles(error)) this.#synced = undefined;
       throw error;
     });
     return this.#synced;
@@ -49,8 +49,7 @@ class SealedSegment {
   async #sync(): Promise<void> {
     await this.settled;
     // After a failed sync the kernel takes the pages for written, and a second one would say nothing.
-    if (this.#failure instanceof MillraceError && this.#failure.code === 'ERR_SYNC_FAILED')
-      throw this.#failure;
+    if (this.#failure !== undefined && !this.isLeft) throw this.#failure;
     // step 124
     if (this.isLeft) await syncUnlessGone(this.#path);
   }
@@ -156,7 +155,7 @@ export class Sealed {
 
   #listedSynced(): Promise<void> {
     this.#listed ??= this.#syncListed().catch((error) => {
-      this.#listed = undefined;
+      if (isShortOfFiles(error)) this.#listed = undefined;
       throw error;
     });
     return this.#listed;

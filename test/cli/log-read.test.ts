@@ -262,10 +262,10 @@ describe('damage', () => {
   });
 
   /** Of several segments. */
-  async function longLog(): Promise<{ directory: string; bases: number[] }> {
+  async function longLog(count = 4000): Promise<{ directory: string; bases: number[] }> {
     const directory = newDirectory();
     await using log = await Log.open(directory, { segment: '64KiB', sync: 'none' });
-    for (const record of numbered(4000)) log.append(record);
+    for (const record of numbered(count)) log.append(record);
     return { directory, bases: log.segments().map(({ base }) => base) };
   }
 
@@ -287,6 +287,21 @@ describe('damage', () => {
       (directory, bases) => cpSync(fileOf(directory, bases[2]), fileOf(directory, bases[1])),
     ],
   ];
+
+  test.each([
+    [[0], 1],
+    [[1, 2], 3],
+  ])('segments %j whose headers are damaged: what follows is read', async (spoilt, following) => {
+    const { directory, bases } = await longLog(20_000);
+    for (const i of spoilt) flip(fileOf(directory, bases[i]), 40);
+    const { code, stdout } = await read(directory, '--values');
+    expect(code).toBe(1);
+    const all = numbered(20_000);
+    expect(linesOf(stdout)).toEqual([...all.slice(0, bases[spoilt[0]]), ...all.slice(bases[following])]);
+    const from = await read(directory, '--values', '--from', String(bases[spoilt[0]] + 1));
+    expect(from.code).toBe(1);
+    expect(linesOf(from.stdout)).toEqual(all.slice(bases[following]));
+  });
 
   test.each(SPOILT)('a segment %s: what follows is read', async (_, spoil) => {
     const { directory, bases } = await longLog();

@@ -1,91 +1,27 @@
-import diagnostics from 'node:diagnostics_channel';
-import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { disk, environment, Teller } from '../../lib/channel/index.js';
-import { CursorFile } from '../../lib/log/cursor-file.js';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Directory } from '../../lib/log/directory.js';
-import { Log, type LogOptions, type LogRecord, type SegmentInfo } from '../../lib/log/index.js';
+import type { SegmentInfo } from '../../lib/log/index.js';
 import { type RetentionSettings, settingsOf } from '../../lib/log/options.js';
-import { Retention } from '../../lib/log/retention.js';
 import { binding } from '../../lib/native.js';
-import { Child, endAll } from '../crash/fixtures/child.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { failure } from '../helpers/failure.js';
-import { newDirectory } from '../helpers/run-directory.js';
+import { clock, START_US, withOwnClock } from './own-clock.js';
+import {
+  A_SEGMENT,
+  appendSegment,
+  apply,
+  basesOf,
+  fillTo,
+  HOUR_MS,
+  open,
+  overruns,
+  readAll,
+  until,
+  VALUE,
+} from './retained.js';
 
-const HOUR_MS = 3_600_000;
-const BASE_US = 1_700_000_000_000_000;
-const VALUE = 1000;
-/** So many of them are in a segment of 16 KiB. */
-const A_SEGMENT = 15;
-
-let nowUs: number;
-
-beforeEach(() => {
-  nowUs = BASE_US;
-  vi.spyOn(environment, 'nowUs').mockImplementation(() => nowUs);
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await endAll();
-});
-
-async function open(options: LogOptions = {}, directory = newDirectory()): Promise<Log> {
-  const log = await Log.open(directory, { segment: '16KiB', sync: 'none', ...options });
-  onTestFinished(() => log.close());
-  return log;
-}
-
-/** Appends until there are so many segments. */
-function fillTo(log: Log, segments: number, value = VALUE): void {
-  while (log.segments().length < segments) log.append(String(log.next).padEnd(value, '.'));
-}
-
-/** Appends a segment's worth of records, all of that time; a log that is filled by this has no others. */
-function appendSegment(log: Log, timestampUs: number): void {
-  nowUs = timestampUs;
-  for (let i = 0; i < A_SEGMENT; i++) log.append(Buffer.alloc(VALUE));
-}
-
-/** What is retained of a log by these rules, applied once, from without. */
-async function apply(
-  log: Log,
-  retention: LogOptions['retention'],
-  {
-    signal = new AbortController().signal,
-    teller = new Teller({ role: 'log', path: log.path }, undefined),
-  } = {},
-): Promise<void> {
-  const cursors = new CursorFile(log.path, { readOnly: true });
-  const settings = settingsOf({ retention }).retention;
-  const directory = new Directory(log.path);
-  try {
-    await new Retention(settings, { directory, cursors, teller, settled: async () => {} }).apply(signal);
-  } finally {
-    await cursors.close();
-  }
-}
-
-const basesOf = (log: Log) => log.segments().map(({ base }) => base);
-
-async function readAll(log: Log, options: Parameters<Log['read']>[0] = {}): Promise<LogRecord[]> {
-  const records = [];
-  for await (const record of log.read(options)) records.push(record);
-  return records;
-}
-
-/** Hears of what the log was made to lose. */
-function overruns(): { cursor?: string; from: number; to: number; path: string; role: string }[] {
-  const heard: ReturnType<typeof overruns> = [];
-  const hear = (message: unknown) => void heard.push(message as (typeof heard)[number]);
-  diagnostics.subscribe('millrace:overrun', hear);
-  onTestFinished(() => void diagnostics.unsubscribe('millrace:overrun', hear));
-  return heard;
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
-}
+withOwnClock();
 
 describe('by number', () => {
   test('the oldest go, and the last one never does', async () => {
@@ -175,7 +111,7 @@ describe('by bytes', () => {
 
 describe('by age', () => {
   const age = (hours: number) => ({ ageMs: hours * HOUR_MS });
-  const at = (hours: number) => BASE_US + hours * HOUR_MS * 1000;
+  const at = (hours: number) => START_US + hours * HOUR_MS * 1000;
 
   test('a segment goes when its newest record is older, however old the others are', async () => {
     const log = await open();
@@ -188,16 +124,16 @@ describe('by age', () => {
     const bases = basesOf(log);
     expect(bases).toEqual([0, 15, 30, 45, 60]);
 
-    nowUs = at(2);
+    clock.us = at(2);
     await apply(log, age(2));
     expect(basesOf(log)).toEqual(bases);
-    nowUs = at(2) + 1;
+    clock.us = at(2) + 1;
     await apply(log, age(2));
     expect(basesOf(log)).toEqual(bases.slice(1));
-    nowUs = at(7);
+    clock.us = at(7);
     await apply(log, age(2));
     expect(basesOf(log)).toEqual(bases.slice(2));
-    nowUs = at(100);
+    clock.us = at(100);
     await apply(log, age(2));
     expect(basesOf(log)).toEqual(bases.slice(4));
   });
@@ -209,7 +145,7 @@ describe('by age', () => {
     appendSegment(log, at(3));
     appendSegment(log, at(2));
     log.append(Buffer.alloc(VALUE));
-    nowUs = at(4);
+    clock.us = at(4);
     // Its own time says nothing of its age: it goes with the one behind it.
     await apply(log, age(3.5));
     expect(basesOf(log)).toEqual([0, 15, 30, 45, 60]);
@@ -227,10 +163,10 @@ describe('by age', () => {
     appendSegment(log, at(-10_000));
     appendSegment(log, at(11));
     log.append(Buffer.alloc(VALUE));
-    nowUs = at(12);
+    clock.us = at(12);
     await apply(log, age(5));
     expect(basesOf(log)).toEqual([0, 15, 30, 45]);
-    nowUs = at(15.5);
+    clock.us = at(15.5);
     await apply(log, age(5));
     expect(basesOf(log)).toEqual([30, 45]);
   });
@@ -240,7 +176,7 @@ describe('by age', () => {
     appendSegment(log, at(1000));
     appendSegment(log, at(1001));
     log.append(Buffer.alloc(VALUE));
-    nowUs = at(4);
+    clock.us = at(4);
     await apply(log, age(1));
     expect(basesOf(log)).toEqual([0, 15, 30]);
   });
@@ -257,7 +193,7 @@ describe('by age', () => {
     bytes[bytes.length - 15_000] ^= 1;
     writeFileSync(second.path, bytes);
     const again = await open({}, log.path);
-    nowUs = at(10);
+    clock.us = at(10);
     await apply(again, age(8.5));
     expect(basesOf(again)).toEqual([0, 15, 30, 45]);
     await apply(again, age(7.5));
@@ -373,10 +309,10 @@ function expectedStart(
   const last = segments.length - 1;
   const bytesFrom = (i: number) => segments.slice(i).reduce((sum, segment) => sum + segment.bytes, 0);
   const newest = (i: number) => Math.max(...times.slice(segments[i].base, segments[i + 1].base));
-  const told = (i: number) => newest(i) <= nowUs;
+  const told = (i: number) => newest(i) <= clock.us;
   const isOld = (i: number) => {
     const teller = Array.from({ length: last - i }, (_, k) => i + k).find(told);
-    return teller !== undefined && newest(teller) < nowUs - ageMs * 1000;
+    return teller !== undefined && newest(teller) < clock.us - ageMs * 1000;
   };
   const isWanted = (i: number) =>
     keepUnread && bytesFrom(i) <= maxUnread && cursors.some((offset) => offset < segments[i + 1].base);
@@ -393,12 +329,12 @@ test('of logs with any times, cursors and rules just what is to go goes', async 
     const log = await open();
     const times: number[] = [];
     const jumpiness = random(3);
-    nowUs = BASE_US;
+    clock.us = START_US;
     const records = 1 + random(12 * A_SEGMENT);
     while (times.length < records) {
-      nowUs += random(HOUR_MS) * 100;
-      if (random(40) < jumpiness) nowUs += (random(400) - 200) * HOUR_MS * 1000;
-      times.push(nowUs);
+      clock.us += random(HOUR_MS) * 100;
+      if (random(40) < jumpiness) clock.us += (random(400) - 200) * HOUR_MS * 1000;
+      times.push(clock.us);
       log.append(Buffer.alloc(VALUE - random(500)));
     }
     const cursors = Array.from({ length: random(3) }, () => random(log.next + 1));
@@ -424,186 +360,4 @@ test('of logs with any times, cursors and rules just what is to go goes', async 
   }
   console.log(`retention: ${JSON.stringify(removedBy)}`);
   for (const count of Object.values(removedBy)) expect(count).toBeGreaterThan(20);
-});
-
-describe('step by step', () => {
-  test('each segment is gone for good before the next one goes', async () => {
-    const log = await open();
-    fillTo(log, 6);
-    const bases = basesOf(log);
-    const atSync: number[][] = [];
-    vi.spyOn(disk, 'syncDirectory').mockImplementation(async (directory) => {
-      expect(directory).toBe(log.path);
-      atSync.push(basesOf(log));
-      await new Promise((resolve) => setImmediate(resolve));
-      expect(basesOf(log)).toEqual(atSync.at(-1));
-    });
-    await apply(log, { segments: 3 });
-    expect(atSync).toEqual([bases.slice(1), bases.slice(2), bases.slice(3)]);
-  });
-
-  test('what cannot be removed stays, with all behind it, and whoever listens hears of it', async () => {
-    const log = await open({ retention: { segments: 2 } });
-    const heard: { error: unknown; path: string }[] = [];
-    const hear = (message: unknown) => void heard.push(message as (typeof heard)[number]);
-    diagnostics.subscribe('millrace:failed', hear);
-    onTestFinished(() => void diagnostics.unsubscribe('millrace:failed', hear));
-    const cause = Object.assign(new Error('broken'), { code: 'EIO', errno: -5, syscall: 'fsync' });
-    vi.spyOn(disk, 'syncDirectory').mockRejectedValueOnce(cause);
-    fillTo(log, 5);
-    await until(() => heard.length === 1);
-    expect(heard).toMatchObject([{ role: 'log', path: log.path, error: cause }]);
-    expect(log.segments().length).toBe(4);
-    await log.lookAfter();
-    expect(log.segments().length).toBe(2);
-    expect(heard.length).toBe(1);
-  });
-
-  test('closing ends it with the segment that goes', async () => {
-    const log = await open({ retention: { segments: 1 } });
-    let closing: Promise<void> | undefined;
-    vi.spyOn(disk, 'syncDirectory').mockImplementation(async () => {
-      closing ??= log.close();
-    });
-    fillTo(log, 6);
-    await until(() => closing !== undefined);
-    await closing;
-    const after = await open({}, log.path);
-    expect(after.segments().length).toBe(5);
-  });
-
-  test('what another process removed is as good as removed', async () => {
-    const log = await open();
-    fillTo(log, 6);
-    const [first, second, , fourth] = log.segments();
-    vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(async () => unlinkSync(second.path));
-    await apply(log, { segments: 3 });
-    expect(existsSync(first.path)).toBe(false);
-    expect(log.earliest).toBe(fourth.base);
-  });
-
-  test.each([140, 141, 142])('killed at step %i it leaves all from some segment on', async (step) => {
-    for (const nth of [1, 2, 3]) {
-      const directory = newDirectory();
-      const log = await open({}, directory);
-      fillTo(log, 6);
-      const bases = basesOf(log);
-      await log.close();
-      const child = new Child(
-        '../../log/fixtures/rolling-child.js',
-        {
-          directory,
-          open: { segment: '16KiB', sync: 'none', retention: { segments: 3 } },
-          die: { step, nth },
-        },
-        { steps: true },
-      );
-      const { signal } = await child.exit;
-      child.throwIfFailed();
-      expect(signal).toBe('SIGKILL');
-      const gone = step === 140 ? nth - 1 : nth;
-      const again = await open({ retention: { segments: 3 } }, directory);
-      // It rolled once before it died.
-      expect(basesOf(again).slice(0, 6 - gone)).toEqual(bases.slice(gone));
-      expect(basesOf(again).length).toBe(7 - gone);
-      const offsets = (await readAll(again)).map(({ offset }) => offset);
-      expect(offsets).toEqual(Array.from({ length: again.next - bases[gone] }, (_, i) => bases[gone] + i));
-      expect(readdirSync(directory)).not.toContain('set-aside');
-      await again.lookAfter();
-      expect(again.segments().length).toBe(3);
-      await again.close();
-    }
-  });
-});
-
-describe('who reads meanwhile', () => {
-  test('inside a removed segment reads it to its end, and then hears that more is gone, or goes on', async () => {
-    const log = await open();
-    fillTo(log, 5);
-    const bases = basesOf(log);
-    const strict = log.tail({ from: 0 });
-    const lenient = log.tail({ from: 0, outOfRange: 'earliest' });
-    const latest = log.tail({ from: 0, outOfRange: 'latest' });
-    const near = log.tail({ from: bases[1] });
-    for (const tail of [strict, lenient, latest, near]) tail.readBatch(2);
-    await apply(log, { segments: 3 });
-    const rest = (tail: typeof strict) => tail.readBatch(10_000).map(({ offset }) => offset);
-    const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
-    expect(rest(near)).toEqual(range(bases[1] + 2, log.next));
-    expect(rest(lenient)).toEqual([...range(2, bases[1]), ...range(bases[2], log.next)]);
-    expect(rest(latest)).toEqual(range(2, bases[1]));
-    expect(rest(strict)).toEqual(range(2, bases[1]));
-    const error = await failure(() => strict.read());
-    expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: bases[1], earliest: bases[2] });
-    log.append('new');
-    expect(`${latest.read()?.value}`).toBe('new');
-  });
-
-  test('has removed segments mapped no longer than it reads them, in a log that is open to read, too', async () => {
-    const log = await open({ retention: { segments: 2 } });
-    log.append(Buffer.alloc(VALUE));
-    const reader = await Log.open(log.path, { readOnly: true });
-    onTestFinished(() => reader.close());
-    const inFirst = reader.tail({ from: 0 });
-    inFirst.read();
-    fillTo(log, 6);
-    const gone = log.segments().slice(0, 4);
-    // Before retention has its turn. Those that are not read to their ends are kept for who comes back.
-    for (const from of [log, reader]) {
-      for (const { base } of gone) {
-        const tail = from.tail({ from: base });
-        expect(tail.read()?.offset).toBe(base);
-        tail.close();
-      }
-    }
-    const isMapped = ({ path }: { path: string }) => readFileSync('/proc/self/maps', 'utf8').includes(path);
-    expect(gone.every(isMapped)).toBe(true);
-    await until(() => log.segments().length === 2);
-    await reader.lookAfter();
-    // They are unmapped behind the event loop's back.
-    await until(() => !gone.slice(1).some(isMapped));
-    expect(isMapped(gone[0])).toBe(true);
-    inFirst.close();
-    await until(() => !isMapped(gone[0]));
-  });
-
-  test('backwards, ends where the log begins by then', async () => {
-    const log = await open();
-    fillTo(log, 10);
-    const bases = basesOf(log);
-    const offsets: number[] = [];
-    for await (const { offset } of log.read({ reverse: true })) {
-      offsets.push(offset);
-      // It reads up to 64 records ahead.
-      if (offset === log.next - 1) await apply(log, { segments: 2 });
-    }
-    expect(offsets).toEqual(Array.from({ length: log.next - bases[4] }, (_, i) => bases[4] + i).reverse());
-  });
-
-  test('in another process misses nothing and repeats nothing but what is said to be gone', async () => {
-    const directory = newDirectory();
-    const log = await open({ retention: { segments: 3 } }, directory);
-    log.append('0'.padEnd(VALUE, '.'));
-    const readers = ['throw', 'earliest'].map(
-      (outOfRange) => new Child('../../log/fixtures/reading-child.js', { directory, outOfRange, from: 0 }),
-    );
-    await Promise.all(readers.map((reader) => reader.expect('open')));
-    for (let i = 0; i < 40; i++) {
-      fillTo(log, log.segments().length + 1);
-      await until(() => log.segments().length <= 3);
-    }
-    for (const reader of readers) reader.send({ until: log.next });
-    for (const reader of readers) {
-      const { runs, error } = await reader.expect('done');
-      expect(runs[0][0]).toBe(0);
-      for (let i = 1; i < runs.length; i++) {
-        expect(runs[i][0]).toBeGreaterThan(runs[i - 1][1]);
-        // A gap is as long as segments are.
-        expect((runs[i][0] - runs[i - 1][1]) % A_SEGMENT).toBe(0);
-      }
-      if (error === undefined) expect(runs.at(-1)[1]).toBe(log.next);
-      else expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: runs.at(-1)[1] });
-      await reader.exit;
-    }
-  });
 });

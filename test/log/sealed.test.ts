@@ -3,8 +3,10 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk, inspect } from '../../lib/channel/index.js';
 import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
+import { binding } from '../../lib/native.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { descriptorsIn } from '../native/addon.js';
 import { withFewDescriptors } from '../waking/fixtures/few.js';
 import { FRAME, fileOf, someLog, textOf } from './damaging.js';
 
@@ -72,6 +74,30 @@ describe('segments that were sealed', () => {
       const sealed = behind.slice(0, -1);
       expect(sealed.filter((base) => base < durable && durableOf(log.path, base) === 0)).toEqual([]);
     }
+    await log.close();
+  });
+
+  test('what is before an empty segment is waited for again where it could not be opened', async () => {
+    const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none', rollAfterMs: 1 });
+    log.append(textOf(0));
+    while (log.segments().length < 2) await log.lookAfter();
+    // The first one is let go.
+    while (descriptorsIn(log.path) > 2) await new Promise((resolve) => setImmediate(resolve));
+    const path = fileOf(log.path, 0);
+    const { openFile } = binding();
+    vi.spyOn(binding(), 'openFile').mockImplementation((...given) => {
+      if (given[0] !== path) return openFile(...given);
+      throw Object.assign(new Error('too many'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+    });
+    for (let i = 0; i < 3; i++)
+      expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_SYSTEM' });
+    const notSynced = await failure(() => log.commit(textOf(1)));
+    expect(notSynced).toMatchObject({ code: 'ERR_SYSTEM', offset: 1 });
+    expect(log.next).toBe(2);
+    vi.restoreAllMocks();
+    expect(durableOf(log.path, 0)).toBe(0);
+    expect(await log.flush()).toBe(2);
+    expect(durableOf(log.path, 0)).toBeGreaterThan(0);
     await log.close();
   });
 

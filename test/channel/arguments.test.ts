@@ -1,0 +1,267 @@
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Reader, shmPath, Writer } from '../../lib/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newPath } from '../helpers/run-directory.js';
+import { OPENERS, type Wrong } from './broken-channels.js';
+
+describe('arguments', () => {
+  test('a path must be a string that is not empty and has no NUL', async () => {
+    const openers = { ...OPENERS, 'Writer.create': (path: string) => Writer.create(path) };
+    for (const open of Object.values(openers)) {
+      for (const path of [
+        '',
+        'a\0b',
+        undefined,
+        null,
+        7,
+        {},
+        [],
+        Buffer.from('x'),
+        new URL('file:///tmp/x'),
+      ]) {
+        expect((await failure(() => open(path as Wrong))).code).toBe('ERR_INVALID_ARGUMENT');
+      }
+    }
+    for (const name of ['', '.', '..', 'a/b', 'a b', 'x'.repeat(201), 7, undefined]) {
+      expect(thrown(() => shmPath(name as Wrong)).code).toBe('ERR_INVALID_ARGUMENT');
+    }
+    expect(shmPath('a-b_c.1')).toMatch(/\/a-b_c\.1$/);
+  });
+
+  const TYPOS: [string, string, (options: Wrong) => unknown][] = [
+    ['capasity', 'capacity', (options) => Writer.create(newPath(), options)],
+    ['maxrecord', 'maxRecord', (options) => Writer.create(newPath(), options)],
+    ['timestamp', 'timestamps', (options) => Writer.create(newPath(), options)],
+    ['heartBeatMs', 'heartbeatMs', (options) => Writer.create(newPath(), options)],
+    ['replce', 'replace', (options) => Writer.create(newPath(), options)],
+    ['form', 'from', (options) => Reader.open(newPath(), options)],
+    ['onlost', 'onLost', (options) => Reader.open(newPath(), options)],
+    ['deadAfter', 'deadAfterMs', (options) => Reader.open(newPath(), options)],
+    ['timeout', 'timeoutMs', (options) => Reader.open(newPath(), options)],
+    ['codecs', 'codec', (options) => Writer.resume(newPath(), options)],
+    ['evictAfter', 'evictAfterMs', (gate) => Reader.open(newPath(), { gate })],
+  ];
+  test.each(TYPOS)('the misspelt option %s is refused, and %s is named', async (wrong, right, use) => {
+    const error = await failure(() => use({ [wrong]: 1 }));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', option: wrong, meant: right });
+    expect(error.message).toContain(`'${wrong}'`);
+    expect(error.message).toContain(`'${right}'`);
+  });
+
+  test('misspelt options of methods, and options that are none, are refused', async () => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    using reader = await Reader.open(writer.path, { from: 'oldest' });
+    for (const use of [
+      () => writer.write('x', { typ: 1 } as Wrong),
+      () => writer.send('x', { typ: 1 } as Wrong),
+      () => writer.ready({ byte: 1 } as Wrong),
+      () => reader.poll(() => {}, { limits: 1 } as Wrong),
+      () => reader.batches({ maximum: 1 } as Wrong).next(),
+      () => reader.seek({ record: 0, recrod: 1 } as Wrong),
+      () => Reader.open(writer.path, [] as Wrong),
+      () => Reader.open(writer.path, 'oldest' as Wrong),
+      () => Reader.open(writer.path, null as Wrong),
+      () => Writer.create(newPath(), 'ring' as Wrong),
+      () => Writer.create(newPath(), null as Wrong),
+      () => Writer.resume(newPath(), 7 as Wrong),
+    ]) {
+      expect([String(use), (await failure(use)).code]).toEqual([String(use), 'ERR_INVALID_ARGUMENT']);
+    }
+    expect(writer.position).toBe(0);
+  });
+
+  const NO_NUMBERS = ['1', -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, {}, [1], true, 1n, Symbol('x')];
+  const NO_SIZES = [-1, 1.5, Number.NaN, '', '1 TiB', '-1', '1e3', '1.5.5KiB', 'KiB', {}, [65536], true];
+  const NO_FLAGS = [0, 1, 'true', '', {}];
+  const WRITER_OPTIONS: Record<string, readonly unknown[]> = {
+    mode: ['rings', '', 0, {}, ['ring']],
+    capacity: [...NO_SIZES, 0, 1, 65535, 65537, 32768, '96KiB', '2GiB', 2 ** 31, '0.3KiB'],
+    maxRecord: [...NO_SIZES, 8193, '9KiB'],
+    readers: [...NO_NUMBERS, 1025],
+    timestamps: NO_FLAGS,
+    replace: NO_FLAGS,
+    heartbeatMs: [...NO_NUMBERS, 0, 60_001],
+    stalledAfterMs: [...NO_NUMBERS, 0, 3_600_001],
+    fileMode: [...NO_NUMBERS, 0o1000],
+    metadata: ['{}', 7, [], true, { x: 'y'.repeat(4096) }, { x: 1n }],
+    codec: [7, 'json', {}, { encode: 1, decode: 2 }],
+  };
+  test.each(Object.keys(WRITER_OPTIONS))('Writer.create refuses a wrong %s', async (option) => {
+    for (const wrong of WRITER_OPTIONS[option]) {
+      const path = newPath();
+      const error = await failure(() => Writer.create(path, { capacity: 65536, [option]: wrong } as Wrong));
+      expect([wrong, error.code]).toEqual([wrong, 'ERR_INVALID_ARGUMENT']);
+      expect(error.message).toContain(option);
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
+  test('a linear channel has sizes of its own', async () => {
+    for (const capacity of [4096, 12288, 16385, 20481, 2 ** 30 + 4096]) {
+      const error = await failure(() => Writer.create(newPath(), { mode: 'linear', capacity }));
+      expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', capacity });
+    }
+    const tooLarge = { mode: 'linear', capacity: 16384, maxRecord: 4097 } as const;
+    expect(await failure(() => Writer.create(newPath(), tooLarge))).toMatchObject({ size: 4097, max: 4096 });
+  });
+
+  const READER_OPTIONS: Record<string, readonly unknown[]> = {
+    from: [
+      'newest',
+      '',
+      -1,
+      1.5,
+      Number.NaN,
+      true,
+      {},
+      [],
+      { recrod: 1 },
+      { record: -1 },
+      { record: '1' },
+      { time: 1 },
+    ],
+    gate: [
+      'true',
+      0,
+      1,
+      '',
+      null,
+      [],
+      {},
+      ...NO_NUMBERS.map((evictAfterMs) => ({ evictAfterMs })),
+      { evictAfterMs: 0 },
+    ],
+    onLost: ['ignore', '', 0, true],
+    onDeath: ['die', '', 0, true],
+    deadAfterMs: NO_NUMBERS,
+    name: [7, {}, 'x'.repeat(65), '√'.repeat(22)],
+    idle: ['park it', '', 0],
+    wait: NO_FLAGS,
+    register: NO_FLAGS,
+    timeoutMs: ['1', -1, Number.NaN, {}, [1], true, 1n],
+    signal: [7, 'x', {}],
+    codec: [7, 'json', {}, { encode: () => '' }],
+  };
+  test.each(Object.keys(READER_OPTIONS))('Reader.open refuses a wrong %s', async (option) => {
+    using writer = await Writer.create(newPath(), { capacity: 65536, readers: 1 });
+    for (const wrong of READER_OPTIONS[option]) {
+      const error = await failure(() => Reader.open(writer.path, { [option]: wrong } as Wrong));
+      expect([wrong, error.code]).toEqual([wrong, 'ERR_INVALID_ARGUMENT']);
+      expect(writer.readers()).toEqual([]);
+    }
+    // What failed left nothing behind: the one slot is free.
+    using _ = await Reader.open(writer.path);
+  });
+
+  test('methods refuse wrong arguments, and nothing is written or read by it', async () => {
+    using writer = await Writer.create(newPath(), { capacity: 65536, timestamps: true });
+    using reader = await Reader.open(writer.path, { from: 'oldest' });
+    const refused = async (use: () => unknown) => {
+      const error = await failure(use);
+      expect([String(use), error.code]).toEqual([String(use), 'ERR_INVALID_ARGUMENT']);
+    };
+    const noData = [undefined, null, 7, true, {}, { data: 'x' }, [7], [['x']], new ArrayBuffer(3), [null]];
+    for (const data of [...noData, new Uint16Array(3), new DataView(new ArrayBuffer(3))] as Wrong[]) {
+      await refused(() => writer.write(data));
+      await refused(() => writer.tryWrite(data));
+      await refused(() => writer.send(data));
+    }
+    for (const records of [
+      [undefined],
+      ['a', 7],
+      [{ data: 7 }],
+      [{ dta: 'x' }],
+      'x',
+      7,
+      undefined,
+      {},
+    ] as Wrong[]) {
+      await refused(() => writer.writeBatch(records));
+    }
+    for (const wrong of [...NO_NUMBERS, 65536] as Wrong[]) {
+      await refused(() => writer.write('x', { type: wrong }));
+      await refused(() => writer.tryWrite('x', wrong));
+      await refused(() => writer.send('x', { type: wrong }));
+      await refused(() => writer.claim(3, wrong));
+      await refused(() => writer.writeBatch(['a', { data: 'b', type: wrong }]));
+    }
+    for (const tag of [...NO_NUMBERS, 2 ** 53] as Wrong[]) {
+      await refused(() => writer.write('x', { tag }));
+      await refused(() => writer.writeBatch(['a', { data: 'b', tag }]));
+    }
+    for (const timestamp of [
+      'now',
+      {},
+      { us: -1 },
+      { us: 1.5 },
+      { us: '1' },
+      new Date(Number.NaN),
+      -1,
+      Number.NaN,
+      null,
+      [],
+    ]) {
+      await refused(() => writer.write('x', { timestamp: timestamp as Wrong }));
+      await refused(() => writer.writeBatch([{ data: 'b', timestamp: timestamp as Wrong }]));
+      await refused(() => reader.seek({ time: timestamp as Wrong }));
+    }
+    for (const wrong of NO_NUMBERS as Wrong[]) {
+      await refused(() => writer.claim(wrong));
+      await refused(() => writer.ready({ bytes: wrong }));
+      await refused(() => reader.readBatch(wrong));
+      if (wrong !== Number.POSITIVE_INFINITY) await refused(() => reader.poll(() => {}, { limit: wrong }));
+      await refused(() => reader.batches({ max: wrong }).next());
+      await refused(() => reader.seek({ record: wrong }));
+    }
+    for (const handler of [undefined, null, 7, 'x', {}] as Wrong[]) await refused(() => reader.poll(handler));
+    expect(writer.position).toBe(0);
+    writer.write('after it all');
+    expect(reader.read()).toMatchObject({ position: 0, record: 0, data: Buffer.from('after it all') });
+  });
+
+  test('tags and timestamps need a channel that has them', async () => {
+    using writer = await Writer.create(newPath(), { capacity: 65536 });
+    for (const options of [{ tag: 1 }, { timestamp: 1 }, { tag: 0 }]) {
+      for (const use of [
+        () => writer.write('x', options),
+        () => writer.send('x', options),
+        () => writer.writeBatch(['a', { data: 'x', ...options }]),
+      ]) {
+        const error = await failure(use);
+        expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
+        expect(error.message).toContain(Object.keys(options)[0]);
+      }
+    }
+    expect(writer.position).toBe(0);
+  });
+
+  test('claims are of one use, and one at a time', async () => {
+    using writer = await Writer.create(newPath(), { capacity: 65536 });
+    using reader = await Reader.open(writer.path, { from: 'oldest' });
+    const claim = writer.claim(10);
+    if (claim === undefined) throw new Error('No claim');
+    for (const use of [
+      () => writer.write('x'),
+      () => writer.tryWrite('x'),
+      () => writer.writeBatch(['x']),
+      () => writer.claim(1),
+      () => writer.send('x'),
+      () => writer.ready(),
+    ]) {
+      expect(await failure(use)).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
+    }
+    for (const used of [11, -1, 1.5, Number.NaN, '5', null] as Wrong[]) {
+      expect(thrown(() => claim.commit(used)).code).toBe('ERR_INVALID_ARGUMENT');
+    }
+    claim.bytes.write('0123456789', claim.start);
+    claim.commit(4);
+    for (const use of [() => claim.commit(), () => claim.commit(1), () => claim.abort()]) {
+      expect(thrown(use).code).toBe('ERR_INVALID_ARGUMENT');
+    }
+    expect(reader.readBatch(9).map(({ data }) => data.toString())).toEqual(['0123']);
+    writer.claim(5)?.abort();
+    writer.write('on');
+    expect(reader.readBatch(9).map(({ data }) => data.toString())).toEqual(['on']);
+  });
+});

@@ -1,0 +1,113 @@
+import { chmodSync, chownSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Log, type LogOptions } from '../../lib/log/index.js';
+import { failure } from '../helpers/failure.js';
+import { asNobody, isRoot } from '../helpers/nobody.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { contentsOf } from '../helpers/stopped-writer.js';
+
+const NOBODY = 65534;
+
+/** A log of some segments with a cursor, some of which were compacted; others may look into its directory. */
+async function manyFiles(options: LogOptions): Promise<string> {
+  const directory = newDirectory();
+  for (const path of [directory, dirname(directory)]) chmodSync(path, 0o755);
+  const log = await Log.open(directory, { segment: '16KiB', sync: 'none', ...options });
+  while (log.segments().length < 4) log.append({ key: `key ${log.next % 5}`, value: 'x'.repeat(500) });
+  await log.cursor('mine').set(log.next);
+  await log.compact();
+  log.append({ value: 'the last one' });
+  await log.close();
+  return directory;
+}
+
+const modesOf = (directory: string) =>
+  Object.fromEntries(
+    readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777]),
+  );
+
+test.each([
+  [undefined, 0o600],
+  [0o640, 0o640],
+  [0o666, 0o644],
+])('with fileMode %o all files have %o, less the umask', async (fileMode, expected) => {
+  const umask = process.umask(0o022);
+  try {
+    const directory = await manyFiles({ fileMode });
+    const modes = modesOf(directory);
+    expect(Object.keys(modes)).toHaveLength(6);
+    expect(Object.keys(modes)).toEqual(expect.arrayContaining(['log.lock', 'cursors.mr']));
+    expect(new Set(Object.values(modes))).toEqual(new Set([expected]));
+  } finally {
+    process.umask(umask);
+  }
+});
+
+test.each([-1, 0o1000, 0.5, '640'])('fileMode %s is none', async (fileMode) => {
+  const directory = newDirectory();
+  const error = await failure(() => Log.open(directory, { fileMode } as LogOptions));
+  expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+describe.skipIf(!isRoot)('somebody else (needs root, to become that)', () => {
+  test('who may read the files reads the log, and changes nothing; to append is refused', async () => {
+    const directory = await manyFiles({ fileMode: 0o644 });
+    const before = contentsOf(directory);
+    const seen = asNobody(`
+      const path = ${JSON.stringify(directory)};
+      const log = await Log.open(path, { readOnly: true });
+      const values = [];
+      for await (const { value } of log.read()) values.push(String(value));
+      const { next, hasWriter } = log;
+      const cursors = log.cursors();
+      await log.close();
+      const { sound } = await Log.verify(path);
+      const refused = [
+        await outcome(() => Log.open(path)),
+        await outcome(() => Log.open(path, { writers: 'exclusive', readOnly: false })),
+        await outcome(() => Log.repair(path)),
+        await outcome(() => Log.open(path + '/new')),
+      ].map(({ code }) => code);
+      return { last: values.at(-1), next, hasWriter, cursors, sound, refused };
+    `);
+    expect(seen).toMatchObject({ last: 'the last one', hasWriter: false, sound: true });
+    expect(seen.cursors).toEqual([{ name: 'mine', offset: seen.next - 1, lag: 1 }]);
+    expect(seen.refused).toEqual(Array(4).fill('ERR_PERMISSION'));
+    expect(contentsOf(directory)).toEqual(before);
+  });
+
+  test('who may not is told which file that is', async () => {
+    const directory = await manyFiles({});
+    const refused = asNobody(`
+      const path = ${JSON.stringify(directory)};
+      return [
+        await outcome(() => Log.open(path, { readOnly: true })),
+        await outcome(() => Log.open(path)),
+        await outcome(() => Log.repair(path)),
+      ];
+    `);
+    const [lock, segment] = ['log.lock', '00000000000000000000.mr'].map((name) => join(directory, name));
+    expect(refused).toMatchObject([lock, lock, segment].map((path) => ({ code: 'ERR_PERMISSION', path })));
+  });
+
+  test('what root repairs stays theirs whose the log is', async () => {
+    for (const spoil of [rmSync, (path: string) => writeFileSync(path, 'broken')]) {
+      const directory = await manyFiles({ fileMode: 0o640 });
+      for (const name of readdirSync(directory)) chownSync(join(directory, name), NOBODY, NOBODY);
+      chownSync(directory, NOBODY, NOBODY);
+      spoil(join(directory, 'log.lock'));
+      await Log.repair(directory);
+      expect(statSync(join(directory, 'log.lock'))).toMatchObject({ uid: NOBODY, gid: NOBODY });
+      const appended = asNobody(`
+        const log = await Log.open(${JSON.stringify(directory)}, { sync: 'none' });
+        const { next } = log;
+        const offset = log.append('theirs');
+        await log.close();
+        return offset === next;
+      `);
+      expect(appended).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,194 @@
+import diagnostics from 'node:diagnostics_channel';
+import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../lib/channel/index.js';
+import { Log } from '../../lib/log/index.js';
+import { Child } from '../crash/fixtures/child.js';
+import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { withOwnClock } from './own-clock.js';
+import { A_SEGMENT, apply, basesOf, fillTo, open, readAll, until, VALUE } from './retained.js';
+
+withOwnClock();
+
+describe('step by step', () => {
+  test('each segment is gone for good before the next one goes', async () => {
+    const log = await open();
+    fillTo(log, 6);
+    const bases = basesOf(log);
+    const atSync: number[][] = [];
+    vi.spyOn(disk, 'syncDirectory').mockImplementation(async (directory) => {
+      expect(directory).toBe(log.path);
+      atSync.push(basesOf(log));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(basesOf(log)).toEqual(atSync.at(-1));
+    });
+    await apply(log, { segments: 3 });
+    expect(atSync).toEqual([bases.slice(1), bases.slice(2), bases.slice(3)]);
+  });
+
+  test('what cannot be removed stays, with all behind it, and whoever listens hears of it', async () => {
+    const log = await open({ retention: { segments: 2 } });
+    const heard: { error: unknown; path: string }[] = [];
+    const hear = (message: unknown) => void heard.push(message as (typeof heard)[number]);
+    diagnostics.subscribe('millrace:failed', hear);
+    onTestFinished(() => void diagnostics.unsubscribe('millrace:failed', hear));
+    const cause = Object.assign(new Error('broken'), { code: 'EIO', errno: -5, syscall: 'fsync' });
+    vi.spyOn(disk, 'syncDirectory').mockRejectedValueOnce(cause);
+    fillTo(log, 5);
+    await until(() => heard.length === 1);
+    expect(heard).toMatchObject([{ role: 'log', path: log.path, error: cause }]);
+    expect(log.segments().length).toBe(4);
+    await log.lookAfter();
+    expect(log.segments().length).toBe(2);
+    expect(heard.length).toBe(1);
+  });
+
+  test('closing ends it with the segment that goes', async () => {
+    const log = await open({ retention: { segments: 1 } });
+    let closing: Promise<void> | undefined;
+    vi.spyOn(disk, 'syncDirectory').mockImplementation(async () => {
+      closing ??= log.close();
+    });
+    fillTo(log, 6);
+    await until(() => closing !== undefined);
+    await closing;
+    const after = await open({}, log.path);
+    expect(after.segments().length).toBe(5);
+  });
+
+  test('what another process removed is as good as removed', async () => {
+    const log = await open();
+    fillTo(log, 6);
+    const [first, second, , fourth] = log.segments();
+    vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(async () => unlinkSync(second.path));
+    await apply(log, { segments: 3 });
+    expect(existsSync(first.path)).toBe(false);
+    expect(log.earliest).toBe(fourth.base);
+  });
+
+  test.each([140, 141, 142])('killed at step %i it leaves all from some segment on', async (step) => {
+    for (const nth of [1, 2, 3]) {
+      const directory = newDirectory();
+      const log = await open({}, directory);
+      fillTo(log, 6);
+      const bases = basesOf(log);
+      await log.close();
+      const child = new Child(
+        '../../log/fixtures/rolling-child.js',
+        {
+          directory,
+          open: { segment: '16KiB', sync: 'none', retention: { segments: 3 } },
+          die: { step, nth },
+        },
+        { steps: true },
+      );
+      const { signal } = await child.exit;
+      child.throwIfFailed();
+      expect(signal).toBe('SIGKILL');
+      const gone = step === 140 ? nth - 1 : nth;
+      const again = await open({ retention: { segments: 3 } }, directory);
+      // It rolled once before it died.
+      expect(basesOf(again).slice(0, 6 - gone)).toEqual(bases.slice(gone));
+      expect(basesOf(again).length).toBe(7 - gone);
+      const offsets = (await readAll(again)).map(({ offset }) => offset);
+      expect(offsets).toEqual(Array.from({ length: again.next - bases[gone] }, (_, i) => bases[gone] + i));
+      expect(readdirSync(directory)).not.toContain('set-aside');
+      await again.lookAfter();
+      expect(again.segments().length).toBe(3);
+      await again.close();
+    }
+  });
+});
+
+describe('who reads meanwhile', () => {
+  test('inside a removed segment reads it to its end, and then hears that more is gone, or goes on', async () => {
+    const log = await open();
+    fillTo(log, 5);
+    const bases = basesOf(log);
+    const strict = log.tail({ from: 0 });
+    const lenient = log.tail({ from: 0, outOfRange: 'earliest' });
+    const latest = log.tail({ from: 0, outOfRange: 'latest' });
+    const near = log.tail({ from: bases[1] });
+    for (const tail of [strict, lenient, latest, near]) tail.readBatch(2);
+    await apply(log, { segments: 3 });
+    const rest = (tail: typeof strict) => tail.readBatch(10_000).map(({ offset }) => offset);
+    const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+    expect(rest(near)).toEqual(range(bases[1] + 2, log.next));
+    expect(rest(lenient)).toEqual([...range(2, bases[1]), ...range(bases[2], log.next)]);
+    expect(rest(latest)).toEqual(range(2, bases[1]));
+    expect(rest(strict)).toEqual(range(2, bases[1]));
+    const error = await failure(() => strict.read());
+    expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: bases[1], earliest: bases[2] });
+    log.append('new');
+    expect(`${latest.read()?.value}`).toBe('new');
+  });
+
+  test('has removed segments mapped no longer than it reads them, in a log that is open to read, too', async () => {
+    const log = await open({ retention: { segments: 2 } });
+    log.append(Buffer.alloc(VALUE));
+    const reader = await Log.open(log.path, { readOnly: true });
+    onTestFinished(() => reader.close());
+    const inFirst = reader.tail({ from: 0 });
+    inFirst.read();
+    fillTo(log, 6);
+    const gone = log.segments().slice(0, 4);
+    // Before retention has its turn. Those that are not read to their ends are kept for who comes back.
+    for (const from of [log, reader]) {
+      for (const { base } of gone) {
+        const tail = from.tail({ from: base });
+        expect(tail.read()?.offset).toBe(base);
+        tail.close();
+      }
+    }
+    const isMapped = ({ path }: { path: string }) => readFileSync('/proc/self/maps', 'utf8').includes(path);
+    expect(gone.every(isMapped)).toBe(true);
+    await until(() => log.segments().length === 2);
+    await reader.lookAfter();
+    // They are unmapped behind the event loop's back.
+    await until(() => !gone.slice(1).some(isMapped));
+    expect(isMapped(gone[0])).toBe(true);
+    inFirst.close();
+    await until(() => !isMapped(gone[0]));
+  });
+
+  test('backwards, ends where the log begins by then', async () => {
+    const log = await open();
+    fillTo(log, 10);
+    const bases = basesOf(log);
+    const offsets: number[] = [];
+    for await (const { offset } of log.read({ reverse: true })) {
+      offsets.push(offset);
+      // It reads up to 64 records ahead.
+      if (offset === log.next - 1) await apply(log, { segments: 2 });
+    }
+    expect(offsets).toEqual(Array.from({ length: log.next - bases[4] }, (_, i) => bases[4] + i).reverse());
+  });
+
+  test('in another process misses nothing and repeats nothing but what is said to be gone', async () => {
+    const directory = newDirectory();
+    const log = await open({ retention: { segments: 3 } }, directory);
+    log.append('0'.padEnd(VALUE, '.'));
+    const readers = ['throw', 'earliest'].map(
+      (outOfRange) => new Child('../../log/fixtures/reading-child.js', { directory, outOfRange, from: 0 }),
+    );
+    await Promise.all(readers.map((reader) => reader.expect('open')));
+    for (let i = 0; i < 40; i++) {
+      fillTo(log, log.segments().length + 1);
+      await until(() => log.segments().length <= 3);
+    }
+    for (const reader of readers) reader.send({ until: log.next });
+    for (const reader of readers) {
+      const { runs, error } = await reader.expect('done');
+      expect(runs[0][0]).toBe(0);
+      for (let i = 1; i < runs.length; i++) {
+        expect(runs[i][0]).toBeGreaterThan(runs[i - 1][1]);
+        // A gap is as long as segments are.
+        expect((runs[i][0] - runs[i - 1][1]) % A_SEGMENT).toBe(0);
+      }
+      if (error === undefined) expect(runs.at(-1)[1]).toBe(log.next);
+      else expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: runs.at(-1)[1] });
+      await reader.exit;
+    }
+  });
+});
