@@ -77,6 +77,8 @@ export class Tail {
   #sought: number | undefined;
   /** Of the poll that is running. */
   #handler: ValueHandler = () => {};
+  /** By the handler. */
+  #thrown: { error: unknown } | undefined;
   #count = 0;
   #nowUs = 0;
   #takesPacked = false;
@@ -136,6 +138,11 @@ export class Tail {
     this.#halted = this.#metPacked = false;
     const frames = this.#inRange(() => this.#frames.poll(this.#handle, wanted));
     if (frames > 0) this.#sought = undefined;
+    const thrown = this.#thrown;
+    if (thrown !== undefined) {
+      this.#thrown = undefined;
+      throw thrown.error;
+    }
     if (this.#metPacked) {
       this.#takesPacked = true;
       try {
@@ -201,13 +208,20 @@ export class Tail {
     this.#start = start;
     this.#end = end;
     this.#type = type;
-    if (type === 0) {
-      this.#handler(bytes, start, end);
-      this.#count++;
-    } else {
-      this.#handleDescribed(bytes, start, end, type);
-    }
+    if (type === 0) this.#handOut(bytes, start, end);
+    else this.#handleDescribed(bytes, start, end, type);
   };
+
+  /** What a handler throws says nothing of this log: it goes out as it is, past who explains what is wrong here. */
+  #handOut(bytes: Buffer, start: number, end: number): void {
+    try {
+      this.#handler(bytes, start, end);
+    } catch (error) {
+      this.#thrown = { error };
+      throw HALT;
+    }
+    this.#count++;
+  }
 
   #handleDescribed(bytes: Buffer, start: number, end: number, type: number): void {
     const frames = this.#frames;
@@ -226,8 +240,7 @@ export class Tail {
     parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
     if (this.#hasExpired(parts.expiresAtUs)) return;
     parts.findValue(bytes, end, type, frames.tag);
-    this.#handler(bytes, parts.rest, end);
-    this.#count++;
+    this.#handOut(bytes, parts.rest, end);
   }
 
   #handOutUnpacked(): void {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout, setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { MillraceError } from '../../lib/errors.js';
 import { Log, type LogOptions, type LogRecord, type ReadOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -179,6 +180,24 @@ test('a tail lends what it reads, tells of each record, and stands behind those 
   expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
 });
 
+test.each(['ERR_FORMAT', 'ERR_CORRUPT', 'ERR_OFFSET_OUT_OF_RANGE'] as const)(
+  'what a handler throws comes out as it is, also %s, and its record is handed out again',
+  async (code) => {
+    await using log = await Log.open(newDirectory(), { sync: 'none' });
+    log.appendBatch(['zero', { key: 'k', value: 'one' }, 'two']);
+    for (const offset of [0, 1]) {
+      const tail = log.tail({ from: offset, outOfRange: 'latest' });
+      const thrown = new MillraceError(code, 'of another log');
+      const fail = () => {
+        throw thrown;
+      };
+      for (let i = 0; i < 2; i++) expect(caught(() => tail.poll(fail))).toBe(thrown);
+      expect(tail.offset).toBe(offset);
+      expect(tail.readBatch(10)).toHaveLength(3 - offset);
+    }
+  },
+);
+
 test('a tail that is closed in its own handler closes when that returns', async () => {
   const log = await open();
   log.appendBatch(['a', 'b', 'c']);
@@ -247,3 +266,12 @@ test.each([
   expect(error.code).toBe('ERR_INVALID_ARGUMENT');
   expect(error.message).toContain(word);
 });
+
+function caught(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

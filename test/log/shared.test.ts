@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import { disk, SegmentWriter } from '../../lib/channel/index.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -105,6 +106,44 @@ test('a shared log is appended to in turns only, and is not opened as an exclusi
   expect(await Promise.all([log.appendAsync('a'), adopting.appendAsync(['b', 'c'])])).toEqual([0, 1]);
   expect(await log.commit('d')).toBe(3);
   expect([log.next, adopting.next, adopting.durable, log.durable]).toEqual([4, 4, 4, 4]);
+});
+
+test('who waits for the disk while another one seals the segment has it there', async () => {
+  const directory = newDirectory();
+  const options: LogOptions = { writers: 'shared', segment: '16KiB', sync: 'none' };
+  const [one, other] = [await open(directory, options), await open(directory, options)];
+  await one.commit('its name is on the disk');
+  const flush = disk.flushFrames;
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const flushing = vi.spyOn(disk, 'flushFrames').mockImplementationOnce(async (...given) => {
+    await held;
+    return given[2];
+  });
+  const { goOn } = SegmentWriter.prototype;
+  // In the middle of finding out that the segment was sealed, and where the log goes on.
+  const goingOn = vi.spyOn(SegmentWriter.prototype, 'goOn').mockImplementation(function (
+    this: SegmentWriter,
+  ) {
+    const isOpen = goOn.call(this);
+    if (!isOpen) release();
+    return isOpen;
+  });
+  try {
+    const first = one.commit('in the round that runs');
+    await vi.waitUntil(() => flushing.mock.calls.length > 0);
+    const second = one.commit('behind it');
+    await one.appendAsync('appended');
+    flushing.mockImplementation(flush);
+    while (other.segments().length < 2) await other.appendAsync('x'.repeat(1000));
+    await one.appendAsync('in the next segment');
+    expect(goingOn).toHaveReturnedWith(false);
+    expect(await Promise.all([first, second])).toEqual([1, 2]);
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
 
 test('two handles of one process roll under each other, with readers and cursors beside them', async () => {
