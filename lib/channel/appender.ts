@@ -184,8 +184,8 @@ export class Appender {
     // step 2
     this.#at = next;
     this.#unpublished++;
-    if (timeUs > this.#latestUs[0]) this.#latestUs[0] = timeUs;
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
+    if (timeUs > this.#latestUs[0]) this.#latestUs[0] = timeUs;
     if (at >= this.#due) this.publish();
   }
 
@@ -355,8 +355,8 @@ export class Appender {
     // step 8
     this.#at = at + bytes;
     this.#unpublished += records.length;
-    this.#raiseLatest(records, timeUs);
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
+    this.#raiseLatest(records, timeUs);
     if (this.#at > this.#due) this.publish();
     return bytes;
   }
