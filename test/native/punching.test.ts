@@ -9,6 +9,8 @@ import { descriptorsIn, namedFile, systemError, until } from './addon.js';
 
 const native = binding();
 const MIB = 1 << 20;
+/** A disk's file system may need a block more to know the pieces of a file, depending on what was written back by then. */
+const PIECES = 4096;
 
 const areAll = (bytes: Buffer, value: number) => bytes.equals(Buffer.alloc(bytes.length, value));
 const allocated = (path: string) => statSync(path).blocks * 512;
@@ -35,7 +37,7 @@ describe.each([
     const from = 3 * MIB + 5000;
     const hole = 3 * MIB + 8192;
     await native.punchHole(punching, from);
-    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole));
+    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole) + PIECES);
     expect(allocated(path)).toBeGreaterThanOrEqual(hole);
     expect(statSync(path).size).toBe(8 * MIB);
     for (const view of [seen, bytes]) {
