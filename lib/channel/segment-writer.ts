@@ -207,10 +207,6 @@ export class SegmentWriter implements Beating {
     return this.#maxTimeUs;
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'open';
-  }
-
   /** What was appended in a turn is for the others to see, exactly as far as it goes. */
   publish(): void {
     this.#appender.publish();

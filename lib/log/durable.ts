@@ -1,4 +1,4 @@
-import { type ChannelInfo, headerRemains, inspect, provesSync } from '../channel/index.js';
+import { type ChannelInfo, headerRemains, inspect, isShortOfFiles, provesSync } from '../channel/index.js';
 import { factsOf, isInPlace, type SegmentFile } from './directory.js';
 import { factsAt } from './salvaging.js';
 import { nextBefore, nextBehind } from './segment-end.js';
@@ -10,7 +10,9 @@ const ID = /^[0-9a-f]{32}$/;
 export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | undefined {
   try {
     return inspect(path);
-  } catch {
+  } catch (error) {
+    // That says nothing of the segment.
+    if (isShortOfFiles(error)) throw error;
     return undefined;
   }
 }

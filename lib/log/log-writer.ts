@@ -107,7 +107,13 @@ export class LogWriter {
    */
   goOn(): boolean {
     const segment = this.#segment;
-    if (segment === undefined || !segment.goOn()) return false;
+    if (segment === undefined) return false;
+    if (!segment.goOn()) {
+      // At once: to find out where the log goes on may fail, and is tried again in the next turn.
+      this.#segment = undefined;
+      this.#sealed.add(segment);
+      return false;
+    }
     this.#budget = 0;
     this.#next = (segment.tagBefore(segment.position) ?? this.#baseOf(segment) - 1) + 1;
     this.#maxTimeUs = Math.max(this.#maxTimeUs, segment.maxTimeUs);
@@ -116,9 +122,7 @@ export class LogWriter {
 
   /** In a turn of ours: goes on where others brought the log. */
   adopt(end: LogEnd, sealed: Sealed): void {
-    const old = this.#segment;
-    if (old?.isOpen === true) old.close();
-    else if (old !== undefined) this.#sealed.add(old);
+    this.#segment?.close();
     this.#keepUntilSettled(this.#sealed);
     this.#nextFile.drop();
     this.#sealed = sealed;

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { disk, SegmentWriter } from '../../lib/channel/index.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
+import { binding } from '../../lib/native.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
@@ -143,6 +144,33 @@ test('who waits for the disk while another one seals the segment has it there', 
     expect(await Promise.all([first, second])).toEqual([1, 2]);
   } finally {
     vi.restoreAllMocks();
+  }
+});
+
+test('where it can not be found out where the log goes on, that is told, and tried again; closing ends', async () => {
+  const directory = newDirectory();
+  for (const sync of ['none', 'commit'] as const) {
+    const options: LogOptions = { writers: 'shared', segment: '16KiB', sync };
+    const [one, other] = [await open(directory, options), await open(directory, options)];
+    const first = await one.appendAsync('mine');
+    const segments = other.segments().length;
+    while (other.segments().length === segments) await other.appendAsync('x'.repeat(1000));
+    const cause = Object.assign(new Error('too many'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+    const opening = vi.spyOn(binding(), 'openFile').mockImplementation(() => {
+      throw cause;
+    });
+    try {
+      for (let i = 0; i < 2; i++)
+        expect(await failure(() => one.appendAsync('not now'))).toMatchObject({ code: 'ERR_SYSTEM', cause });
+      expect(opening).toHaveBeenCalled();
+      if (sync === 'none') await one.close();
+    } finally {
+      vi.restoreAllMocks();
+    }
+    if (sync === 'commit') expect(await one.commit('now')).toBe(other.next - 1);
+    await one.close();
+    expect(other.tail({ from: first }).read()?.value.toString()).toBe('mine');
+    await other.close();
   }
 });
 
