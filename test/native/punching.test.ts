@@ -9,8 +9,6 @@ import { descriptorsIn, namedFile, systemError, until } from './addon.js';
 
 const native = binding();
 const MIB = 1 << 20;
-/** A disk's file system may need a block more to know the pieces of a file, depending on what was written back by then. */
-const PIECES = 4096;
 
 const areAll = (bytes: Buffer, value: number) => bytes.equals(Buffer.alloc(bytes.length, value));
 const allocated = (path: string) => statSync(path).blocks * 512;
@@ -31,13 +29,15 @@ describe.each([
     const reading = native.openFile(path, false);
     const seen = Buffer.from(native.mapFile(reading));
     expect(seen.equals(bytes)).toBe(true);
+    // What is written back only meanwhile may take a disk's file system a block more for a file's pieces.
+    await native.flushFrames(file, 0, 0, 0, 0, true);
     const before = allocated(path);
 
     const punching = native.openFile(path, true);
     const from = 3 * MIB + 5000;
     const hole = 3 * MIB + 8192;
     await native.punchHole(punching, from);
-    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole) + PIECES);
+    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole));
     expect(allocated(path)).toBeGreaterThanOrEqual(hole);
     expect(statSync(path).size).toBe(8 * MIB);
     for (const view of [seen, bytes]) {
