@@ -19,17 +19,23 @@ function directoryOnDisk(): string {
   return directory;
 }
 
+/**
+ * A disk's file system may take a block for a file that is in many pieces, which a hole makes one more of: ext4 keeps
+ * four in the inode. With memory each page is told as it is.
+ */
+const BLOCK_OF_PIECES = 4096;
+
 describe.each([
-  ['in memory', newDirectory],
-  ['where temporary files lie', directoryOnDisk],
-])('%s', (_, directory) => {
+  ['in memory', newDirectory, 0],
+  ['where temporary files lie', directoryOnDisk, BLOCK_OF_PIECES],
+])('%s', (_, directory, forPieces) => {
   test('what lies behind is given back and reads as 0, what lies before stays', async () => {
     const { path, file } = await namedFile(directory(), 8 * MIB);
     const bytes = Buffer.from(native.mapFile(file)).fill(0xa5);
     const reading = native.openFile(path, false);
     const seen = Buffer.from(native.mapFile(reading));
     expect(seen.equals(bytes)).toBe(true);
-    // What is written back only meanwhile may take a disk's file system a block more for a file's pieces.
+    // Written back now: done meanwhile, that would make more pieces, too.
     await native.flushFrames(file, 0, 0, 0, 0, true);
     const before = allocated(path);
 
@@ -37,7 +43,7 @@ describe.each([
     const from = 3 * MIB + 5000;
     const hole = 3 * MIB + 8192;
     await native.punchHole(punching, from);
-    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole));
+    expect(allocated(path)).toBeLessThanOrEqual(before - (8 * MIB - hole) + forPieces);
     expect(allocated(path)).toBeGreaterThanOrEqual(hole);
     expect(statSync(path).size).toBe(8 * MIB);
     for (const view of [seen, bytes]) {
@@ -50,6 +56,7 @@ describe.each([
   test('again, from the end and from behind the end it does nothing', async () => {
     const { path, file } = await namedFile(directory(), 4 * MIB);
     Buffer.from(native.mapFile(file)).fill(1);
+    await native.flushFrames(file, 0, 0, 0, 0, true);
     const whole = allocated(path);
     for (const from of [4 * MIB, 4 * MIB - 4095, 5 * MIB, 2 ** 31]) {
       await native.punchHole(file, from);
