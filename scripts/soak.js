@@ -7,6 +7,7 @@
 //   npm run soak -- --power 2000 --log-power 2000
 //   npm run soak -- --flips 0 --truncations 0         (0: all there are)
 //   npm run soak -- --log-flips 0 --log-truncations 0
+//   npm run soak -- --log-flips 0 --share 2/4         (its second quarter; of what is damaged case by case)
 //   npm run soak -- --explore                         (takes no count: all states of the protocol)
 //
 // A part is a module in test/soak/parts: `option` names its count on the command line, `run` does it. Prints what each
@@ -29,9 +30,15 @@ const counts = Object.fromEntries(
   ]),
 );
 const { values } = parseArgs({
-  options: { ...counts, seed: { type: 'string' }, only: { type: 'string', multiple: true } },
+  options: {
+    ...counts,
+    seed: { type: 'string' },
+    share: { type: 'string' },
+    only: { type: 'string', multiple: true },
+  },
 });
 const seed = wholeNumber('seed', values.seed ?? String(Math.floor(Math.random() * 2 ** 31)));
+const share = shareOf(values.share ?? '1/1');
 for (const name of values.only ?? []) {
   if (!parts.has(name)) stop(`There is no part '${name}'; there are ${[...parts.keys()].join(', ')}`);
 }
@@ -60,7 +67,7 @@ for (const [name, part] of chosen) {
   const count =
     part.takesCount === false ? undefined : wholeNumber(part.option, values[part.option] ?? '100');
   console.log(`== ${name}: ${count === undefined ? '' : `${count} `}${part.says}`);
-  await part.run({ count, seed, newPath, attempt: attemptsOf(name) });
+  await part.run({ count, seed, share, newPath, attempt: attemptsOf(name) });
 }
 const all = Object.entries(totals).map(([what, count]) => `${count} ${what}`);
 const seconds = Math.round((performance.now() - begin) / 1000);
@@ -109,6 +116,11 @@ function newPath() {
 function wholeNumber(name, text) {
   if (/^\d+$/.test(text)) return Number(text);
   return stop(`--${name} must be a whole number, not '${text}'`);
+}
+
+function shareOf(text) {
+  const [which, of] = text.split('/').map((part) => wholeNumber('share', part));
+  return which >= 1 && which <= of ? [which, of] : stop(`--share must be such as 2/4, not '${text}'`);
 }
 
 function stop(message) {

@@ -20,7 +20,6 @@ export function* backwards<Out>(
   assertOpen: () => void,
 ): Generator<ReaderRecord<Out>, void, undefined> {
   assertOpen();
-  assertOpen();
   const places = new Places(channel, checker);
   const guard: Guard | undefined =
     channel.header.mode === 'ring' ? new OvertakenGuard(channel, 'throw', () => places.oldest()) : undefined;

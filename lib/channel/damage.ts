@@ -55,7 +55,8 @@ function nextKnown({ words, header }: Mapped, damaged: number): Place {
   return mark ?? { position: tail, record: loadSplit(words, RECORD_COUNT) };
 }
 
-function plausibleFrame({ words, header }: Mapped, position: number) {
+/** What its header says of a frame that may be one; undefined where that can't be. */
+export function plausibleFrame({ words, header }: Mapped, position: number) {
   const offset = (position - header.basePosition) % header.capacity;
   const word = (header.dataOffset + offset) >> 2;
   const length = words[word];

@@ -3,7 +3,7 @@ import { knownOptions, show, wholeNumber } from '../options.js';
 import type { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
 import { isCutOff } from './cut-off.js';
-import { damaged } from './damage.js';
+import { damaged, nextIntact, plausibleFrame } from './damage.js';
 import { type Guard, OvertakenGuard, type Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
@@ -127,21 +127,33 @@ export class Places {
     return undefined;
   }
 
-  /** The tag of the last record before the end of a frame; undefined where there is none. */
+  /**
+   * The tag of the last record before the end of a frame; undefined where there is none. Throws where damage lies behind
+   * the last one that can be told: that may have been a record, too.
+   */
   tagBefore(position: number): number | undefined {
     const { words, header } = this.#channel;
-    const marks = this.#marks;
     for (let end = position; end > header.basePosition; ) {
-      const mark = marks.newestAtOrBelow(end - L.FRAME_ALIGN, header.basePosition);
+      const mark = this.#marks.newestAtOrBelow(end - L.FRAME_ALIGN, header.basePosition);
       const start = mark?.position ?? header.basePosition;
       let tag: number | undefined;
+      let damage: number | undefined;
       for (let at = start; at < end; ) {
-        const word = (header.dataOffset + at - header.basePosition) >> 2;
-        if ((words[word + 1] & 0xff) === L.KIND_DATA)
+        const frame = plausibleFrame(this.#channel, at);
+        const behind = frame && at + ((frame.length + 15) & -16);
+        if (behind === undefined || behind > end) {
+          damage = at;
+          at = nextIntact(this.#channel, at)?.position ?? end;
+          continue;
+        }
+        if (frame?.kind === L.KIND_DATA) {
+          const word = (header.dataOffset + at - header.basePosition) >> 2;
           tag = readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
-        if (words[word] <= 0) throw damaged(this.#channel, at);
-        at += (words[word] + 15) & -16;
+          damage = undefined;
+        }
+        at = behind;
       }
+      if (damage !== undefined) throw damaged(this.#channel, damage);
       if (tag !== undefined) return tag;
       end = start;
     }

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -49,4 +50,25 @@ test('who asks for a damaged one hears of it', async () => {
   await using log = await Log.open(await damagedLog(10, [5]), { readOnly: true });
   using tail = log.tail({ from: 5 });
   expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CORRUPT', offset: 5, nextOffset: 6 });
+});
+
+test.each([
+  ['a length that reaches far behind the end', 0, 0x08000000],
+  ['a length of 0', 0, -1],
+  ['another kind', 4, 2],
+])('%s in front of the last records hides neither these nor the end', async (_, byte, change) => {
+  const directory = await damagedLog(100, []);
+  const path = join(directory, '00000000000000000000.mr');
+  const bytes = readFileSync(path);
+  const word = bytes.indexOf('<97>') - L.FRAME_HEADER_EXTENDED + byte;
+  bytes.writeInt32LE(change === -1 ? 0 : bytes.readInt32LE(word) ^ change, word);
+  writeFileSync(path, bytes);
+  await using log = await Log.open(directory, { readOnly: true });
+  expect(log.next).toBe(100);
+  using tail = log.tail({ from: 95 });
+  expect(tail.readBatch(10).map(({ offset }) => offset)).toEqual([95, 96]);
+  expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CORRUPT', offset: 97, nextOffset: 98 });
+  const rest: number[] = [];
+  for await (const { offset } of log.read({ from: 98 })) rest.push(offset);
+  expect(rest).toEqual([98, 99]);
 });

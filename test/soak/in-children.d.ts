@@ -1,6 +1,8 @@
 export interface DamageOptions {
   count: number;
   seed: number;
+  /** Which part of the cases, and of how many. */
+  share?: [which: number, of: number];
   /** The case to begin with. */
   from?: number;
   /** Where the channels lie; removed by the caller. */

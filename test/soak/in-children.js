@@ -21,10 +21,14 @@ export async function runInChildren(child, options, more = []) {
   return summary;
 }
 
-/** The same with as many cases as are chosen of `all`, each one where `count` is 0; the child is told both, too. */
-export function runChosen(child, all, { count, ...options }, more = []) {
+/**
+ * The same with as many cases as are chosen of `all`, each one where `count` is 0; the child is told both, too. Of a
+ * `share`, as [which, of how many], only its part of these cases.
+ */
+export function runChosen(child, all, { count, share: [which, of] = [1, 1], ...options }, more = []) {
   const chosen = count === 0 ? all : Math.min(count, all);
-  return runInChildren(child, { ...options, count: chosen }, [chosen, all, ...more]);
+  const [from, end] = [which - 1, which].map((shares) => Math.floor((shares * chosen) / of));
+  return runInChildren(child, { from, ...options, count: end - from }, [chosen, all, ...more]);
 }
 
 /** One life of a child; returns the case that the next one goes on with. */
