@@ -44,6 +44,8 @@ export function* backwards<Out>(
         if (!(error instanceof MillraceError)) throw error;
         if (error.code === 'ERR_OVERTAKEN') return;
         if (error.code !== 'ERR_CORRUPT') throw error;
+        // To stop at a frame, that is looked at first.
+        if (cursor.position >= end) break;
         // What is whole behind the damage comes first; then whoever reads hears of it.
         fault = error;
         stretch.length = 0;

@@ -138,8 +138,7 @@ export class Directory {
     const facts = factsOf(metadata, path);
     const isOurs = this.id === undefined || facts.id === this.id;
     const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
-    const nextOffset = this.segments().find((one) => one.base > base)?.base;
-    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path, offset: base, nextOffset });
+    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path });
   }
 
   /** Whoever compacts or repairs may die, and leave one that was to be put in another one's place. */

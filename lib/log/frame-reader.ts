@@ -1,10 +1,10 @@
 import { type Idle, type RecordHandler, SegmentReader } from '../channel/index.js';
 import { MillraceError, withFacts } from '../errors.js';
+import { isBroken } from './damage.js';
 import { type Directory, type SegmentFile, segmentOf } from './directory.js';
 import { durableEnd } from './durable.js';
-
-/** Thrown by a handler that wants to stop at its frame: one whose handler throws is not consumed. */
-export const HALT = Symbol('halt');
+import { HALT } from './halt.js';
+import { lastBefore, nextAt } from './segment-end.js';
 
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
@@ -50,7 +50,7 @@ export class FrameReader {
         if (this.#count >= limit || !isOver(segment) || !this.#goOn(segment)) break;
       }
     } catch (error) {
-      if (error !== HALT) throw this.#explain(error);
+      if (error !== HALT) throw this.explain(error);
     }
     return this.#count;
   }
@@ -71,7 +71,7 @@ export class FrameReader {
       }
       return false;
     } catch (error) {
-      throw this.#explain(error);
+      throw this.explain(error);
     }
   }
 
@@ -109,7 +109,7 @@ export class FrameReader {
       return segment;
     } catch (error) {
       segment?.close();
-      throw this.#explain(error, file.base);
+      throw this.explain(error, file.base);
     }
   }
 
@@ -142,8 +142,10 @@ export class FrameReader {
   }
 
   /** Damage, told by the offsets that it lies between. */
-  #explain(error: unknown, offset = this.#next): unknown {
-    if (!(error instanceof MillraceError) || !isDamage(error)) return error;
+  explain(error: unknown, offset = this.#next): unknown {
+    if (!isBroken(error) || 'nextOffset' in error) return error;
+    // A frame that is whole, of which a record can't be decoded.
+    if (error.offset !== undefined) return withFacts(error, { offset, nextOffset: this.tag + 1 });
     const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
     const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > offset)?.base;
     return withFacts(error, { offset, nextOffset });
@@ -162,6 +164,8 @@ export class FrameReader {
     const segment = this.#openSegment(last);
     try {
       return endOf(segment);
+    } catch (error) {
+      throw this.explain(error, (lastBefore(segment, segment.position) ?? last.base - 1) + 1);
     } finally {
       segment.close();
     }
@@ -217,7 +221,7 @@ export class FrameReader {
       for (let segment = this.#segment; segment !== undefined; segment = this.#segment) {
         segment.seekTime(timeUs);
         // Frames that nobody has published yet are told of by those before them only.
-        this.#next = segment.tagFrom(segment.position) ?? nextAt(segment);
+        this.#next = segment.tagFrom(segment.position) ?? nextAt(segment, segment.position);
         if (segment.hasNext() || !segment.hasEnded() || !this.#goOn(segment)) return;
       }
     });
@@ -268,12 +272,7 @@ export class FrameReader {
 /** The offset behind the last record of a segment; moves it to its end. */
 function endOf(segment: SegmentReader): number {
   segment.seekLatest();
-  return nextAt(segment);
-}
-
-/** The offset behind the last record before where a segment's reader stands. */
-function nextAt(segment: SegmentReader): number {
-  return (segment.tagBefore(segment.position) ?? segment.baseRecord - 1) + 1;
+  return nextAt(segment, segment.position);
 }
 
 /**
@@ -282,10 +281,4 @@ function nextAt(segment: SegmentReader): number {
  */
 function isOver(segment: SegmentReader): boolean {
   return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
-}
-
-/** Whether something is broken there that was not told by offsets yet, and not only of a later version. */
-function isDamage({ code, format, features, offset }: MillraceError): boolean {
-  if (offset !== undefined || format !== undefined || features !== undefined) return false;
-  return code === 'ERR_FORMAT' || code === 'ERR_CORRUPT' || code === 'ERR_TRUNCATED';
 }

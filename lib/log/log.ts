@@ -11,8 +11,10 @@ import {
 import { closedHandle, MillraceError, withFacts } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
+import { type Behind, backwards } from './backwards.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
+import { isBroken } from './damage.js';
 import { Directory, diskBytes, noLog } from './directory.js';
 import { every } from './every.js';
 import { FrameReader } from './frame-reader.js';
@@ -23,7 +25,6 @@ import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   Backwards,
   type BatchesOptions,
-  backwards,
   checkReadOptions,
   Forwards,
   iterate,
@@ -249,7 +250,7 @@ export class Log {
   #source(options: ReadOptions, cursor: NamedCursor | undefined): RecordSource {
     this.#assertOpen();
     const { from = cursor?.get(), follow = false, reverse = false, durableOnly, outOfRange } = options;
-    if (reverse) return new Backwards(backwards(this.#directory, this.#offsetBehind(from ?? 'latest')));
+    if (reverse) return new Backwards(backwards(this.#directory, this.#behind(from ?? 'latest')));
     const until = follow ? Number.POSITIVE_INFINITY : this.#knownEnd();
     const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
     return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until, () => this.next);
@@ -262,6 +263,16 @@ export class Log {
     } catch (error) {
       if (error instanceof MillraceError) return Number.NaN;
       throw error;
+    }
+  }
+
+  /** Past damage that hides where that is: who reads there hears of it. */
+  #behind(where: LogWhere): Behind {
+    try {
+      return this.#offsetBehind(where);
+    } catch (error) {
+      if (!isBroken(error) || typeof where === 'object') throw error;
+      return typeof where === 'number' ? where + 1 : error;
     }
   }
 

@@ -1,20 +1,8 @@
-import {
-  environment,
-  type Limits,
-  limitsFromNow,
-  type ReaderRecord,
-  RecordIterator,
-  SegmentReader,
-  turn,
-  type WaitOptions,
-} from '../channel/index.js';
-import { invalidArgument, type MillraceError } from '../errors.js';
+import { type Limits, limitsFromNow, RecordIterator, turn, type WaitOptions } from '../channel/index.js';
+import { invalidArgument } from '../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../options.js';
-import type { Directory, SegmentFile } from './directory.js';
 import type { NamedCursor } from './named-cursor.js';
-import { unpack } from './packing.js';
-import { type LogRecord, PACKED } from './record.js';
-import { decodeRecord, fromPool } from './record-decoder.js';
+import type { LogRecord } from './record.js';
 import type { LogWhere, Tail } from './tail.js';
 
 export interface ReadOptions extends WaitOptions {
@@ -164,6 +152,7 @@ export class Forwards implements RecordSource {
 export class Backwards implements RecordSource {
   readonly #records: Iterator<LogRecord>;
   #done = false;
+  #failure: { error: unknown } | undefined;
   closed = false;
 
   constructor(records: Iterator<LogRecord>) {
@@ -173,11 +162,24 @@ export class Backwards implements RecordSource {
   read(max: number): LogRecord[] {
     const read: LogRecord[] = [];
     while (read.length < max && !this.#done) {
-      const next = this.#records.next();
+      const next = this.#next();
       if (next.done === true) this.#done = true;
       else read.push(next.value);
     }
+    if (this.#failure !== undefined && read.length === 0) throw this.#failure.error;
     return read;
+  }
+
+  /** What was read before a failure is handed out before that is thrown. */
+  #next(): IteratorResult<LogRecord> {
+    if (this.#failure === undefined) {
+      try {
+        return this.#records.next();
+      } catch (error) {
+        this.#failure = { error };
+      }
+    }
+    return { done: true, value: undefined };
   }
 
   async wait(): Promise<boolean> {
@@ -313,60 +315,4 @@ export async function* iterateBatches(
     source.close();
     await mover?.moved();
   }
-}
-
-/** The records before an offset, last one first, back to the earliest. */
-export function* backwards(directory: Directory, before: number): Generator<LogRecord, void, undefined> {
-  const files = directory.segments().filter(({ base }) => base < before);
-  for (const file of files.reverse()) {
-    const segment = openUnlessRemoved(directory, file);
-    if (segment === undefined) return;
-    try {
-      yield* recordsOf(straddling(segment, before), before);
-      for (const frame of segment.backwards()) yield* recordsOf(frame, before);
-    } finally {
-      segment.close();
-    }
-  }
-}
-
-/** Undefined where it was removed meanwhile, with all before it. */
-function openUnlessRemoved(directory: Directory, file: SegmentFile): SegmentReader | undefined {
-  let segment: SegmentReader | undefined;
-  try {
-    segment = SegmentReader.openNow(file.path, { readOnly: true });
-    directory.refuseStray(file, segment.metadata);
-    return segment;
-  } catch (error) {
-    segment?.close();
-    const isGone = (error as MillraceError).code === 'ERR_NOT_FOUND';
-    if (isGone && directory.segments()[0]?.base > file.base) return undefined;
-    throw error;
-  }
-}
-
-/** The compressed batch with records on both sides of an offset, if there is one; stands before its frame then. */
-function straddling(segment: SegmentReader, offset: number): ReaderRecord | undefined {
-  let frame: ReaderRecord | undefined;
-  segment.seekTag(offset);
-  segment.poll((bytes, start, end, type) => {
-    if (type !== PACKED) return;
-    const { tag, timeUs: timestamp, position } = segment;
-    const data = Buffer.from(bytes.subarray(start, end));
-    frame = { data, value: data, type, position, record: 0, timestamp, tag };
-  }, 1);
-  segment.seekTag(offset);
-  return frame;
-}
-
-/** Those of a frame's records before an offset that have not expired, last one first. */
-function recordsOf(frame: ReaderRecord | undefined, before: number): LogRecord[] {
-  if (frame === undefined) return [];
-  const { data, type, tag, timestamp } = frame as Required<ReaderRecord>;
-  const records =
-    type === PACKED
-      ? unpack(data, 0, data.length, tag, timestamp).reverse()
-      : [decodeRecord(data, 0, data.length, type, tag, timestamp, fromPool)];
-  const now = environment.nowUs();
-  return records.filter(({ offset, expiresAt }) => offset < before && (expiresAt ?? now + 1) > now);
 }

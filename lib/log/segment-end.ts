@@ -1,4 +1,5 @@
 import { SegmentReader } from '../channel/index.js';
+import { isBroken } from './damage.js';
 import { factsOf } from './directory.js';
 import { walkFrames } from './segment-walk.js';
 
@@ -24,8 +25,21 @@ export function nextBefore(path: string, position: number): number {
   }
 }
 
-function nextAt(segment: SegmentReader, position: number): number {
+/** The same in one that is open. Throws where damage lies before it. */
+export function nextAt(segment: SegmentReader, position: number): number {
   return (segment.tagBefore(position) ?? segment.baseRecord - 1) + 1;
+}
+
+/** The last record before a position, past damage that may have been records; undefined where none can be told. */
+export function lastBefore(segment: SegmentReader, position: number): number | undefined {
+  for (let end = position; ; ) {
+    try {
+      return segment.tagBefore(end);
+    } catch (error) {
+      if (!isBroken(error)) throw error;
+      end = error.position as number;
+    }
+  }
 }
 
 /** The largest timestamp of the log up to the end of a segment, in microseconds. */

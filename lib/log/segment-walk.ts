@@ -6,7 +6,7 @@ import {
   turn,
 } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
-import { HALT } from './frame-reader.js';
+import { HALT } from './halt.js';
 import { PACKED } from './record.js';
 
 /** Looked through before the event loop has a turn again, if that takes no longer than a turn may. */

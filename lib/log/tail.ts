@@ -17,7 +17,8 @@ import { closedHandle, invalidArgument, MillraceError } from '../errors.js';
 import { knownOptions, oneOf, show, wholeNumber } from '../options.js';
 import type { Directory } from './directory.js';
 import { isSyncedLater } from './durable.js';
-import { FrameReader, HALT } from './frame-reader.js';
+import { FrameReader } from './frame-reader.js';
+import { HALT } from './halt.js';
 import { unpack } from './packing.js';
 import { type LogRecord, PACKED } from './record.js';
 import { decodeRecord, RecordParts } from './record-decoder.js';
@@ -273,7 +274,11 @@ export class Tail {
     if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at];
     if (this.#bytes === NOTHING) throw invalidArgument('record() is for inside a handler');
     const { tag, timeUs } = this.#frames;
-    return decodeRecord(this.#bytes, this.#start, this.#end, this.#type, tag, timeUs, this.#copier);
+    try {
+      return decodeRecord(this.#bytes, this.#start, this.#end, this.#type, tag, timeUs, this.#copier);
+    } catch (error) {
+      throw this.#frames.explain(error);
+    }
   }
 
   /** Inside a handler: the offset of its record. Else: of the next one. */

@@ -179,6 +179,26 @@ describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
     expect(thrown(() => again.read())).toMatchObject({ code: 'ERR_CORRUPT', position: made.positions[338] });
   });
 
+  test('who reads backwards goes on in front of what is damaged', async () => {
+    const made = await make(mode, 'closed', 340);
+    const bytes = readFileSync(made.path);
+    for (const n of [201, 300]) bytes.fill(0xff, at(made, n), at(made, n) + 32);
+    writeFileSync(made.path, bytes);
+    using reader = await Reader.open(made.path, { from: 'latest' });
+    const back: number[] = [];
+    const read = () => {
+      for (const { record } of reader.backwards()) back.push(record);
+    };
+    for (const n of [300, 201]) {
+      const fault = thrown(read) as MillraceError;
+      expect(fault).toMatchObject({ code: 'ERR_CORRUPT', position: made.positions[n] });
+      reader.seek(fault.position as number);
+    }
+    read();
+    expect(back).toEqual(numbers(back.at(-1) as number, 340).filter((n) => n !== 201 && n !== 300).reverse());
+    expect(back.length).toBeGreaterThan(200);
+  });
+
   test('a dead writer does not go on behind damage, and changes nothing', async () => {
     const made = await make(mode, 'dead', 340);
     const bytes = readFileSync(made.path);

@@ -2,7 +2,7 @@ import { MillraceError } from '../../index.js';
 import type { BatchesOptions, Log, LogRecord } from '../../log/index.js';
 import { type Output, say } from '../output.js';
 import type { OnProgress } from '../progress.js';
-import type { Gap, Printer } from './printer.js';
+import { type Gap, gapText, type Printer } from './printer.js';
 
 type What = Omit<BatchesOptions, 'limit' | 'maxBytes'> & { limit?: number; maxBytes?: number };
 
@@ -25,7 +25,7 @@ export async function printRecords(
   let sound = true;
   let first: number | undefined;
   let total: number | undefined;
-  let passed = -1;
+  let passed: number | undefined;
   for (;;) {
     try {
       for await (const batch of log.batches({ ...rest })) {
@@ -42,13 +42,14 @@ export async function printRecords(
       return sound && !isCutShort(what);
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_ABORTED') return sound && !isCutShort(what);
-      const gap = passable(error, what);
-      if (gap === undefined || gap.next <= passed) throw advised(error, log, what);
+      const gap = gapOf(error, what);
+      if (gap !== undefined) printer.gap(gap);
+      if (gap?.next === undefined || what.cursor !== undefined || !isFurther(gap.next, passed, what)) {
+        throw advised(error, log, what);
+      }
       sound = false;
-      passed = gap.next;
-      rest.from = gap.next;
-      printer.gap(gap);
-      say(`${log.path} is damaged from record ${gap.from} on; goes on at ${gap.next} (${gap.code})`);
+      passed = rest.from = gap.next;
+      say(`${log.path} is damaged ${gapText(gap)} (${gap.code})`);
     }
   }
 }
@@ -77,20 +78,24 @@ function totalOf(log: Log, { reverse, limit }: What, first: number): number {
 }
 
 /** Damage that ends the reading, with what can be done about it here. */
-function advised(error: unknown, { path }: Log, { cursor }: What): unknown {
-  const behind = cursor === undefined ? undefined : passable(error, {});
-  if (behind === undefined) return error;
+function advised(error: unknown, { path }: Log, what: What): unknown {
+  const next = what.cursor === undefined ? undefined : gapOf(error, what)?.next;
+  if (next === undefined) return error;
   const { code, message } = error as MillraceError;
-  const command = `millrace log cursors ${path} set ${cursor} ${behind.next}`;
+  const command = `millrace log cursors ${path} set ${what.cursor} ${next}`;
   return new MillraceError(code, `${message}; ${command} has the cursor go on behind it`);
 }
 
+/** Damage goes on being told where it leads nowhere. */
+function isFurther(next: number, passed: number | undefined, { reverse }: What): boolean {
+  return passed === undefined || (reverse === true ? next < passed : next > passed);
+}
+
 /** What a read can go on behind. A cursor is not moved over it but by whoever knows what that means. */
-function passable(error: unknown, { cursor, reverse }: What): Gap | undefined {
-  if (!(error instanceof MillraceError) || cursor !== undefined || reverse === true) return undefined;
-  const { code, offset, nextOffset, from, to } = error as MillraceError & { nextOffset?: number };
-  if (code === 'ERR_GAP') return { code, from: from as number, next: to as number };
-  return offset === undefined || nextOffset === undefined
-    ? undefined
-    : { code, from: offset, next: nextOffset };
+function gapOf(error: unknown, { reverse }: What): Gap | undefined {
+  if (!(error instanceof MillraceError)) return undefined;
+  const { code, offset, nextOffset, from = 0, to = 0 } = error as MillraceError & { nextOffset?: number };
+  if (code === 'ERR_GAP')
+    return reverse === true ? { code, from: to - 1, next: from - 1 } : { code, from, next: to };
+  return 'nextOffset' in error ? { code, from: offset, next: nextOffset } : undefined;
 }

@@ -21,11 +21,13 @@ export const FORMAT_HELP = `  --values        values alone, a line each: the byt
   --text, --hex, --base64
                   how keys and values are shown; by default text where it is UTF-8, else hex (base64 with --json)`;
 
-/** Where records go on behind what can't be read. */
+/** What can't be read, in the direction of reading. */
 export interface Gap {
   code: string;
-  from: number;
-  next: number;
+  /** The first record of it; undefined where nobody knows. */
+  from: number | undefined;
+  /** The one to go on at, if there is one. */
+  next: number | undefined;
 }
 
 /** Writes records out; true: enough is held by now that the output must be flushed. */
@@ -64,8 +66,14 @@ function linePrinter(encoding: Encoding, output: Output): Printer {
       cells.push(tombstone === true ? '(gone)' : shown(value));
       return output.line(cells.join('  '));
     },
-    gap: ({ from, next }) => output.line(`--- damaged from record ${from} on; the log goes on at ${next}`),
+    gap: (gap) => output.line(`--- damaged ${gapText(gap)}`),
   };
+}
+
+export function gapText({ from, next }: Gap): string {
+  const isBack = from === undefined || (next !== undefined && next < from);
+  const where = from === undefined ? 'at the end' : `from record ${from} ${isBack ? 'back' : 'on'}`;
+  return next === undefined ? where : `${where}; goes on at ${next}`;
 }
 
 function jsonPrinter(encoding: Encoding, output: Output): Printer {
