@@ -4,7 +4,7 @@ import { isBroken } from './damage.js';
 import { type Directory, type SegmentFile, segmentOf } from './directory.js';
 import { durableEnd } from './durable.js';
 import { HALT } from './halt.js';
-import { lastBefore, nextAt } from './segment-end.js';
+import { endOf, lastBefore, nextAt } from './segment-end.js';
 
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
@@ -267,12 +267,6 @@ export class FrameReader {
     this.#segment?.close();
     this.#segment = undefined;
   }
-}
-
-/** The offset behind the last record of a segment; moves it to its end. */
-function endOf(segment: SegmentReader): number {
-  segment.seekLatest();
-  return nextAt(segment, segment.position);
 }
 
 /**

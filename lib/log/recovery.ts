@@ -118,11 +118,16 @@ class Recovering {
       const info = segmentInfo(file);
       if (info !== undefined && isInPlace(file, info.metadata)) return info;
       if (info === undefined) refuseLaterSegment(file);
-      if (info === undefined && (await isUnwritten(file.path))) return NEVER_WRITTEN;
+      const before = this.#segments[index - 1];
+      const infoBefore = before && segmentInfo(before);
+      if (info === undefined && (await isUnwritten(file.path, infoBefore))) return NEVER_WRITTEN;
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
       if (remains !== 'foreign' || (info === undefined && hasFrames(file.path))) {
         if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
         throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
+      }
+      if (infoBefore !== undefined && !isOpen(infoBefore) && file.base === this.#next) {
+        throw this.#needsRepair(file, 'something else was put in its place');
       }
       this.#segments.splice(index, 1);
       this.#setAside(basename(file.path), 'it is not a segment of this log');

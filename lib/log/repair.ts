@@ -31,6 +31,7 @@ export interface LogRepair {
   cursors: (string | undefined)[];
 }
 
+const NOT_OURS = 'it is not a segment of this log';
 /** What an empty segment is like, to be gone on with. */
 const FIRST = { capacity: firstCapacity(settingsOf({})), sync: 'none' as const };
 
@@ -73,7 +74,8 @@ class Repairing {
   readonly #result: LogRepair;
   #id = '';
   #kept: Kept[] = [];
-  #dropped: SegmentFile[] = [];
+  /** Of which no record is left, and why. */
+  #dropped: (SegmentFile & { reason: string })[] = [];
   /** Its machine went down: what that left behind the last one that is kept is for whoever opens the log. */
   #isCutOff = false;
   #maxTimeUs = 0;
@@ -98,8 +100,7 @@ class Repairing {
     if (this.#kept.length > 0) await this.#mendAll();
     else if (this.#dropped.length > 0) await this.#beginAnew();
     // step 132
-    for (const { path } of this.#dropped.reverse())
-      this.#setAside(basename(path), 'no record of it can be read');
+    for (const { path, reason } of this.#dropped.reverse()) this.#setAside(basename(path), reason);
     if (this.#result.setAside.length > 0) await syncSetAside(this.#directory);
     await this.#repairCursors();
     return this.#result;
@@ -109,10 +110,11 @@ class Repairing {
   #sort(report: SegmentReport): void {
     const { file, info, facts } = report;
     const found = info === undefined ? this.#factsOfDamaged(file) : facts;
-    if (found === 'unreadable') this.#dropped.push(file);
-    else if (found?.id !== this.#id || found.base !== file.base) {
-      this.#setAside(basename(file.path), 'it is not a segment of this log');
-    } else this.#kept.push({ file, report, facts: found });
+    if (found === 'unreadable') this.#dropped.push({ ...file, reason: 'no record of it can be read' });
+    else if (found?.id === this.#id && found.base === file.base)
+      this.#kept.push({ file, report, facts: found });
+    else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OURS });
+    else this.#setAside(basename(file.path), NOT_OURS);
   }
 
   /** Of a segment whose header is damaged, or whose file is too short or too long; undefined where it is none. */

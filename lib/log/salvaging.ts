@@ -1,4 +1,4 @@
-import { headerRemains, type Link, Salvage, type Salvaged } from '../channel/index.js';
+import { type ChannelInfo, headerRemains, type Link, Salvage, type Salvaged } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { factsOf, type SegmentFacts } from './directory.js';
 import { MAX_COUNT, type UnpackHandler } from './packing.js';
@@ -46,9 +46,12 @@ export function hasFrames(path: string): boolean {
   return salvage !== undefined;
 }
 
-/** Whether the header of a file never reached the disk, and not only was lost there. */
-export async function isUnwritten(path: string): Promise<boolean> {
-  if (headerRemains(path) !== 'unwritten') return false;
+/**
+ * Whether the header of a file never reached the disk, and not only was lost there. A machine that has not gone down since
+ * the segment before was written has lost nothing on the way to the disk.
+ */
+export async function isUnwritten(path: string, before: ChannelInfo | undefined): Promise<boolean> {
+  if (before?.sameBoot === true || headerRemains(path) !== 'unwritten') return false;
   const salvage = Salvage.open(path);
   try {
     return salvage === undefined || !(await salvage.each(() => {})).provesSync;

@@ -3,16 +3,21 @@ import { isBroken } from './damage.js';
 import { factsOf } from './directory.js';
 import { walkFrames } from './segment-walk.js';
 
-/** Where the log goes on behind the last record of a segment that is sealed. */
+/** Where the log goes on behind a segment: where that says so, or else behind its last record. */
 export function nextBehind(path: string): number {
   const segment = SegmentReader.openNow(path, { readOnly: true });
   try {
-    segment.seekLatest();
-    const link = segment.hasEnded() ? segment.link() : undefined;
-    return link?.record ?? nextAt(segment, segment.position);
+    return endOf(segment);
   } finally {
     segment.close();
   }
+}
+
+/** The same of one that is open; moves it to its end. */
+export function endOf(segment: SegmentReader): number {
+  segment.seekLatest();
+  const link = segment.hasEnded() ? segment.link() : undefined;
+  return link?.record ?? nextAt(segment, segment.position);
 }
 
 /** The offset behind the last record before a position. */

@@ -145,7 +145,7 @@ class LogVerifier {
     const before = this.#before;
     const expected = isFirst || before === undefined ? file.base : this.#next;
     if (info === undefined) {
-      return (await isUnwritten(file.path)) && this.#endsAt(expected);
+      return (await isUnwritten(file.path, before?.info)) && this.#endsAt(expected);
     }
     if (info.sameBoot) return false;
     if (file.base !== expected && !isEndUnknown(before)) return this.#endsAt(expected);

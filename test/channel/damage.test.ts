@@ -195,7 +195,11 @@ describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
       reader.seek(fault.position as number);
     }
     read();
-    expect(back).toEqual(numbers(back.at(-1) as number, 340).filter((n) => n !== 201 && n !== 300).reverse());
+    expect(back).toEqual(
+      numbers(back.at(-1) as number, 340)
+        .filter((n) => n !== 201 && n !== 300)
+        .reverse(),
+    );
     expect(back.length).toBeGreaterThan(200);
   });
 

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
 import { progressText } from '../../lib/cli/progress.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -212,10 +213,10 @@ describe('--cursor', () => {
 });
 
 describe('damage', () => {
-  /** Changes a byte of the record that has this value. */
-  function damage(directory: string, value: string): void {
+  /** Changes a byte of the record that has this value: the first one of that, or one so far from it. */
+  function damage(directory: string, value: string, distance = 0): void {
     const path = join(directory, '00000000000000000000.mr');
-    const at = readFileSync(path).indexOf(value);
+    const at = readFileSync(path).indexOf(value) + distance;
     expect(at).toBeGreaterThan(0);
     const file = openSync(path, 'r+');
     const byte = Buffer.alloc(1);
@@ -246,8 +247,41 @@ describe('damage', () => {
     ]);
     const lines = linesOf((await read(directory, '--limit', '3')).stdout);
     expect(lines).toHaveLength(4);
-    expect(lines[2]).toBe('--- damaged from record 2 on; the log goes on at 3');
+    expect(lines[2]).toBe('--- damaged from record 2 on; goes on at 3');
     expect(await values(directory, '--limit', '3')).toEqual(['zero', 'one', 'three']);
+  });
+
+  test('is said in its place backwards, too, and what is before it is read', async () => {
+    const directory = await damagedLog();
+    const { code, stdout, stderr } = await read(directory, '--json', '--reverse');
+    expect(code).toBe(1);
+    expect(stderr).toBe(`millrace: ${directory} is damaged from record 2 back; goes on at 1 (ERR_CORRUPT)\n`);
+    expect(objectsOf(stdout)).toMatchObject([
+      { value: 'four' },
+      { value: 'three' },
+      { gap: { code: 'ERR_CORRUPT', from: 2, next: 1 } },
+      { value: 'one' },
+      { value: 'zero' },
+    ]);
+  });
+
+  test('at the end of the log has its line, too', async () => {
+    const directory = await closedLog(['zero', 'one', 'broken']);
+    damage(directory, 'broken', -L.FRAME_HEADER_EXTENDED + L.FRAME_KIND_OFFSET);
+    const forwards = await read(directory);
+    expect(forwards.code).toBe(1);
+    expect(forwards.stderr).toMatch(/is damaged at position \d+/);
+    expect(linesOf(forwards.stdout).slice(1)).toEqual([
+      expect.stringMatching(/^1 .* one$/),
+      '--- damaged from record 2 on',
+    ]);
+    const back = await read(directory, '--reverse');
+    expect(back.code).toBe(1);
+    expect(linesOf(back.stdout)).toEqual([
+      '--- damaged at the end; goes on at 1',
+      expect.stringMatching(/^1 .* one$/),
+      expect.stringMatching(/^0 .* zero$/),
+    ]);
   });
 
   test('ends reading with a cursor, which stands before it', async () => {

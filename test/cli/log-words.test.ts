@@ -50,11 +50,7 @@ describe('damage that ends the reading', () => {
       `millrace: ${fileOf(directory, 0)} is damaged at position 384; what follows can be read from position 512 on; ` +
         `millrace log cursors ${directory} set mine 4 has the cursor go on behind it (ERR_CORRUPT)\n`,
     );
-    const others = [
-      await millrace('log', 'read', directory, '--reverse'),
-      await millrace('log', 'verify', directory),
-    ];
-    for (const { code, stdout, stderr } of [cursor, ...others]) {
+    for (const { code, stdout, stderr } of [cursor, await millrace('log', 'verify', directory)]) {
       expect(code).toBe(1);
       expect(stdout + stderr).toContain('is damaged at position ');
       expect(stdout + stderr).not.toMatch(/\w\(\w/);

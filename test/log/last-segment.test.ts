@@ -1,0 +1,84 @@
+import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Log } from '../../lib/log/index.js';
+import { failure } from '../helpers/failure.js';
+import { fileOf, overwrite, range, readable, reboot, type SomeLog, someLog } from './damaging.js';
+
+/** What became of the last segment, with the records that were in it. */
+const REPLACED: [what: string, replace: (log: SomeLog) => void | Promise<void>][] = [
+  [
+    'is one of this log from elsewhere',
+    ({ directory, bases }) => copyFileSync(fileOf(directory, bases[0]), fileOf(directory, bases[2])),
+  ],
+  [
+    "is another log's",
+    async ({ directory, bases }) => {
+      const other = await someLog(3);
+      copyFileSync(fileOf(other.directory, other.bases[2]), fileOf(directory, bases[2]));
+    },
+  ],
+  ['is a text', ({ directory, bases }) => writeFileSync(fileOf(directory, bases[2]), 'nothing of the kind')],
+  ['has no header', ({ directory, bases }) => overwrite(fileOf(directory, bases[2]), 0, Buffer.alloc(200))],
+];
+
+describe.each(REPLACED)('where the last segment %s', (_, replace) => {
+  test('appending is refused, verify tells, and after repair no offset is given again', async () => {
+    const log = await someLog(3);
+    const { directory, bases, next } = log;
+    const [, , last] = bases;
+    await replace(log);
+    expect(await failure(() => Log.open(directory))).toMatchObject({
+      code: 'ERR_CORRUPT',
+      path: fileOf(directory, last),
+      message: expect.stringContaining('Log.repair'),
+    });
+    expect((await Log.verify(directory)).sound).toBe(false);
+    const { lost, setAside } = await Log.repair(directory);
+    expect(setAside.length).toBeGreaterThan(0);
+    expect(await Log.verify(directory)).toMatchObject({ sound: true });
+    const kept = await readable(directory);
+    expect(kept.slice(0, last)).toEqual(range(0, last));
+    const isLost = (offset: number) => lost.some(({ from, to }) => from <= offset && offset < to);
+    expect(range(0, next).filter((offset) => isLost(offset) === kept.includes(offset))).toEqual([]);
+    await using again = await Log.open(directory);
+    expect(again.append('behind')).toBeGreaterThanOrEqual(next);
+  });
+});
+
+test('a header that never reached the disk, since the machine went down, is no damage', async () => {
+  const { directory, bases } = await someLog(3);
+  reboot(directory, bases);
+  overwrite(fileOf(directory, bases[2]), 0, Buffer.alloc(200));
+  expect(await Log.verify(directory)).toMatchObject({ sound: true, cutOffAt: bases[2] });
+  await using log = await Log.open(directory);
+  expect(log.recovery).toMatchObject({
+    after: 'machine',
+    setAside: [{ name: expect.stringContaining(String(bases[2])) }],
+  });
+  expect(log.next).toBe(bases[2]);
+});
+
+test('a segment in front of the first one that is there: what could have been in it is lost', async () => {
+  const { directory, bases } = await someLog(3);
+  copyFileSync(fileOf(directory, bases[1]), fileOf(directory, bases[0]));
+  expect((await Log.repair(directory)).lost).toEqual([{ from: 0, to: bases[1] }]);
+});
+
+test('after repair all who have it open say the same of where it goes on', async () => {
+  const { directory, bases } = await someLog(3);
+  truncateSync(fileOf(directory, bases[2]), 16_384 + 300);
+  const { lost } = await Log.repair(directory);
+  const [{ to }] = lost;
+  {
+    await using reader = await Log.open(directory, { readOnly: true });
+    expect(reader.next).toBe(to);
+    using tail = reader.tail({ from: 'latest' });
+    expect(tail.offset).toBe(to);
+    expect(reader.tail({ from: to }).read()).toBeUndefined();
+    await using writer = await Log.open(directory);
+    expect(writer.next).toBe(to);
+    expect(writer.append('more')).toBe(to);
+    expect(tail.read()?.offset).toBe(to);
+  }
+  expect(await Log.verify(directory)).toMatchObject({ sound: true, next: to + 1 });
+});
