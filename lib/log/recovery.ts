@@ -177,8 +177,12 @@ class Recovering {
 
   async #goOverOpen(file: SegmentFile, { sameBoot }: ChannelInfo): Promise<Tail | undefined> {
     const sealed = this.#sealedSoFar();
-    // To go on over the end of a machine says that all before it is on the disk.
-    if (!sameBoot) await sealed.upToNow()();
+    if (!sameBoot) {
+      // While this one still says when it was written: whoever dies behind that leaves one that says so no more.
+      await this.#setUnwrittenAside();
+      // To go on over the end of a machine says that all before it is on the disk.
+      await sealed.upToNow()();
+    }
     const resumed = await this.#resume(file, sealed);
     if (resumed === undefined) return this.#isGood(nextBehind(file.path));
     const { segment, maxTimeUs } = resumed;
@@ -195,6 +199,15 @@ class Recovering {
     if (following !== undefined) await this.#endBefore(next, `the log ends at record ${next}`);
     const facts = factsOf(segment.metadata, file.path);
     return { next, maxTimeUs: Math.max(maxTimeUs, facts.maxTimeUs), segment, sealed };
+  }
+
+  /** What follows the one that is looked at, where that never reached the disk: the log ends before it. */
+  async #setUnwrittenAside(): Promise<void> {
+    const following = this.#segments[this.#good + 1];
+    if (following === undefined || !(await isUnwritten(following.path, undefined))) return;
+    this.#setAsideFrom(this.#good + 2, 'it follows one that never reached the disk');
+    this.#setAsideFrom(this.#good + 1, NEVER_WRITTEN);
+    await syncSetAside(this.#directory);
   }
 
   /** Undefined where it turns out that its writer had sealed it. */

@@ -47,8 +47,8 @@ export function hasFrames(path: string): boolean {
 }
 
 /**
- * Whether the header of a file never reached the disk, and not only was lost there. A machine that has not gone down since
- * the segment before was written has lost nothing on the way to the disk.
+ * Whether the header of a file never reached the disk, and not only was lost there. Where the segment before was written
+ * since this start of the machine, so was this one: nothing of it was lost on the way to the disk.
  */
 export async function isUnwritten(path: string, before: ChannelInfo | undefined): Promise<boolean> {
   if (before?.sameBoot === true || headerRemains(path) !== 'unwritten') return false;
