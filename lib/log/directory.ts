@@ -50,21 +50,32 @@ export function segmentName(base: number): string {
 }
 
 export function factsOf(metadata: Record<string, unknown>, path: string): SegmentFacts {
-  const facts = metadata.log as Partial<SegmentFacts> | undefined;
-  const numbers = [facts?.base, facts?.maxTimeUs, facts?.generation];
-  if (typeof facts?.id === 'string' && numbers.every((n) => Number.isSafeInteger(n)))
-    return facts as SegmentFacts;
+  const facts = factsIn(metadata);
+  if (facts !== undefined) return facts;
   throw new MillraceError('ERR_FORMAT', `${path} is a channel, but not a segment of a log`, { path });
 }
 
+function factsIn(metadata: Record<string, unknown>): SegmentFacts | undefined {
+  const facts = metadata.log as Partial<SegmentFacts> | undefined;
+  const numbers = [facts?.base, facts?.maxTimeUs, facts?.generation];
+  const isWhole = typeof facts?.id === 'string' && numbers.every((n) => Number.isSafeInteger(n));
+  return isWhole ? (facts as SegmentFacts) : undefined;
+}
+
 /** Whether a segment that says this of itself belongs where it is; else its records are of other offsets, or another log. */
-export function isInPlace({ base, path, log }: SegmentFile, metadata: Record<string, unknown>): boolean {
-  try {
-    const facts = factsOf(metadata, path);
-    return facts.base === base && (log === undefined || facts.id === log);
-  } catch {
-    return false;
-  }
+export function isInPlace({ base, log }: SegmentFile, metadata: Record<string, unknown>): boolean {
+  const facts = factsIn(metadata);
+  return facts?.base === base && (log === undefined || facts.id === log);
+}
+
+/** What is wrong with one that is not in place. */
+export function strayError({ path, log }: SegmentFile, metadata: Record<string, unknown>): MillraceError {
+  const facts = factsIn(metadata);
+  const isOurs = facts !== undefined && (log === undefined || facts.id === log);
+  const wrong = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
+  const what = facts === undefined ? 'is no segment of a log' : wrong;
+  const help = 'Log.repair, or millrace log repair, sets it aside';
+  return new MillraceError('ERR_FORMAT', `The segment ${path} ${what}; ${help}`, { path });
 }
 
 /** So many segments are kept mapped for who comes back to them. */
@@ -132,13 +143,10 @@ export class Directory {
     return told.find((one) => one.equals(name)) ?? told[0] ?? name;
   }
 
-  /** A segment that is sound, but was put here, or renamed: its records would be read under offsets that are not theirs. */
-  refuseStray({ base, path }: SegmentFile, metadata: Record<string, unknown>): void {
-    if (isInPlace({ base, path, log: this.id }, metadata)) return;
-    const facts = factsOf(metadata, path);
-    const isOurs = this.id === undefined || facts.id === this.id;
-    const what = isOurs ? `is the one of record ${facts.base}, under a wrong name` : 'is of another log';
-    throw new MillraceError('ERR_FORMAT', `The segment ${path} ${what}`, { path });
+  /** Throws for a segment that is sound, but was put here, or renamed: its records would be read under wrong offsets. */
+  refuseStray(file: SegmentFile, metadata: Record<string, unknown>): void {
+    const expected = { ...file, log: this.id };
+    if (!isInPlace(expected, metadata)) throw strayError(expected, metadata);
   }
 
   /** Whoever compacts or repairs may die, and leave one that was to be put in another one's place. */

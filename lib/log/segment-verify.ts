@@ -51,6 +51,13 @@ export interface SegmentReport {
   durable: number | undefined;
 }
 
+/** Of one whose records are none of the log's. */
+export function emptyReport(file: SegmentFile, info: ChannelInfo, fault: LogFault): SegmentReport {
+  const { base: next } = file;
+  const nothing = { records: 0, checked: 0, maxTimeUs: 0, link: undefined, durable: undefined };
+  return { file, faults: [fault], info, facts: undefined, next, ...nothing };
+}
+
 /** A place where offsets are left out, and what should have been there. */
 interface Jump {
   from: number;
@@ -60,15 +67,11 @@ interface Jump {
   at: number;
 }
 
-/** Looks through a segment that is to be of this log. Its neighbours are the caller's to compare it with. */
-export async function verifySegment(
-  file: SegmentFile,
-  id: string | undefined,
-  options: VerifyOptions,
-): Promise<SegmentReport> {
+/** Looks through a segment of this log, or one of which nobody can tell. Its neighbours are the caller's to compare it with. */
+export async function verifySegment(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport> {
   const looking = new Looking(file);
   const verification = await verifyRecords(file.path, options, looking.see, (type) => type === PACKED);
-  return looking.report(id, verification);
+  return looking.report(verification);
 }
 
 class Looking {
@@ -142,9 +145,9 @@ class Looking {
     }
   }
 
-  async report(id: string | undefined, { faults, end }: Verification): Promise<SegmentReport> {
+  async report({ faults, end }: Verification): Promise<SegmentReport> {
     const link = this.#info === undefined ? undefined : await linkOf(this.#file.path);
-    if (this.#facts !== undefined) this.#checkFacts(id, this.#facts);
+    if (this.#facts !== undefined) this.#checkDesign();
     this.#addFaults(faults, end);
     return {
       file: this.#file,
@@ -166,10 +169,7 @@ class Looking {
     return isAllDurable(info) ? (link?.record ?? this.#next) : this.#durable;
   }
 
-  #checkFacts(id: string | undefined, facts: SegmentFacts): void {
-    const { base } = this.#file;
-    if (id !== undefined && facts.id !== id) this.#wrong(`is of another log, ${facts.id}`, {});
-    if (facts.base !== base) this.#wrong(`says that it begins with record ${facts.base}`, {});
+  #checkDesign(): void {
     const { mode, basePosition, timestamps, checksum, readerSlots } = this.#info as ChannelInfo;
     const fits = mode === 'linear' && basePosition === 0 && timestamps && checksum === 'crc32c';
     if (!fits || readerSlots !== 0) this.#wrong('is no channel as those of a log are', {});

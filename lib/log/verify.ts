@@ -2,12 +2,20 @@ import { existsSync } from 'node:fs';
 import { examineSealed, type VerifyOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { CursorFile } from './cursor-file.js';
-import { type Directory, diskBytes, LOCK_FILE, noLog, type SegmentFile } from './directory.js';
+import {
+  type Directory,
+  diskBytes,
+  isInPlace,
+  LOCK_FILE,
+  noLog,
+  type SegmentFile,
+  strayError,
+} from './directory.js';
 import { firstDoubtful, isOpen, isProvenBy, logOfMost, segmentInfo } from './durable.js';
 import { LockFile } from './lock-file.js';
 import { isUnwritten } from './salvaging.js';
 import { nextBefore } from './segment-end.js';
-import { type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
+import { emptyReport, type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
 
 /** What was found in a log. */
 export interface LogVerification {
@@ -49,6 +57,8 @@ class LogVerifier {
   readonly #result: LogVerification;
   readonly #lockFaults: LogFault[] = [];
   #before: SegmentReport | undefined;
+  /** What stands where a segment of this log would, behind the last one that is one. */
+  #strays: SegmentReport[] = [];
   #maxTimeUs = 0;
 
   constructor(directory: Directory) {
@@ -76,6 +86,12 @@ class LogVerifier {
     const progress = progressOf(segments, options);
     for (const [i, file] of segments.entries()) {
       const rest = segments.slice(i + 1);
+      const stray = strayAt(file);
+      if (stray !== undefined) {
+        this.#strays.push(stray);
+        see(stray);
+        continue;
+      }
       if (this.#before === undefined) this.#begin(file);
       if (i >= doubtful && (await this.#isCutOff(file, rest, i === doubtful))) break;
       const report = await this.#look(file, progress(i));
@@ -89,10 +105,19 @@ class LogVerifier {
       if (i >= doubtful && this.#isLastOf(report, rest)) break;
     }
     result.next = this.#next;
+    this.#tellStrays(this.#strays.some(({ file }) => file.base === result.next) ? result.next : undefined);
     result.faults.unshift(...this.#lockFaults);
     this.#checkCursors();
     result.sound = result.faults.length === 0;
     return result;
+  }
+
+  /** `offset` to `nextOffset`: what is missing where they stand. False where there are none. */
+  #tellStrays(offset: number | undefined, nextOffset?: number): boolean {
+    const faults = this.#strays.flatMap((stray) => stray.faults);
+    this.#strays = [];
+    this.#result.faults.push(...faults.map((fault) => ({ ...fault, offset, nextOffset })));
+    return faults.length > 0;
   }
 
   /** Where the log goes on behind what has been looked at. */
@@ -177,7 +202,7 @@ class LogVerifier {
   async #look(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport | undefined> {
     try {
       for (;;) {
-        const report = await verifySegment(file, this.#directory.id, options);
+        const report = await verifySegment(file, options);
         // Compaction may have put another one in its place between two looks.
         if (report.info?.incarnation === segmentInfo(file)?.incarnation) return report;
       }
@@ -193,14 +218,14 @@ class LogVerifier {
     const result = this.#result;
     const before = this.#before;
     if (before !== undefined) this.#compare(before, report);
-    const isOurs = facts?.id === this.#directory.id;
-    if (isOurs && facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
+    else this.#tellStrays(this.#strays[0]?.file.base, file.base);
+    if (facts !== undefined && facts.maxTimeUs < this.#maxTimeUs) {
       this.#wrong(
         file,
         `says that no record before it is of a later time than ${facts.maxTimeUs}, and there is one`,
       );
     }
-    if (isOurs) this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
     result.faults.push(...faults);
     result.segments++;
     result.records += report.records;
@@ -218,7 +243,9 @@ class LogVerifier {
     if (base < next)
       this.#wrong(file, `goes on to record ${next - 1}, and the next segment begins with ${base}`);
     const missing = link === undefined ? before.next : link.record;
-    if (base > missing && brokenOff.length === 0) this.#missing(missing, base);
+    const isMissing = base > missing && brokenOff.length === 0;
+    const isTold = isMissing ? this.#tellStrays(missing, base) : this.#tellStrays(undefined);
+    if (isMissing && !isTold) this.#missing(missing, base);
     const isShort = before.facts?.generation === 0 && link !== undefined && before.next < link.record;
     if (isShort && brokenOff.length === 0)
       this.#wrong(file, `lacks its last records, from ${before.next} on`);
@@ -263,6 +290,14 @@ class LogVerifier {
       void cursors.close();
     }
   }
+}
+
+/** A segment that is sound, but was put there or renamed: nothing of it is read. Undefined for any other. */
+function strayAt(file: SegmentFile): SegmentReport | undefined {
+  const info = segmentInfo(file);
+  if (info === undefined || isInPlace(file, info.metadata)) return undefined;
+  const fault = { ...asFault(strayError(file, info.metadata)), file: file.path };
+  return emptyReport(file, info, fault);
 }
 
 /** What ends there, and where it goes on isn't known. */

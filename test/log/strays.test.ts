@@ -38,7 +38,8 @@ describe('a segment that was put where another one belongs', () => {
     async (_, put) => {
       const { directory, bases, next } = await someLog();
       const [, base, nextOffset] = bases;
-      const message = await put(directory, base, bases);
+      const wrong = await put(directory, base, bases);
+      const message = `${wrong}; Log.repair, or millrace log repair, sets it aside`;
       const expected = {
         code: 'ERR_FORMAT',
         path: fileOf(directory, base),

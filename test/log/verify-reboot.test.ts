@@ -1,4 +1,3 @@
-import { renameSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { DURABLE_OFFSET } from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
@@ -126,10 +125,10 @@ describe('a roll that was not finished', () => {
       return { directory, path: fileOf(directory, bases[2]) };
     },
     'behind which records are missing': async () => {
-      const { directory } = await justRolled();
-      unseal(fileOf(directory, 0));
-      renameSync(fileOf(directory, 1), fileOf(directory, 5));
-      return { directory, path: fileOf(directory, 0) };
+      const { directory, bases } = await someLog();
+      unseal(fileOf(directory, bases[1]));
+      remove(fileOf(directory, bases[2]));
+      return { directory, path: fileOf(directory, bases[1]) };
     },
   };
 

@@ -227,7 +227,33 @@ describe('each fault is told, with its file and place', () => {
     const path = fileOf(directory, bases[3] + 5);
     renameSync(fileOf(directory, bases[3]), path);
     const { faults } = await Log.verify(directory);
-    expect(faults.map(({ code, file }) => [code, file])).toContainEqual(['ERR_CORRUPT', path]);
+    expect(faults.map(({ code, file }) => [code, file])).toEqual([['ERR_FORMAT', path]]);
+    expect(faults[0].message).toContain(`the one of record ${bases[3]}, under a wrong name`);
+  });
+
+  test('a copy of a segment in the place of another one, with the offsets that are gone for it', async () => {
+    for (const [from, to] of [
+      [0, 1],
+      [2, 0],
+      [1, 3],
+    ]) {
+      const { directory, bases } = await someLog();
+      const path = fileOf(directory, bases[to]);
+      cpSync(fileOf(directory, bases[from]), path);
+      const { faults, records } = await Log.verify(directory);
+      const gone = { offset: bases[to], nextOffset: bases[to + 1] };
+      expect(faults).toMatchObject([{ code: 'ERR_FORMAT', file: path, ...gone }]);
+      expect(records).toBeLessThanOrEqual(bases[3]);
+    }
+  });
+
+  test('a copy of a segment between two that follow each other: nothing is gone for it', async () => {
+    const { directory, bases, next } = await someLog();
+    const path = fileOf(directory, bases[1] + 5);
+    cpSync(fileOf(directory, bases[1]), path);
+    const { faults, records } = await Log.verify(directory);
+    expect(faults).toMatchObject([{ code: 'ERR_FORMAT', file: path, offset: undefined }]);
+    expect(records).toBe(next);
   });
 
   test('a segment of another log', async () => {
@@ -235,7 +261,8 @@ describe('each fault is told, with its file and place', () => {
     const path = fileOf(directory, bases[1]);
     cpSync(fileOf(other.directory, bases[1]), path);
     const { faults } = await Log.verify(directory);
-    expect(faults).toMatchObject([{ code: 'ERR_CORRUPT', file: path }]);
+    const gone = { offset: bases[1], nextOffset: bases[2] };
+    expect(faults).toMatchObject([{ code: 'ERR_FORMAT', file: path, ...gone }]);
     expect(faults[0].message).toContain('another log');
   });
 
