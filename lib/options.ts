@@ -21,6 +21,12 @@ export function parseSize(name: string, size: Size): number {
   );
 }
 
+/** Permissions of a file. */
+export function checkFileMode(mode: number): number {
+  if (Number.isSafeInteger(mode) && mode >= 0 && mode <= 0o777) return mode;
+  throw invalidArgument(`fileMode must be permissions, such as 0o640, from 0 to 0o777, not ${show(mode)}`);
+}
+
 export function wholeNumber(name: string, value: unknown, least: number, most: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most) {
     throw invalidArgument(`${name} must be a whole number from ${least} to ${most}, not ${show(value)}`);

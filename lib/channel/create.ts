@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../errors.js';
 import { binding, type FileHandle } from '../native.js';
-import { aPath, wholeNumber } from '../options.js';
+import { aPath, checkFileMode } from '../options.js';
 import { abandoning } from './abandon.js';
 import {
   type Base,
@@ -33,7 +33,7 @@ export async function createChannel(
   const inRam = checkDirectory(directory);
   header.checksums = chooseChecksums(options.checksum, header, inRam);
   if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
-  const permissions = wholeNumber('fileMode', options.fileMode ?? 0o600, 0, 0o777);
+  const permissions = checkFileMode(options.fileMode ?? 0o600);
   const bytes = header.dataOffset + header.capacity;
   let file: Awaited<ReturnType<ReturnType<typeof binding>['createFile']>>;
   try {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { disk, explain, SegmentMappings, SegmentReader } from '../channel/index.js';
 import { invalidArgument, MillraceError } from '../errors.js';
 import { textOf } from './file-name.js';
-import { DEFAULT_FILE_MODE } from './ownership.js';
+import { DEFAULT_FILE_MODE, permissionsOf } from './ownership.js';
 
 export const LOCK_FILE = 'log.lock';
 export const CURSORS_FILE = 'cursors.mr';
@@ -91,7 +91,8 @@ export class Directory {
   /** That of the log, where its lock file says it. */
   id: string | undefined;
 
-  constructor(path: string, readOnly = false, fileMode = DEFAULT_FILE_MODE) {
+  /** `fileMode`: that of what is there already, where it is left out. */
+  constructor(path: string, readOnly = false, fileMode = modeIn(path)) {
     this.path = path;
     this.fileMode = fileMode;
     this.mappings = new SegmentMappings(readOnly, MOST_MAPPED);
@@ -191,6 +192,10 @@ export class Directory {
   forget(base: number): void {
     this.#times.delete(base);
   }
+}
+
+function modeIn(path: string): number {
+  return permissionsOf(join(path, LOCK_FILE)) ?? DEFAULT_FILE_MODE;
 }
 
 function isDirectory(path: string): boolean {

@@ -82,8 +82,8 @@ export class Log {
     this.#settings = settings;
     this.#appender = new RecordAppender(settings);
     this.#lock = lock;
-    const { readOnly, fileMode } = settings;
-    this.#cursors = new CursorFile(directory.path, { readOnly: readOnly === true, fileMode });
+    const { fileMode } = directory;
+    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });
     this.#writer = appending?.writer;
     this.#shared = appending?.shared;
     if (this.#writer !== undefined && lock !== undefined) {

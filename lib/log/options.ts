@@ -1,8 +1,7 @@
 import { checkLogger, type Logger, type Sync } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
-import { knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import { checkFileMode, knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
 import { type Algorithm, checkCompression } from './compression.js';
-import { DEFAULT_FILE_MODE } from './ownership.js';
 import { MAX_TTL_MS } from './record.js';
 
 export interface Retention {
@@ -83,7 +82,7 @@ export interface LogSettings {
   compression: CompressionSettings | undefined;
   writers: 'exclusive' | 'shared' | undefined;
   readOnly: boolean | 'records';
-  fileMode: number;
+  fileMode: number | undefined;
   logger: Logger | undefined;
 }
 
@@ -127,7 +126,7 @@ export function settingsOf(options: LogOptions): LogSettings {
     compression: compressionOf(options.compression),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
-    fileMode: wholeNumber('fileMode', options.fileMode ?? DEFAULT_FILE_MODE, 0, 0o777),
+    fileMode: options.fileMode === undefined ? undefined : checkFileMode(options.fileMode),
     logger: options.logger,
   };
 }

@@ -3,6 +3,17 @@ import { chmodSync, chownSync, statSync } from 'node:fs';
 /** Nobody but the owner may read or write. */
 export const DEFAULT_FILE_MODE = 0o600;
 const PERMISSIONS = 0o7777;
+const ACCESS = 0o777;
+const NEVER_RUN = 0o666;
+
+/** Who may read and write a file; undefined where there is none, or nobody may look. */
+export function permissionsOf(path: string): number | undefined {
+  try {
+    return statSync(path).mode & ACCESS;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Has what takes the place of a file, or lies beside it, be its owner's, and open to whom that was: so that root, too, may
@@ -16,4 +27,9 @@ export function keepOwner(path: string, before: { uid: number; gid: number; mode
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
   }
+}
+
+/** The same of a file that tells of another one, which may be a directory. */
+export function keepOwnerOfNote(path: string, before: { uid: number; gid: number; mode: number }): void {
+  keepOwner(path, { uid: before.uid, gid: before.gid, mode: before.mode & NEVER_RUN });
 }

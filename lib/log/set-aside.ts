@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { disk, explain, freeBytes, isOutOfSpace, noSpace } from '../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
 import { fitted } from './file-name.js';
-import { keepOwner } from './ownership.js';
+import { keepOwner, keepOwnerOfNote } from './ownership.js';
 
 /** What a note takes of the disk. */
 const NOTE_BYTES = 4096;
@@ -48,6 +48,7 @@ export function setDuplicateAside(directory: Directory, name: string, reason: st
 
 function duplicate(from: PathLike, to: string): void {
   copyFileSync(from, to, constants.COPYFILE_EXCL);
+  keepOwner(to, statSync(from));
   const file = openSync(to, 'r+');
   try {
     fsyncSync(file);
@@ -82,6 +83,7 @@ function toFolder(
     const text = `${new Date().toISOString()} ${reason}\n${was}`;
     writeFileSync(path + NOTE, text, { flag: 'wx', flush: true });
     note = path + NOTE;
+    keepOwnerOfNote(note, statSync(from));
     // step 112
     move(from, path);
     // step 113

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { inspect } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -25,6 +25,17 @@ describe('what comes on standard input', () => {
     ]);
     expect((await fed('f\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: 4\n');
     expect((await fed('', 'log', 'append', directory)).stdout).toBe('appended nothing\n');
+  });
+
+  test('into a log whose files have the permissions that were asked for', async () => {
+    const directory = join(newDirectory(), 'made');
+    const umask = process.umask(0o022);
+    onTestFinished(() => void process.umask(umask));
+    expect((await fed('a\n', 'log', 'append', directory, '--file-mode', '640')).code).toBe(0);
+    const modes = readdirSync(directory).map((name) => statSync(join(directory, name)).mode & 0o777);
+    expect(modes).toEqual([0o640, 0o640]);
+    const wrong = await fed('a\n', 'log', 'append', directory, '--file-mode', '0x1');
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("such as 640, not '0x1'") });
   });
 
   test('lines that come in many pieces', async () => {

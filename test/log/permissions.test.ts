@@ -44,10 +44,30 @@ test.each([
   }
 });
 
+test('whoever goes on with a log makes files as those are that are there, and so are notes of what is set aside', async () => {
+  const umask = process.umask(0o022);
+  try {
+    const directory = await manyFiles({ fileMode: 0o640 });
+    const there = readdirSync(directory);
+    writeFileSync(join(directory, 'foreign'), 'not of the log', { mode: 0o604 });
+    await using log = await Log.open(directory, { segment: '16KiB' });
+    for (const { length } = log.segments(); log.segments().length < length + 2; ) log.append('x'.repeat(500));
+    await log.close();
+    const modes = modesOf(directory);
+    expect(Object.keys(modes).length).toBeGreaterThan(there.length);
+    expect(modes).toEqual(
+      Object.fromEntries(Object.keys(modes).map((name) => [name, name === 'set-aside' ? 0o755 : 0o640])),
+    );
+    expect(modesOf(join(directory, 'set-aside'))).toEqual({ foreign: 0o604, 'foreign.why': 0o604 });
+  } finally {
+    process.umask(umask);
+  }
+});
+
 test.each([-1, 0o1000, 0.5, '640'])('fileMode %s is none', async (fileMode) => {
   const directory = newDirectory();
   const error = await failure(() => Log.open(directory, { fileMode } as LogOptions));
-  expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('0o640') });
   expect(readdirSync(directory)).toEqual([]);
 });
 

@@ -14,7 +14,7 @@ export const append: Verb = {
   name: 'log append',
   summary: 'append what comes on standard input',
   help: `millrace log append DIRECTORY [--lines|--frames|--json] [--key KEY] [--header NAME=VALUE]… [--batch N]
-                    [--sync none|commit|MS] [--segment SIZE] [--shared]
+                    [--sync none|commit|MS] [--segment SIZE] [--shared] [--file-mode MODE]
 
 Appends a record for each line of standard input, until that ends or Ctrl-C, and tells how many there were and their offsets.
 The log is made where there is none. Where something fails, what went in before stays, and is told; the exit code is 1.
@@ -31,6 +31,8 @@ The log is made where there is none. Where something fails, what went in before 
                   system likes (none)
   --segment SIZE  how large segments grow (64MiB)
   --shared        make a log that several may append to at once, each in its turn; one that is there is as it was made
+  --file-mode MODE
+                  permissions of the files that are made, such as 640; of a log that is there, those of its files
 
 Examples
   millrace log append /var/lib/app/events < events.txt
@@ -47,6 +49,7 @@ Examples
     sync: { type: 'string' },
     segment: { type: 'string' },
     shared: { type: 'boolean' },
+    'file-mode': { type: 'string' },
   },
   async run(values, paths, output) {
     const path = onePath(append, paths, 'log');
@@ -54,7 +57,12 @@ Examples
     const cutter = cutterFor(formatOf(values), segment, templateOf(values));
     const exactly = countOption(append, values, 'batch', 1, undefined);
     const writers = values.shared === true ? 'shared' : undefined;
-    const log = await openOrMake(append, path, { segment, sync: syncOf(values), writers });
+    const log = await openOrMake(append, path, {
+      segment,
+      sync: syncOf(values),
+      writers,
+      fileMode: fileModeOf(values),
+    });
     const stop = interruption();
     const appending = new Appending(log, exactly, values.sync === 'commit');
     const failures: unknown[] = [];
@@ -97,6 +105,12 @@ function syncOf({ sync }: Values): LogOptions['sync'] {
   if (sync === undefined || sync === 'none' || sync === 'commit') return sync;
   if (/^\d+$/.test(String(sync))) return { everyMs: Number(sync) };
   throw new UsageError(`log append: --sync takes none, commit or milliseconds, not '${sync}'`, append.name);
+}
+
+function fileModeOf({ 'file-mode': mode }: Values): number | undefined {
+  if (mode === undefined) return undefined;
+  if (/^[0-7]{3}$/.test(String(mode))) return Number.parseInt(String(mode), 8);
+  throw new UsageError(`log append: --file-mode takes three digits such as 640, not '${mode}'`, append.name);
 }
 
 class Appending {

@@ -13,7 +13,8 @@ export const segments: Verb = {
 
 Lists the segments of a log: the offset of the first record, how many records there are where that can be told without reading
 them, what the file takes of the disk, its state (sealed, or open: what is appended goes there), when it was made, and how
-often it was written anew. Nothing in the log changes. Exits with 1 where the header of one can't be read.
+often it was written anew. Nothing in the log changes. Exits with 1 where the header of one can't be read, or it stands where
+another one belongs.
 
   --json    an object a line
 
@@ -39,7 +40,7 @@ interface Described {
   /** Undefined where only reading it could tell. */
   records?: number;
   bytes: number;
-  state: 'sealed' | 'open' | 'damaged';
+  state: 'sealed' | 'open' | 'damaged' | 'misplaced';
   /** Microseconds since 1970. */
   created?: number;
   generation?: number;
@@ -62,7 +63,11 @@ function describeAll(log: Log): Described[] {
 function describe({ base, path, bytes }: SegmentInfo, end: number | undefined): Described | undefined {
   try {
     const { status, records, created, metadata } = inspect(path);
-    const { generation } = metadata.log as { generation: number };
+    const { base: own, generation } = metadata.log as { base: number; generation: number };
+    if (own !== base) {
+      const message = `The segment ${path} is the one of record ${own}, under a wrong name`;
+      return { base, bytes, state: 'misplaced', path, fault: { code: 'ERR_FORMAT', message } };
+    }
     return {
       base,
       // Compaction leaves offsets out, and batches that are compressed are one record to the channel.
