@@ -34,27 +34,34 @@ export function putDown({ path, files }, change) {
   for (const [name, bytes] of files) writeFileSync(join(path, name), change(name, bytes));
 }
 
-/** All that can be read, past what can't: offsets with what they have, and the places that were passed over. */
+/**
+ * All that can be read, past what can't: offsets with what they have, the places that were passed over, and the cursors as
+ * far as they can be told.
+ */
 async function readAll(path) {
   const records = new Map();
   const gaps = [];
-  const log = await openToRead(path);
-  if (log === undefined) return { records, gaps: [[0, undefined]] };
+  let log;
+  try {
+    log = await Log.open(path, { readOnly: true });
+  } catch (error) {
+    count(`to read: ${codeOf(error)}`);
+    return { records, gaps: [[0, undefined]], cursors: [] };
+  }
   try {
     for (let from = log.earliest; from !== undefined; ) from = await readFrom(log, from, records, gaps);
+    return { records, gaps, cursors: cursorsOf(log) };
   } finally {
     await log.close();
   }
-  return { records, gaps };
 }
 
-/** Undefined where that is refused. */
-async function openToRead(path) {
+function cursorsOf(log) {
   try {
-    return await Log.open(path, { readOnly: true });
+    return log.cursors();
   } catch (error) {
-    count(`to read: ${codeOf(error)}`);
-    return undefined;
+    count(`cursors: ${codeOf(error)}`);
+    return [];
   }
 }
 
@@ -91,8 +98,7 @@ export async function tryLog(log, hit, noticed) {
   count(sound ? 'sound' : 'faults found');
   if (noticed && sound) throw new Wrong('it was not noticed');
   await readTruly(log, 'as it lies there', true);
-  const opened = await tryOpening(path);
-  const offset = await append(path);
+  const [opened, offset] = await appendTo(path);
   if (offset < log.next) throw new Wrong(`offset ${offset} was given again: there were ${log.next}`);
   if (opened === 'opened' && offset !== log.next) throw new Wrong(`${offset} follows ${log.next - 1}`);
   await readTruly(log, 'with one more', opened === 'opened', offset);
@@ -106,20 +112,18 @@ export async function tryLog(log, hit, noticed) {
   return opened;
 }
 
-/** How opening it to append went, and was made to go. */
-async function tryOpening(path) {
+/** How opening it went, and was made to go, and the offset of what was appended then. */
+async function appendTo(path) {
   try {
-    await (await Log.open(path)).close();
-    return 'opened';
+    return ['opened', await append(await Log.open(path))];
   } catch (error) {
     const code = codeOf(error);
     await Log.repair(path);
-    return code;
+    return [code, await append(await Log.open(path))];
   }
 }
 
-async function append(path) {
-  const log = await Log.open(path);
+async function append(log) {
   try {
     return log.append('one more');
   } finally {
@@ -141,23 +145,16 @@ async function readTruly({ path, records, next }, when, isTold, more) {
   const isInGap = (offset) => found.gaps.some(([from, to = next]) => from <= offset && offset < to);
   const untold = [...records.keys()].filter((offset) => !found.records.has(offset) && !isInGap(offset));
   if (isTold && untold.length > 0) throw new Wrong(`${when}: ${untold[0]} is missing, and nothing says so`);
-  await checkCursor(path, when);
+  checkCursors(found.cursors, when);
   return found;
 }
 
 /** It stands where it stood, or nobody can tell. */
-async function checkCursor(path, when) {
-  const log = await openToRead(path);
-  try {
-    for (const { name, offset } of log?.cursors() ?? []) {
-      const isOurs = name === undefined || name === CURSOR.name;
-      if (!isOurs || (offset !== undefined && offset !== CURSOR.offset)) {
-        throw new Wrong(`${when}: the cursor ${name} stands at ${offset}`);
-      }
+function checkCursors(cursors, when) {
+  for (const { name, offset } of cursors) {
+    const isOurs = name === undefined || name === CURSOR.name;
+    if (!isOurs || (offset !== undefined && offset !== CURSOR.offset)) {
+      throw new Wrong(`${when}: the cursor ${name} stands at ${offset}`);
     }
-  } catch (error) {
-    count(`cursors: ${codeOf(error)}`);
-  } finally {
-    await log?.close();
   }
 }
