@@ -11,10 +11,8 @@ import {
 import { closedHandle, MillraceError, withFacts } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { type Appending, isAppendedTo, openToAppend } from './appending.js';
-import { type Behind, backwards } from './backwards.js';
 import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 import { CursorFile } from './cursor-file.js';
-import { isBroken } from './damage.js';
 import { Directory, diskBytes, noLog } from './directory.js';
 import { every } from './every.js';
 import { FrameReader } from './frame-reader.js';
@@ -23,14 +21,14 @@ import type { LogWriter } from './log-writer.js';
 import { type CursorInfo, NamedCursor } from './named-cursor.js';
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
-  Backwards,
   type BatchesOptions,
   checkReadOptions,
-  Forwards,
   iterate,
   iterateBatches,
+  knownEnd,
   type ReadOptions,
   type RecordSource,
+  sourceOf,
 } from './reading.js';
 import type { LogRecord } from './record.js';
 import { type Appendable, RecordAppender } from './record-appender.js';
@@ -38,7 +36,7 @@ import type { LogRecovery } from './recovery.js';
 import { type LogRepair, repairLog } from './repair.js';
 import type { SharedWriter } from './shared-writer.js';
 import { type LogStats, NO_STATS } from './stats.js';
-import { type LogWhere, Tail, type TailOptions, tailSettings } from './tail.js';
+import { Tail, type TailOptions, tailSettings } from './tail.js';
 import { Upkeep } from './upkeep.js';
 import { type LogVerification, verifyLog } from './verify.js';
 
@@ -249,41 +247,7 @@ export class Log {
 
   #source(options: ReadOptions, cursor: NamedCursor | undefined): RecordSource {
     this.#assertOpen();
-    const { from = cursor?.get(), follow = false, reverse = false, durableOnly, outOfRange } = options;
-    if (reverse) return new Backwards(backwards(this.#directory, this.#behind(from ?? 'latest')));
-    const until = follow ? Number.POSITIVE_INFINITY : this.#knownEnd();
-    const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
-    return new Forwards(this.tail({ from: start, durableOnly, outOfRange }), until, () => this.next);
-  }
-
-  /** NaN where damage hides it: what lies before that can be read. */
-  #knownEnd(): number {
-    try {
-      return this.next;
-    } catch (error) {
-      if (error instanceof MillraceError) return Number.NaN;
-      throw error;
-    }
-  }
-
-  /** Past damage that hides where that is: who reads there hears of it. */
-  #behind(where: LogWhere): Behind {
-    try {
-      return this.#offsetBehind(where);
-    } catch (error) {
-      if (!isBroken(error) || typeof where === 'object') throw error;
-      return typeof where === 'number' ? where + 1 : error;
-    }
-  }
-
-  /** Going backwards from a record begins with that record. */
-  #offsetBehind(where: LogWhere): number {
-    if (where === 'latest') return this.next;
-    if (where === 'earliest') return this.earliest;
-    const tail = this.tail({ from: where });
-    const { offset } = tail;
-    tail.close();
-    return typeof where === 'number' ? offset + 1 : offset;
+    return sourceOf(this, this.#directory, { ...options, from: options.from ?? cursor?.get() });
   }
 
   /** Reads by plain calls, as quickly as a channel's reader. Default: from 'latest'. */
@@ -310,7 +274,7 @@ export class Log {
   /** All of them, by their names; those that are damaged first. Also where damage hides the log's end: then without `lag`. */
   cursors(): CursorInfo[] {
     this.#assertOpen();
-    const next = this.#knownEnd();
+    const next = knownEnd(this);
     return this.#cursors.list().map(({ name, offset }) => ({
       name,
       offset,

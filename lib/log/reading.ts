@@ -1,9 +1,12 @@
 import { type Limits, limitsFromNow, RecordIterator, turn, type WaitOptions } from '../channel/index.js';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, MillraceError } from '../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../options.js';
+import { type Behind, backwards } from './backwards.js';
+import { isBroken } from './damage.js';
+import type { Directory } from './directory.js';
 import type { NamedCursor } from './named-cursor.js';
 import type { LogRecord } from './record.js';
-import type { LogWhere, Tail } from './tail.js';
+import type { LogWhere, Tail, TailOptions } from './tail.js';
 
 export interface ReadOptions extends WaitOptions {
   /** Where to begin. Default: 'latest' when following or going backwards, else 'earliest'; or where the cursor is. */
@@ -105,7 +108,7 @@ export interface RecordSource {
 }
 
 /** Records from a tail, up to where the log ended when it began; or, following, without an end. */
-export class Forwards implements RecordSource {
+class Forwards implements RecordSource {
   readonly #tail: Tail;
   readonly #until: number;
   readonly #findEnd: () => number;
@@ -149,7 +152,7 @@ export class Forwards implements RecordSource {
 }
 
 /** Records from the last one before a place back to the earliest. */
-export class Backwards implements RecordSource {
+class Backwards implements RecordSource {
   readonly #records: Iterator<LogRecord>;
   #done = false;
   #failure: { error: unknown } | undefined;
@@ -315,4 +318,50 @@ export async function* iterateBatches(
     source.close();
     await mover?.moved();
   }
+}
+
+/** What is read: an open log. */
+interface ReadLog {
+  readonly earliest: number;
+  readonly next: number;
+  tail(options: TailOptions): Tail;
+}
+
+/** Where the records come from that were asked for. */
+export function sourceOf(log: ReadLog, directory: Directory, options: ReadOptions): RecordSource {
+  const { from, follow = false, reverse = false, durableOnly, outOfRange, cursor } = options;
+  if (reverse) return new Backwards(backwards(directory, behind(log, from ?? 'latest')));
+  const until = follow ? Number.POSITIVE_INFINITY : knownEnd(log);
+  const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
+  return new Forwards(log.tail({ from: start, durableOnly, outOfRange }), until, () => log.next);
+}
+
+/** NaN where damage hides it: what lies before that can be read. */
+export function knownEnd(log: Pick<ReadLog, 'next'>): number {
+  try {
+    return log.next;
+  } catch (error) {
+    if (error instanceof MillraceError) return Number.NaN;
+    throw error;
+  }
+}
+
+/** Past damage that hides where that is: who reads there hears of it. */
+function behind(log: ReadLog, where: LogWhere): Behind {
+  try {
+    return offsetBehind(log, where);
+  } catch (error) {
+    if (!isBroken(error) || typeof where === 'object') throw error;
+    return typeof where === 'number' ? where + 1 : error;
+  }
+}
+
+/** Going backwards from a record begins with that record. */
+function offsetBehind(log: ReadLog, where: LogWhere): number {
+  if (where === 'latest') return log.next;
+  if (where === 'earliest') return log.earliest;
+  const tail = log.tail({ from: where });
+  const { offset } = tail;
+  tail.close();
+  return typeof where === 'number' ? offset + 1 : offset;
 }
