@@ -1,15 +1,18 @@
-export type { Compacted, CompactOptions } from './compaction.js';
+export type { CursorInfo, CursorSetOptions, NamedCursor } from './cursors/index.js';
+export type { LostOffsets, SetAside } from './files/index.js';
 export { Log, type SegmentInfo } from './log.js';
-export type { CursorInfo, CursorSetOptions, NamedCursor } from './named-cursor.js';
+export type { LogRecovery } from './opening/index.js';
 export type { Compaction, LogOptions, Retention } from './options.js';
-export type { BatchesOptions, ReadOptions } from './reading.js';
-export type { HeadersInput, LogRecord, LogRecordInput } from './record.js';
-export type { Appendable } from './record-appender.js';
-export type { LogRecovery } from './recovery.js';
-export type { LogRepair } from './repair.js';
-export type { LostOffsets } from './salvaging.js';
-export type { LogFault } from './segment-verify.js';
-export type { SetAside } from './set-aside.js';
+export type {
+  BatchesOptions,
+  LogWhere,
+  ReadOptions,
+  Tail,
+  TailOptions,
+  ValueHandler,
+} from './reading/index.js';
+export type { HeadersInput, LogRecord, LogRecordInput } from './records/index.js';
+export type { LogFault, LogRepair, LogVerification } from './repair/index.js';
 export type { LogStats, Times } from './stats.js';
-export type { LogWhere, Tail, TailOptions, ValueHandler } from './tail.js';
-export type { LogVerification } from './verify.js';
+export type { Compacted, CompactOptions } from './upkeep/index.js';
+export type { Appendable } from './writing/index.js';

@@ -10,35 +10,35 @@ import {
 } from '../channel/index.js';
 import { closedHandle, MillraceError, withFacts } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
-import { type Appending, isAppendedTo, openToAppend } from './appending.js';
-import { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
-import { CursorFile } from './cursor-file.js';
-import { Directory, diskBytes, noLog } from './directory.js';
-import { every } from './every.js';
-import { FrameReader } from './frame-reader.js';
-import { LockFile } from './lock-file.js';
-import type { LogWriter } from './log-writer.js';
-import { type CursorInfo, NamedCursor } from './named-cursor.js';
+import { CursorFile, type CursorInfo, NamedCursor } from './cursors/index.js';
+import { Directory, diskBytes, LockFile, noLog } from './files/index.js';
+import {
+  type Appending,
+  isAppendedTo,
+  type LogRecovery,
+  openToAppend,
+  type SharedWriter,
+} from './opening/index.js';
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   type BatchesOptions,
   checkReadOptions,
+  FrameReader,
   iterate,
   iterateBatches,
   knownEnd,
   type ReadOptions,
   type RecordSource,
   sourceOf,
-} from './reading.js';
-import type { LogRecord } from './record.js';
-import { type Appendable, RecordAppender } from './record-appender.js';
-import type { LogRecovery } from './recovery.js';
-import { type LogRepair, repairLog } from './repair.js';
-import type { SharedWriter } from './shared-writer.js';
+  Tail,
+  type TailOptions,
+  tailSettings,
+} from './reading/index.js';
+import type { LogRecord } from './records/index.js';
+import { type LogRepair, type LogVerification, repairLog, verifyLog } from './repair/index.js';
 import { type LogStats, NO_STATS } from './stats.js';
-import { Tail, type TailOptions, tailSettings } from './tail.js';
-import { Upkeep } from './upkeep.js';
-import { type LogVerification, verifyLog } from './verify.js';
+import { type Compacted, type CompactOptions, checkCompactOptions, every, Upkeep } from './upkeep/index.js';
+import { type Appendable, type LogWriter, RecordAppender } from './writing/index.js';
 
 /** One segment of a log. */
 export interface SegmentInfo {

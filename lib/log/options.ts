@@ -1,8 +1,7 @@
 import { checkLogger, type Logger, type Sync } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { checkFileMode, knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
-import { type Algorithm, checkCompression } from './compression.js';
-import { MAX_TTL_MS } from './record.js';
+import { type Algorithm, checkCompression, MAX_TTL_MS } from './records/index.js';
 
 export interface Retention {
   /** Bytes of files; the oldest segments go where there are more. */

@@ -1,4 +1,4 @@
-import { diskBytes, type SegmentFile } from './directory.js';
+import { diskBytes, type SegmentFile } from './files/index.js';
 
 /** Called now and then with the bytes that are done, and all there are to do as far as is known. */
 export type OnProgress = (done: number, total: number) => void;

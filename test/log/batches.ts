@@ -1,9 +1,9 @@
 import zlib from 'node:zlib';
 import fc from 'fast-check';
-import type { Algorithm } from '../../lib/log/compression.js';
-import { type EncodedRecord, unpack } from '../../lib/log/packing.js';
-import type { LogRecord } from '../../lib/log/record.js';
-import { writeVarint } from '../../lib/log/varint.js';
+import type { Algorithm } from '../../lib/log/records/compression.js';
+import { type EncodedRecord, unpack } from '../../lib/log/records/packing.js';
+import type { LogRecord } from '../../lib/log/records/record.js';
+import { writeVarint } from '../../lib/log/records/varint.js';
 import { anyInput, encode, type Input } from './records.js';
 
 /** A failure prints the seed and the smallest batch that leads to it; PACKING_SEED and PACKING_RUNS give others, and more. */

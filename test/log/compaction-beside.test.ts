@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { COMPACTION_BYTE, LockFile, SEGMENTS_BYTE } from '../../lib/log/files/lock-file.js';
 import { Log } from '../../lib/log/index.js';
-import { COMPACTION_BYTE, LockFile, SEGMENTS_BYTE } from '../../lib/log/lock-file.js';
 import { binding } from '../../lib/native.js';
 import { Child } from '../crash/fixtures/child.js';
 import { randomOf } from '../crash/fixtures/plan.js';

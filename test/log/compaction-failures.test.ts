@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { rewriteSegment } from '../../lib/log/files/rewrite.js';
 import { Log } from '../../lib/log/index.js';
-import { rewriteSegment } from '../../lib/log/rewrite.js';
 import { binding } from '../../lib/native.js';
 import { Child } from '../crash/fixtures/child.js';
 import { randomOf } from '../crash/fixtures/plan.js';

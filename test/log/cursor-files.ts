@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterEach, expect, vi } from 'vitest';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import * as L from '../../lib/log/cursor-layout.js';
-import { NamedCursor } from '../../lib/log/named-cursor.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import * as L from '../../lib/log/cursors/cursor-layout.js';
+import { NamedCursor } from '../../lib/log/cursors/named-cursor.js';
 import { binding, type FileHandle } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import { CursorName } from '../../lib/log/cursor-name.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import { CursorName } from '../../lib/log/cursors/cursor-name.js';
 import { Child, endAll, turn } from '../crash/fixtures/child.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { failure } from '../helpers/failure.js';

@@ -10,9 +10,9 @@ import {
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MillraceError } from '../../lib/errors.js';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import * as L from '../../lib/log/cursor-layout.js';
-import { CursorName } from '../../lib/log/cursor-name.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import * as L from '../../lib/log/cursors/cursor-layout.js';
+import { CursorName } from '../../lib/log/cursors/cursor-name.js';
 import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import * as layout from '../../lib/log/cursor-layout.js';
+import * as layout from '../../lib/log/cursors/cursor-layout.js';
 
 const page = readFileSync(new URL('../../docs/log-format.md', import.meta.url), 'utf8');
 const [, section] = page.split('\n## Cursors\n');

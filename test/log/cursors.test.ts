@@ -15,9 +15,9 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { disk } from '../../lib/channel/disk.js';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import * as L from '../../lib/log/cursor-layout.js';
-import { CursorName } from '../../lib/log/cursor-name.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import * as L from '../../lib/log/cursors/cursor-layout.js';
+import { CursorName } from '../../lib/log/cursors/cursor-name.js';
 import { binding, type FileHandle } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test, vi } from 'vitest';
 import { environment } from '../../lib/channel/index.js';
-import { KeyTable, NO_VALUE } from '../../lib/log/key-table.js';
+import { KeyTable, NO_VALUE } from '../../lib/log/upkeep/key-table.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 
 const NO_LIMIT = 2 ** 30;

@@ -1,13 +1,13 @@
 import { expect, onTestFinished } from 'vitest';
 import { SegmentReader } from '../../lib/channel/index.js';
-import { Compaction } from '../../lib/log/compaction.js';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import { Directory, factsOf } from '../../lib/log/directory.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import { Directory, factsOf } from '../../lib/log/files/directory.js';
+import { walkFrames } from '../../lib/log/files/segment-walk.js';
 import { Log, type LogOptions, type LogRecord, type LogRecordInput } from '../../lib/log/index.js';
-import { unpack } from '../../lib/log/packing.js';
-import { PACKED } from '../../lib/log/record.js';
-import { decodeRecord, fromPool } from '../../lib/log/record-decoder.js';
-import { walkFrames } from '../../lib/log/segment-walk.js';
+import { unpack } from '../../lib/log/records/packing.js';
+import { PACKED } from '../../lib/log/records/record.js';
+import { decodeRecord, fromPool } from '../../lib/log/records/record-decoder.js';
+import { Compaction } from '../../lib/log/upkeep/compaction.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { clock } from './own-clock.js';
 

@@ -1,7 +1,12 @@
 import { SegmentReader, SegmentWriter, segmentBytes } from '../../lib/channel/index.js';
-import { type EncodedRecord, packAll, type UnpackHandler, unpackEach } from '../../lib/log/packing.js';
-import { PACKED } from '../../lib/log/record.js';
-import { walkFrames } from '../../lib/log/segment-walk.js';
+import { walkFrames } from '../../lib/log/files/segment-walk.js';
+import {
+  type EncodedRecord,
+  packAll,
+  type UnpackHandler,
+  unpackEach,
+} from '../../lib/log/records/packing.js';
+import { PACKED } from '../../lib/log/records/record.js';
 import { binding } from '../../lib/native.js';
 
 /** Puts a sealed segment with the same records in the place of one, in compressed batches of about so many bytes. */

@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Algorithm } from '../../lib/log/compression.js';
-import { type EncodedRecord, pack, packAll, packedHead, unpack, unpackEach } from '../../lib/log/packing.js';
-import { frameBytes, PACKED } from '../../lib/log/record.js';
+import type { Algorithm } from '../../lib/log/records/compression.js';
+import {
+  type EncodedRecord,
+  pack,
+  packAll,
+  packedHead,
+  unpack,
+  unpackEach,
+} from '../../lib/log/records/packing.js';
+import { frameBytes, PACKED } from '../../lib/log/records/record.js';
 import { thrown } from '../helpers/failure.js';
 import {
   ALGORITHMS,

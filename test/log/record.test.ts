@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Copier } from '../../lib/channel/index.js';
 import { MillraceError } from '../../lib/index.js';
-import { EXPIRES, frameBytes, HEADERS, KEY, PACKED, TOMBSTONE } from '../../lib/log/record.js';
-import { decodeRecord, fromPool, NO_KEY, RecordParts } from '../../lib/log/record-decoder.js';
-import { checkRecord, NO_TIME, RecordEncoder } from '../../lib/log/record-encoder.js';
+import { EXPIRES, frameBytes, HEADERS, KEY, PACKED, TOMBSTONE } from '../../lib/log/records/record.js';
+import { decodeRecord, fromPool, NO_KEY, RecordParts } from '../../lib/log/records/record-decoder.js';
+import { checkRecord, NO_TIME, RecordEncoder } from '../../lib/log/records/record-encoder.js';
 import { thrown } from '../helpers/failure.js';
 import { anyInput, decode, encode, expected, type Input, shown } from './records.js';
 

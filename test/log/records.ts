@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import type { LogRecord, LogRecordInput } from '../../lib/log/record.js';
-import { decodeRecord, fromPool } from '../../lib/log/record-decoder.js';
-import { NO_TIME, RecordEncoder } from '../../lib/log/record-encoder.js';
+import type { LogRecord, LogRecordInput } from '../../lib/log/records/record.js';
+import { decodeRecord, fromPool } from '../../lib/log/records/record-decoder.js';
+import { NO_TIME, RecordEncoder } from '../../lib/log/records/record-encoder.js';
 
 export type Input = LogRecordInput | Uint8Array | string;
 

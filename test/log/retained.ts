@@ -1,11 +1,11 @@
 import diagnostics from 'node:diagnostics_channel';
 import { onTestFinished } from 'vitest';
 import { Teller } from '../../lib/channel/index.js';
-import { CursorFile } from '../../lib/log/cursor-file.js';
-import { Directory } from '../../lib/log/directory.js';
+import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
+import { Directory } from '../../lib/log/files/directory.js';
 import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
 import { settingsOf } from '../../lib/log/options.js';
-import { Retention } from '../../lib/log/retention.js';
+import { Retention } from '../../lib/log/upkeep/retention.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { clock } from './own-clock.js';
 

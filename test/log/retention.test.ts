@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Directory } from '../../lib/log/directory.js';
+import { Directory } from '../../lib/log/files/directory.js';
 import type { SegmentInfo } from '../../lib/log/index.js';
 import { type RetentionSettings, settingsOf } from '../../lib/log/options.js';
 import { binding } from '../../lib/native.js';

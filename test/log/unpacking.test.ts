@@ -2,9 +2,9 @@ import zlib from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../../lib/index.js';
-import { type EncodedRecord, pack, packedHead, unpack } from '../../lib/log/packing.js';
-import { KEY, TOMBSTONE } from '../../lib/log/record.js';
-import { writeSigned, writeVarint } from '../../lib/log/varint.js';
+import { type EncodedRecord, pack, packedHead, unpack } from '../../lib/log/records/packing.js';
+import { KEY, TOMBSTONE } from '../../lib/log/records/record.js';
+import { writeSigned, writeVarint } from '../../lib/log/records/varint.js';
 import { thrown } from '../helpers/failure.js';
 import {
   ALGORITHMS,

@@ -8,7 +8,7 @@ import {
   varintBytes,
   writeSigned,
   writeVarint,
-} from '../../lib/log/varint.js';
+} from '../../lib/log/records/varint.js';
 
 const SEED = Number(process.env.RECORD_SEED ?? 27_182);
 const LATEST = Number.MAX_SAFE_INTEGER;

@@ -6,7 +6,7 @@ import { inspect, verify } from '../../lib/channel/index.js';
 import { TAIL_OFFSET } from '../../lib/channel/layout.js';
 import { openMapped, WRITER_LOCK_BYTE } from '../../lib/channel/mapped.js';
 import { Marks } from '../../lib/channel/marks.js';
-import { diskBytes } from '../../lib/log/directory.js';
+import { diskBytes } from '../../lib/log/files/directory.js';
 import { Log } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
 import { failure } from '../helpers/failure.js';

@@ -1,0 +1,322 @@
+import { join } from 'node:path';
+import { type Limits, limitsFromNow, type WaitOptions, waitUntil, within } from '../../channel/index.js';
+import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
+import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
+import * as L from './cursor-layout.js';
+import { CursorMapping } from './cursor-mapping.js';
+import type { CursorName } from './cursor-name.js';
+import { type CursorEntry, NO_ROOM } from './cursor-slots.js';
+import { CursorSync } from './cursor-sync.js';
+
+/** Somebody else holds the lock. */
+const NOT_NOW = Symbol('not now');
+/** The file must be opened for changes first, or made, or another one in its place. */
+const NOT_READY = Symbol('not ready');
+/** Others hold the lock for microseconds, or while they sync a larger file. Whoever holds it longer stands still. */
+const PATIENCE_MS = 10_000;
+
+/** Where the cursor stands then, or why that is not to be told yet. */
+type Outcome = number | typeof NOT_NOW | typeof NOT_READY | typeof NO_ROOM;
+
+/**
+ * The named cursors of the log in a directory. Reading takes no lock. A change takes the file's for a few stores, by plain
+ * calls where nobody else has it; else those who want one wait in a line.
+ */
+export class CursorFile {
+  readonly path: string;
+  readonly #readOnly: boolean;
+  readonly #sync = new CursorSync(() => this.#current());
+  /** How many stand in line, and when the last one of them has left it. */
+  readonly #fileMode: number;
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
+  #mapping: CursorMapping | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** `fileMode`: of the file, where it has to be made. */
+  constructor(
+    directory: string,
+    { readOnly = false, fileMode = DEFAULT_FILE_MODE }: { readOnly?: boolean; fileMode?: number } = {},
+  ) {
+    this.path = join(directory, CURSORS_FILE);
+    this.#readOnly = readOnly;
+    this.#fileMode = fileMode;
+  }
+
+  /** The next offset to read; undefined where none was set yet. */
+  get(name: CursorName): number | undefined {
+    this.#assertOpen();
+    return this.#current()?.slots.read(name);
+  }
+
+  /** All cursors in the order of their names, those that are damaged first. */
+  list(): CursorEntry[] {
+    this.#assertOpen();
+    return this.#current()?.slots.entries() ?? [];
+  }
+
+  /** The least offset of all cursors, where there are any. Throws where that of one can't be told. */
+  lowest(): number | undefined {
+    this.#assertOpen();
+    return this.#current()?.slots.lowest();
+  }
+
+  /** Moves it there if it isn't further already, or anyway where that is forced. Gives where it stands then. */
+  set(name: CursorName, offset: number, force: boolean, options?: WaitOptions): number | Promise<number> {
+    this.#assertWritable();
+    if (this.#waiting === 0) {
+      const outcome = this.#put(name, offset, force);
+      if (typeof outcome === 'number') return outcome;
+    }
+    return this.#setInLine(name, offset, force, options);
+  }
+
+  /** Resolves with whether there was one, once the disk knows that there is none. */
+  async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
+    this.#assertWritable();
+    if (this.#current() === undefined) return false;
+    const what = `Deleting the cursor '${name.text}'`;
+    return this.#inLine(what, options, (limits) =>
+      this.#holding(
+        async (mapping) => {
+          mapping.slots.assertWhole();
+          if (!mapping.slots.remove(name)) return false;
+          await this.#sync.bring(mapping);
+          mapping.slots.freeRemoved();
+          return true;
+        },
+        what,
+        limits,
+      ),
+    );
+  }
+
+  /** Gives up the cursors of which nobody can tell where they stood; resolves with what is left to tell of them. */
+  async repair(): Promise<CursorEntry[]> {
+    this.#assertWritable();
+    const current = this.#current();
+    if (current === undefined || lostIn(current).length === 0) return [];
+    const what = `Repairing ${this.path}`;
+    return this.#inLine(what, undefined, (limits) =>
+      this.#holding(
+        async (damaged) => {
+          const { count, missing } = damaged.slots;
+          const lost = lostIn(damaged);
+          await this.#giveUpLost(missing > 0 ? await this.#replace(damaged, count + missing) : damaged);
+          return lost;
+        },
+        what,
+        limits,
+      ),
+    );
+  }
+
+  /**
+   * Puts a new file in the place of one whose header is damaged, with the cursors that can be told; resolves with what is
+   * left to tell of the others. Who sets cursors meanwhile goes over to that one. `aside` is called before.
+   */
+  async rebuild(aside: () => Promise<void>): Promise<CursorEntry[]> {
+    this.#assertWritable();
+    const what = `Repairing ${this.path}`;
+    const lost = await this.#inLine(what, undefined, async (limits) => {
+      const damaged = await CursorMapping.openDamaged(this.path, aside, what, limits);
+      if (damaged === undefined) return undefined;
+      try {
+        const lost = lostIn(damaged);
+        let slots = L.FIRST_SLOTS;
+        while (slots < damaged.slots.count) slots *= 2;
+        await this.#giveUpLost(await this.#replace(damaged, slots));
+        return lost;
+      } finally {
+        this.#mapping?.unlock();
+        damaged.close();
+      }
+    });
+    // Undefined: somebody has put a larger one in its place.
+    return lost ?? this.repair();
+  }
+
+  /** In a file that is locked. */
+  async #giveUpLost(mapping: CursorMapping): Promise<void> {
+    mapping.slots.removeLost();
+    await this.#sync.bring(mapping);
+    mapping.slots.freeRemoved();
+  }
+
+  /** Resolves once all that was set before is on the disk. */
+  async flush(): Promise<void> {
+    this.#assertOpen();
+    await this.#last;
+    if (!this.#readOnly) await this.#sync.flush();
+  }
+
+  /** What was set is on the disk then. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#last;
+      await this.#sync.finish();
+    } finally {
+      this.#mapping?.close();
+      this.#mapping = undefined;
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedHandle('log', this.path);
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    if (!this.#readOnly) return;
+    throw new MillraceError(
+      'ERR_PERMISSION',
+      `${this.path} is open for reading only: cursors are set where the log is open to append, or with readOnly: 'records'`,
+      {
+        path: this.path,
+      },
+    );
+  }
+
+  /** The file that the cursors are in now, if there is one. */
+  #current(): CursorMapping | undefined {
+    const known = this.#mapping;
+    if (known !== undefined && !(known.moved && known.place === 'elsewhere')) return known;
+    const opened = CursorMapping.open(this.path, !this.#readOnly);
+    if (opened !== undefined) this.#goOver(opened);
+    return this.#mapping;
+  }
+
+  #goOver(mapping: CursorMapping): void {
+    this.#mapping?.close();
+    this.#mapping = mapping;
+  }
+
+  #put(name: CursorName, offset: number, force: boolean): Outcome {
+    const mapping = this.#tryLock();
+    if (typeof mapping === 'symbol') return mapping;
+    try {
+      mapping.slots.assertWhole();
+      const outcome = mapping.slots.put(name, offset, force);
+      this.#sync.soon();
+      return outcome;
+    } finally {
+      mapping.unlock();
+    }
+  }
+
+  #tryLock(): CursorMapping | typeof NOT_NOW | typeof NOT_READY {
+    const mapping = this.#mapping;
+    if (mapping === undefined || !mapping.writable) return NOT_READY;
+    this.#sync.refuseFailed(mapping);
+    if (!mapping.tryLock()) return NOT_NOW;
+    if (mapping.moved) {
+      if (mapping.place === 'elsewhere') {
+        mapping.unlock();
+        return NOT_READY;
+      }
+      mapping.stay();
+    }
+    return mapping;
+  }
+
+  /** One after the other, in the order in which they came. */
+  async #inLine<T>(
+    what: string,
+    options: WaitOptions | undefined,
+    work: (limits: Limits) => Promise<T>,
+  ): Promise<T> {
+    const before = this.#last;
+    let leave = () => {};
+    this.#last = new Promise((resolve) => {
+      leave = resolve;
+    });
+    this.#waiting++;
+    try {
+      const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
+      await within(before, what, limits);
+      return await work(limits);
+    } finally {
+      this.#waiting--;
+      // Who waits no longer lets nobody before those who came first.
+      void before.then(leave);
+    }
+  }
+
+  async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {
+    const what = `Setting the cursor '${name.text}'`;
+    return this.#inLine(what, options, async (limits) => {
+      for (;;) {
+        await this.#open();
+        const outcome = await waitUntil(() => unlessNotNow(this.#put(name, offset, force)), what, limits);
+        if (typeof outcome === 'number') return outcome;
+        if (outcome === NO_ROOM) await this.#holding((mapping) => this.#enlarge(mapping), what, limits);
+      }
+    });
+  }
+
+  /** Opens the file for changes, or makes it. */
+  async #open(): Promise<void> {
+    for (;;) {
+      const mapping = this.#current() ?? (await this.#create());
+      try {
+        await mapping?.allowWrites();
+      } catch (error) {
+        if (mapping === this.#mapping) throw error;
+      }
+      // Somebody may have gone over to another one meanwhile.
+      if (mapping !== undefined && mapping === this.#mapping) return;
+    }
+  }
+
+  async #create(): Promise<CursorMapping | undefined> {
+    const made = await CursorMapping.create(this.path, this.#fileMode);
+    if (made === undefined) return undefined;
+    this.#goOver(made);
+    made.unlock();
+    return made;
+  }
+
+  /** Holds the lock for as long as the work takes. */
+  async #holding<T>(work: (mapping: CursorMapping) => Promise<T>, what: string, limits: Limits): Promise<T> {
+    for (;;) {
+      await this.#open();
+      const mapping = await waitUntil(() => unlessNotNow(this.#tryLock()), what, limits);
+      if (mapping === NOT_READY) continue;
+      try {
+        return await work(mapping);
+      } finally {
+        // A file that took its place was made with the lock held.
+        this.#mapping?.unlock();
+      }
+    }
+  }
+
+  async #enlarge(mapping: CursorMapping): Promise<void> {
+    // Another one has done it.
+    if (mapping.slots.hasRoom) return;
+    const slots = mapping.slots.count * 2;
+    if (slots > L.MOST_SLOTS) {
+      throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path: this.path });
+    }
+    await this.#replace(mapping, slots);
+  }
+
+  async #replace(mapping: CursorMapping, slots: number): Promise<CursorMapping> {
+    const replacement = await mapping.replace(slots);
+    this.#goOver(replacement);
+    return replacement;
+  }
+}
+
+function lostIn({ slots }: CursorMapping): CursorEntry[] {
+  return slots.entries().filter(({ offset }) => offset === undefined);
+}
+
+function unlessNotNow<T>(outcome: T | typeof NOT_NOW): T | undefined {
+  return outcome === NOT_NOW ? undefined : outcome;
+}

@@ -1,0 +1,54 @@
+export { isBroken } from './damage.js';
+export {
+  CURSORS_FILE,
+  CURSORS_REPLACEMENT,
+  Directory,
+  diskBytes,
+  factsOf,
+  isInPlace,
+  LOCK_FILE,
+  noLog,
+  type SegmentFacts,
+  type SegmentFile,
+  segmentOf,
+  strayError,
+} from './directory.js';
+export {
+  durableEnd,
+  firstDoubtful,
+  isAllDurable,
+  isOpen,
+  isProvenBy,
+  isSyncedLater,
+  lastSynced,
+  logOfMost,
+  refuseLaterSegment,
+  segmentInfo,
+} from './durable.js';
+export { HALT } from './halt.js';
+export {
+  COMPACTION_BYTE,
+  isNamed,
+  isOfLaterVersion,
+  LockFile,
+  SEGMENTS_BYTE,
+  saysShared,
+  TURN_BYTE,
+  WRITER_BYTE,
+  writerActive,
+} from './lock-file.js';
+export { DEFAULT_FILE_MODE, keepOwner } from './ownership.js';
+export { beginAnew, rewriteSegment } from './rewrite.js';
+export {
+  factsIn,
+  hasFrames,
+  isUnwritten,
+  type LostOffsets,
+  type Neighbours,
+  putIntact,
+  SalvagedFrames,
+} from './salvaging.js';
+export { endOf, lastBefore, maxTimeOf, nextAt, nextBefore, nextBehind } from './segment-end.js';
+export { walkFrames } from './segment-walk.js';
+export { type SetAside, setAside, setCopyAside, setDuplicateAside, syncSetAside } from './set-aside.js';
+export { hasAppender, type TurnFacts, Turns } from './turns.js';

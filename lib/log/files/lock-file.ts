@@ -1,0 +1,231 @@
+import { existsSync, lstatSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { disk, environment, explain, takeName } from '../../channel/index.js';
+import { MillraceError } from '../../errors.js';
+import { binding, type FileHandle } from '../../native.js';
+import { type Directory, LOCK_FILE } from './directory.js';
+import { logOfMost } from './durable.js';
+
+const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
+/** So much of it makes a file a damaged one of these. */
+const LEAST_OF_MAGIC = 6;
+const FORMAT = 1;
+const FILE_BYTES = 4096;
+
+const FORMAT_OFFSET = 8;
+const FEATURES_OFFSET = 12;
+const ID_OFFSET = 16;
+const ID_BYTES = 16;
+const CRC_OFFSET = 64;
+
+const FEATURE_SHARED = 1;
+
+/** Whether a file that may be damaged says that it is of a log that several processes append to. */
+export function saysShared(file: FileHandle): boolean {
+  const { regular, bytes } = binding().statFile(file);
+  if (!regular || bytes < ID_OFFSET) return false;
+  const content = Buffer.from(binding().mapFile(file));
+  // Of what is garbage throughout no word is believed.
+  if (MAGIC.filter((byte, i) => content[i] === byte).length < LEAST_OF_MAGIC) return false;
+  return (content.readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
+}
+
+/** Whether a file is refused that is not damaged: a later version of Millrace wrote it, and can read it. */
+export function isOfLaterVersion({ code, format }: MillraceError): boolean {
+  return code === 'ERR_FORMAT' && format !== undefined;
+}
+
+/** Locks on bytes of the file: the one writer's, or that of whoever repairs the log; and that of whose turn it is to append. */
+export const WRITER_BYTE = 0;
+export const TURN_BYTE = 1;
+/** Whoever removes or replaces segments, and whoever compacts. */
+export const SEGMENTS_BYTE = 1000;
+export const COMPACTION_BYTE = 1001;
+
+export interface LockFacts {
+  /** In hexadecimal digits. */
+  id: string;
+  shared: boolean;
+}
+
+/** The file that says whose log it is, and on which its writers hold their locks. */
+export class LockFile {
+  readonly path: string;
+  readonly id: string;
+  readonly shared: boolean;
+  readonly file: FileHandle;
+  #closed = false;
+
+  private constructor(path: string, file: FileHandle, { id, shared }: LockFacts) {
+    this.path = path;
+    this.file = file;
+    this.id = id;
+    this.shared = shared;
+  }
+
+  /** Opens it, or makes it where there is none; of several who do at once, one makes it. */
+  static async openOrMake(directory: Directory, shared: boolean): Promise<LockFile> {
+    for (;;) {
+      const lock = LockFile.open(directory.path, true) ?? (await LockFile.#make(directory, shared));
+      if (lock !== undefined) return lock;
+      refuseDanglingLink(join(directory.path, LOCK_FILE));
+    }
+  }
+
+  static open(directory: string, writable: boolean): LockFile | undefined {
+    const path = join(directory, LOCK_FILE);
+    let file: FileHandle;
+    try {
+      file = binding().openFile(path, writable);
+    } catch (error) {
+      const explained = explain(error, path, 'open') as MillraceError;
+      if (explained.code === 'ERR_NOT_FOUND') return undefined;
+      throw explained;
+    }
+    try {
+      return LockFile.ofFile(path, file);
+    } catch (error) {
+      binding().closeFile(file);
+      throw error;
+    }
+  }
+
+  /** Of a file that is open already. */
+  static ofFile(path: string, file: FileHandle): LockFile {
+    try {
+      return new LockFile(path, file, read(path, file));
+    } catch (error) {
+      throw explain(error, path, 'open');
+    }
+  }
+
+  /** Undefined where another one was quicker. */
+  static async #make(directory: Directory, shared: boolean): Promise<LockFile | undefined> {
+    const lock = await LockFile.#makeUnnamed(directory, shared);
+    try {
+      // Before others find it: who joins a shared log would take that for a repair.
+      lock.unlock(WRITER_BYTE);
+      binding().linkFile(lock.file, lock.path);
+      // step 116
+      return lock;
+    } catch (error) {
+      lock.close();
+      const explained = explain(error, lock.path, 'create') as MillraceError;
+      if (explained.code === 'ERR_EXISTS') return undefined;
+      throw explained;
+    }
+  }
+
+  /** Makes one in the place of one that is damaged, and takes the log for its maker, the turn to append with it. */
+  static async replace(directory: Directory, shared: boolean): Promise<LockFile> {
+    const lock = await LockFile.#makeUnnamed(directory, shared);
+    try {
+      lock.tryLock(TURN_BYTE);
+      takeName(lock.file, lock.path);
+      return lock;
+    } catch (error) {
+      lock.close();
+      throw explain(error, lock.path, 'replace');
+    }
+  }
+
+  static async #makeUnnamed(directory: Directory, shared: boolean): Promise<LockFile> {
+    const path = join(directory.path, LOCK_FILE);
+    let file: FileHandle | undefined;
+    try {
+      // Segments that are there already belong to the log whose file this was.
+      const id = logOfMost(directory.segments()) ?? environment.random(ID_BYTES).toString('hex');
+      file = binding().createFileNow(directory.path, FILE_BYTES, directory.fileMode);
+      const bytes = Buffer.from(binding().mapFile(file));
+      MAGIC.copy(bytes);
+      bytes.writeUInt32LE(FORMAT, FORMAT_OFFSET);
+      bytes.writeUInt32LE(shared ? FEATURE_SHARED : 0, FEATURES_OFFSET);
+      bytes.write(id, ID_OFFSET, 'hex');
+      bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
+      // Before it has a name: after a power cut there is no name without all this under it.
+      await disk.flushFrames(file, 0, 0, 0, 0, true);
+      // step 130
+      return new LockFile(path, file, { id, shared });
+    } catch (error) {
+      if (file !== undefined) binding().closeFile(file);
+      throw explain(error, path, 'create');
+    }
+  }
+
+  /** Whether a writer lives that has the log for itself. */
+  get hasWriter(): boolean {
+    return binding().isByteLocked(this.file, WRITER_BYTE);
+  }
+
+  /** Takes the log for one writer, for life. */
+  lockForWriter(): void {
+    // One that a repair has replaced since it was opened keeps nobody away any more.
+    if (!this.tryLock(WRITER_BYTE) || !isNamed(this)) throw writerActive(this.path);
+  }
+
+  /** The words behind what never changes; for who opened it writable. */
+  words(): Int32Array {
+    binding().allowWrites(this.file, FILE_BYTES);
+    return new Int32Array(binding().mapFile(this.file));
+  }
+
+  /** Takes the lock on a byte, unless somebody else has it. */
+  tryLock(byte: number): boolean {
+    return binding().lockByte(this.file, byte);
+  }
+
+  unlock(byte: number): void {
+    binding().unlockByte(this.file, byte);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    binding().closeFile(this.file);
+  }
+}
+
+export function writerActive(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_WRITER_ACTIVE',
+    `The log ${dirname(path)} is open to append already, in this process or another one; readOnly: true reads it`,
+    { path },
+  );
+}
+
+/** Whether its name leads to this very file. */
+export function isNamed({ path, file }: Pick<LockFile, 'path' | 'file'>): boolean {
+  const { inode, device } = binding().statFile(file);
+  const named = statSync(path, { throwIfNoEntry: false });
+  return named !== undefined && named.ino === inode && named.dev === device;
+}
+
+function read(path: string, file: FileHandle): LockFacts {
+  const stat = binding().statFile(file);
+  if (!stat.regular || stat.bytes < CRC_OFFSET + 4) throw notOurs(path);
+  const bytes = Buffer.from(binding().mapFile(file));
+  const sound = bytes.readInt32LE(CRC_OFFSET) === binding().crc32c(bytes, 0, CRC_OFFSET, 0);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || !sound) throw notOurs(path);
+  const format = bytes.readUInt32LE(FORMAT_OFFSET);
+  const features = bytes.readUInt32LE(FEATURES_OFFSET);
+  if (format !== FORMAT || (features & ~FEATURE_SHARED) !== 0) {
+    throw new MillraceError(
+      'ERR_FORMAT',
+      `${path} has format ${format} with features 0x${features.toString(16)}; this version of Millrace doesn't know that`,
+      { path, format, features },
+    );
+  }
+  if (stat.bytes !== FILE_BYTES) throw notOurs(path);
+  const id = bytes.toString('hex', ID_OFFSET, ID_OFFSET + ID_BYTES);
+  return { id, shared: (features & FEATURE_SHARED) !== 0 };
+}
+
+/** A name that is taken, and under which nothing is to be found. */
+function refuseDanglingLink(path: string): void {
+  if (existsSync(path) || lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
+}
+
+function notOurs(path: string): MillraceError {
+  return new MillraceError('ERR_FORMAT', `${path} is damaged, or not of a log`, { path });
+}

@@ -1,0 +1,125 @@
+import { environment, type Limits, waitUntil } from '../../channel/index.js';
+import { MillraceError, withFacts } from '../../errors.js';
+import { binding } from '../../native.js';
+import { isNamed, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
+
+// Words of the lock file, each on a line of its own where others look at it again and again.
+const APPENDING = 512 >> 2;
+const TURN = 640 >> 2;
+const WANTED = 768 >> 2;
+const PIDS = 1024 >> 2;
+
+/** Each appender holds the lock on one of these bytes of the file for life. */
+const FIRST_APPENDER_BYTE = 2;
+const MOST_APPENDERS = 700;
+const NOBODY = 0;
+
+/** What the one whose turn it is has to know of those before. */
+export interface TurnFacts {
+  /** Nobody else had a turn since the last one of ours. */
+  isOurs: boolean;
+  /** Whoever had it died in it. */
+  wasLeft: boolean;
+}
+
+/** Whether somebody appends to a log that is shared, but for the one of this number. */
+export function hasAppender(lock: Pick<LockFile, 'file'>, except?: number): boolean {
+  for (let number = 0; number < MOST_APPENDERS; number++) {
+    if (number !== except && binding().isByteLocked(lock.file, FIRST_APPENDER_BYTE + number)) return true;
+  }
+  return false;
+}
+
+/**
+ * The turns that several processes take at appending. A turn is a kernel's lock, so that nobody's death keeps it; a word
+ * says who has it, so that whoever takes it after a death knows that something may be half done.
+ *
+ *   APPENDING   who has the turn, 0: nobody. Cleared before the lock is given back
+ *   TURN        counts turns: who finds it as it left it knows that all is as it left it
+ *   WANTED      1: somebody waits for a turn
+ */
+export class Turns {
+  readonly #lock: LockFile;
+  readonly #words: Int32Array;
+  readonly #number: number;
+  #last = 0;
+
+  /** Joins those who append. */
+  constructor(lock: LockFile) {
+    this.#lock = lock;
+    this.#words = lock.words();
+    this.#number = this.#join();
+    this.#words[PIDS + this.#number] = environment.pid;
+  }
+
+  #join(): number {
+    const lock = this.#lock;
+    for (let number = 0; number < MOST_APPENDERS; number++) {
+      if (!lock.tryLock(FIRST_APPENDER_BYTE + number)) continue;
+      // Who repairs the log looks for appenders after that: one of the two sees the other.
+      if (!lock.hasWriter && isNamed(lock)) return number;
+      lock.unlock(FIRST_APPENDER_BYTE + number);
+      throw writerActive(lock.path);
+    }
+    throw new MillraceError('ERR_BUSY', `${this.#lock.path} has ${MOST_APPENDERS} appenders already`, {
+      path: this.#lock.path,
+    });
+  }
+
+  /** Whether nobody else appends to the log. */
+  get isAlone(): boolean {
+    return !hasAppender(this.#lock, this.#number);
+  }
+
+  /** Waits for a turn, and takes it. */
+  async take(limits: Limits): Promise<TurnFacts> {
+    try {
+      return await waitUntil(() => this.#tryTake(), this.what, limits);
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  /** What it is that one waits for. */
+  get what(): string {
+    return `Waiting for a turn to append, by ${this.#lock.path}`;
+  }
+
+  /** Where it took too long: who has the turn. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') return error;
+    const { path } = this.#lock;
+    const holder = Atomics.load(this.#words, APPENDING) - 1;
+    return withFacts(
+      error,
+      holder < 0 ? { path } : { path, appender: holder, pid: this.#words[PIDS + holder] },
+    );
+  }
+
+  #tryTake(): TurnFacts | undefined {
+    if (!binding().lockByte(this.#lock.file, TURN_BYTE)) {
+      Atomics.store(this.#words, WANTED, 1);
+      return undefined;
+    }
+    const wasLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
+    Atomics.store(this.#words, APPENDING, this.#number + 1);
+    // step 150
+    return { isOurs: !wasLeft && Atomics.load(this.#words, TURN) === this.#last, wasLeft };
+  }
+
+  /** Gives it back as death does: who has the next turn looks for what is half done. */
+  abandon(): void {
+    binding().unlockByte(this.#lock.file, TURN_BYTE);
+  }
+
+  /** Gives it back; true where others wait for it, who should have it first. */
+  give(): boolean {
+    this.#last = (Atomics.load(this.#words, TURN) + 1) | 0;
+    Atomics.store(this.#words, TURN, this.#last);
+    // step 151
+    Atomics.store(this.#words, APPENDING, NOBODY);
+    // step 152
+    binding().unlockByte(this.#lock.file, TURN_BYTE);
+    return Atomics.exchange(this.#words, WANTED, 0) !== 0;
+  }
+}

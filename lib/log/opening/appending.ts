@@ -1,0 +1,57 @@
+import { MillraceError } from '../../errors.js';
+import { type Directory, hasAppender, LockFile } from '../files/index.js';
+import type { LogSettings } from '../options.js';
+import { LogWriter } from '../writing/index.js';
+import { type LogRecovery, recoverLog } from './recovery.js';
+import { SharedWriter } from './shared-writer.js';
+
+/** What of a log appends to it. */
+export interface Appending {
+  writer: LogWriter;
+  shared?: SharedWriter;
+  recovery: LogRecovery;
+}
+
+/** Alone, or by turns with others, as the log was made for; where `writers` says it, it has to be so. */
+export async function openToAppend(
+  directory: Directory,
+  lock: LockFile,
+  settings: LogSettings,
+): Promise<Appending> {
+  const { writers } = settings;
+  if (writers !== undefined && lock.shared !== (writers === 'shared')) throw wrongWay(lock);
+  return lock.shared ? openShared(directory, lock, settings) : openExclusive(directory, lock, settings);
+}
+
+/** Whether somebody has the log open to append, in any process. */
+export function isAppendedTo(directory: Directory): boolean {
+  const lock = LockFile.open(directory.path, false);
+  if (lock === undefined) return false;
+  try {
+    return lock.shared ? hasAppender(lock) : lock.hasWriter;
+  } finally {
+    lock.close();
+  }
+}
+
+async function openExclusive(
+  directory: Directory,
+  lock: LockFile,
+  settings: LogSettings,
+): Promise<Appending> {
+  lock.lockForWriter();
+  const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings);
+  return { writer: new LogWriter(directory, lock.id, settings, sealed, end), recovery };
+}
+
+async function openShared(directory: Directory, lock: LockFile, settings: LogSettings): Promise<Appending> {
+  const shared = await SharedWriter.open(directory, lock, settings, {});
+  return { writer: shared.writer, shared, recovery: shared.recovery };
+}
+
+function wrongWay({ path, shared }: LockFile): MillraceError {
+  const how = shared ? 'by several processes, each in its turn' : 'by one process alone';
+  return new MillraceError('ERR_SHARED', `The log of ${path} was made to be written ${how}; open it so`, {
+    path,
+  });
+}

@@ -1,0 +1,165 @@
+import { setTimeout } from 'node:timers/promises';
+import { type Limits, throwIfAborted, within } from '../../channel/index.js';
+import { closedHandle } from '../../errors.js';
+import { type Directory, type LockFile, type TurnFacts, Turns } from '../files/index.js';
+import type { LogSettings } from '../options.js';
+import { LogWriter } from '../writing/index.js';
+import { type LogRecovery, recoverLog } from './recovery.js';
+
+/** What is to be appended in the next turn. */
+class Wanted {
+  readonly append: (writer: LogWriter) => number;
+  readonly offset: Promise<number>;
+  resolve!: (offset: number) => void;
+  reject!: (error: unknown) => void;
+
+  constructor(append: (writer: LogWriter) => number) {
+    this.append = append;
+    this.offset = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** So long others have the turn to themselves who waited for it. */
+const PAUSE_MS = 2;
+
+/** Appends to a log by turns with other processes: what is wanted while one waits goes in in one turn. */
+export class SharedWriter {
+  readonly recovery: LogRecovery;
+  readonly #directory: Directory;
+  readonly #lock: LockFile;
+  readonly #settings: LogSettings;
+  readonly #turns: Turns;
+  readonly #writer: LogWriter;
+  #wanted: Wanted[] = [];
+  #working: Promise<void> | undefined;
+  /** Ends the waiting for a turn in which nothing would be done any more. */
+  #inVain = new AbortController();
+  #closed = false;
+
+  private constructor(
+    directory: Directory,
+    lock: LockFile,
+    settings: LogSettings,
+    turns: Turns,
+    writer: LogWriter,
+    recovery: LogRecovery,
+  ) {
+    this.#directory = directory;
+    this.#lock = lock;
+    this.#settings = settings;
+    this.#turns = turns;
+    this.#writer = writer;
+    this.recovery = recovery;
+  }
+
+  /** Joins those who append, and sees in a turn of its own what there is. */
+  static async open(
+    directory: Directory,
+    lock: LockFile,
+    settings: LogSettings,
+    limits: Limits,
+  ): Promise<SharedWriter> {
+    const turns = new Turns(lock);
+    await turns.take(limits);
+    try {
+      // What looks foreign may be another one's work.
+      const tidies = turns.isAlone;
+      const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings, {
+        shared: true,
+        tidies,
+      });
+      const writer = new LogWriter(directory, lock.id, settings, sealed, end, true);
+      // step 153
+      turns.give();
+      return new SharedWriter(directory, lock, settings, turns, writer, recovery);
+    } catch (error) {
+      turns.abandon();
+      throw error;
+    }
+  }
+
+  get writer(): LogWriter {
+    return this.#writer;
+  }
+
+  /** Whether nobody else appends to the log. */
+  get isAlone(): boolean {
+    return this.#turns.isAlone;
+  }
+
+  /** Appends in the next turn; what `append` throws is what this rejects with. */
+  async inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    throwIfAborted(limits.signal, this.#turns.what);
+    const wanted = new Wanted(append);
+    this.#wanted.push(wanted);
+    this.#working ??= this.#work();
+    try {
+      return await within(wanted.offset, this.#turns.what, limits);
+    } catch (error) {
+      // In the very moment in which patience ended it was done.
+      if (!this.#wanted.includes(wanted)) return wanted.offset;
+      this.#wanted = this.#wanted.filter((other) => other !== wanted);
+      if (this.#wanted.length === 0) this.#inVain.abort();
+      throw this.#turns.explain(error);
+    }
+  }
+
+  async #work(): Promise<void> {
+    while (this.#wanted.length > 0) {
+      let others = false;
+      this.#inVain = new AbortController();
+      try {
+        const facts = await this.#turns.take({ signal: this.#inVain.signal });
+        others = await this.#use(facts);
+      } catch (error) {
+        // By then something new may be wanted.
+        if (!this.#inVain.signal.aborted) for (const { reject } of this.#wanted.splice(0)) reject(error);
+      }
+      if (others) await setTimeout(PAUSE_MS);
+    }
+    this.#working = undefined;
+  }
+
+  /** Does all that is wanted in a turn; true where others wait for theirs. Where it fails, nobody knows the log's end. */
+  async #use(facts: TurnFacts): Promise<boolean> {
+    try {
+      await this.#catchUp(facts);
+      for (const wanted of this.#wanted.splice(0)) this.#append(wanted);
+      // step 154
+      this.#writer.publish();
+      return this.#turns.give();
+    } catch (error) {
+      this.#turns.abandon();
+      throw error;
+    }
+  }
+
+  /** What others did since our last turn. */
+  async #catchUp({ isOurs, wasLeft }: TurnFacts): Promise<void> {
+    if (isOurs || (!wasLeft && this.#writer.goOn())) return;
+    // Who died in its turn may have begun a new segment. Whoever waits for what is in this one has it first.
+    if (wasLeft) await this.#writer.synced();
+    const options = { shared: true, tidies: false };
+    const { end, sealed } = await recoverLog(this.#directory, this.#lock.id, this.#settings, options);
+    // step 155
+    this.#writer.adopt(end, sealed);
+  }
+
+  #append({ append, resolve, reject }: Wanted): void {
+    try {
+      resolve(append(this.#writer));
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#working;
+    await this.#writer.close();
+  }
+}

@@ -1,0 +1,284 @@
+import { type Idle, type RecordHandler, SegmentReader } from '../../channel/index.js';
+import { MillraceError, withFacts } from '../../errors.js';
+import {
+  type Directory,
+  durableEnd,
+  endOf,
+  HALT,
+  isBroken,
+  lastBefore,
+  nextAt,
+  type SegmentFile,
+  segmentOf,
+} from '../files/index.js';
+
+/** Reads the frames of a log, across its segments. */
+export class FrameReader {
+  readonly #directory: Directory;
+  readonly #idle: Idle | undefined;
+  #segment: SegmentReader | undefined;
+  /** The offset of the next record, but for the frames of the poll that is running. */
+  #next = 0;
+  #handler: RecordHandler = () => {};
+  #count = 0;
+
+  constructor(directory: Directory, idle?: Idle) {
+    this.#directory = directory;
+    this.#idle = idle;
+  }
+
+  /** The segment that is read; undefined as long as there is none. */
+  get segment(): SegmentReader | undefined {
+    return this.#segment;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Of the frame that is being handled: its tag, which is the offset of its (last) record. */
+  get tag(): number {
+    return (this.#segment as SegmentReader).tag;
+  }
+
+  get timeUs(): number {
+    return (this.#segment as SegmentReader).timeUs;
+  }
+
+  /** Hands out up to `limit` frames; returns how many. */
+  poll(handler: RecordHandler, limit: number): number {
+    this.#handler = handler;
+    this.#count = 0;
+    try {
+      while (this.#count < limit && this.#isOpen()) {
+        const segment = this.#segment as SegmentReader;
+        segment.poll(this.#handle, limit - this.#count);
+        if (this.#count >= limit || !isOver(segment) || !this.#goOn(segment)) break;
+      }
+    } catch (error) {
+      if (error !== HALT) throw this.explain(error);
+    }
+    return this.#count;
+  }
+
+  readonly #handle: RecordHandler = (bytes, start, end, type) => {
+    this.#handler(bytes, start, end, type);
+    this.#count++;
+    this.#next = (this.#segment as SegmentReader).tag + 1;
+  };
+
+  /** Whether there is a frame to hand out. */
+  hasNext(): boolean {
+    try {
+      while (this.#isOpen()) {
+        const segment = this.#segment as SegmentReader;
+        if (segment.hasNext()) return true;
+        if (!isOver(segment) || !this.#goOn(segment)) return false;
+      }
+      return false;
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  /** A log has no segment before its first record. */
+  #isOpen(): boolean {
+    return this.#segment !== undefined || this.#tryOpen(this.#next);
+  }
+
+  /** Goes over to the segment that follows one that was read to its end; false where it isn't there yet. */
+  #goOn(segment: SegmentReader): boolean {
+    const base = segment.link()?.record ?? this.#next;
+    // What compaction took away between the last record here and the first one there was nobody's.
+    if (base > this.#next) this.#next = base;
+    if (this.#tryOpen(base)) return true;
+    const following = this.#directory.segments().filter((one) => one.base > base);
+    if (following.length > 0) throw this.#missing(base, following[0].base);
+    return false;
+  }
+
+  #tryOpen(base: number): boolean {
+    try {
+      this.#take(this.#openSegment({ base, path: this.#directory.fileOf(base) }), true);
+      return true;
+    } catch (error) {
+      if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
+  #openSegment(file: SegmentFile): SegmentReader {
+    let segment: SegmentReader | undefined;
+    try {
+      segment = SegmentReader.openNow(file.path, { mappings: this.#directory.mappings, idle: this.#idle });
+      this.#directory.refuseStray(file, segment.metadata);
+      return segment;
+    } catch (error) {
+      segment?.close();
+      throw this.explain(error, file.base);
+    }
+  }
+
+  #take(segment: SegmentReader, passes = false): void {
+    if (passes) this.#segment?.pass();
+    else this.#segment?.close();
+    this.#segment = segment;
+  }
+
+  #missing(from: number, to: number): MillraceError {
+    const { path } = this.#directory;
+    const [{ base: earliest }] = this.#directory.segments();
+    if (earliest > from) return this.outOfRange(from, earliest);
+    return new MillraceError(
+      'ERR_GAP',
+      `A segment of ${path} is missing: records ${from} to ${to - 1}. What follows can be read from ${to} on`,
+      { path, from, to },
+    );
+  }
+
+  outOfRange(offset: number, earliest: number, next = this.end()): MillraceError {
+    const { path } = this.#directory;
+    return new MillraceError(
+      'ERR_OFFSET_OUT_OF_RANGE',
+      offset < earliest
+        ? `Record ${offset} of ${path} is gone: the earliest is ${earliest}`
+        : `The next record of ${path} is ${next}; there is no record ${offset} yet`,
+      { path, offset, earliest, next },
+    );
+  }
+
+  /** Damage, told by the offsets that it lies between. */
+  explain(error: unknown, offset = this.#next): unknown {
+    if (!isBroken(error) || 'nextOffset' in error) return error;
+    // A frame that is whole, of which a record can't be decoded.
+    if (error.offset !== undefined) return withFacts(error, { offset, nextOffset: this.tag + 1 });
+    const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
+    const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > offset)?.base;
+    return withFacts(error, { offset, nextOffset });
+  }
+
+  /** The offset of the first record that may be there. */
+  static earliest(directory: Directory): number {
+    return directory.segments()[0]?.base ?? 0;
+  }
+
+  /** The offset of the next record to be appended, as far as is visible. */
+  end(): number {
+    const segments = this.#directory.segments();
+    const last = segments.at(-1);
+    if (last === undefined) return 0;
+    const segment = this.#openSegment(last);
+    try {
+      return endOf(segment);
+    } catch (error) {
+      throw this.explain(error, (lastBefore(segment, segment.position) ?? last.base - 1) + 1);
+    } finally {
+      segment.close();
+    }
+  }
+
+  /** All records below it are known to be on the disk. */
+  durable(): number {
+    return durableEnd(this.#directory.segments());
+  }
+
+  seekEarliest(): void {
+    this.#retrying(() => {
+      const [first] = this.#directory.segments();
+      this.#start(first);
+    });
+  }
+
+  seekLatest(): void {
+    this.#retrying(() => {
+      const last = this.#directory.segments().at(-1);
+      this.#start(last);
+      if (this.#segment !== undefined) this.#next = endOf(this.#segment);
+    });
+  }
+
+  /** To the record of this offset, or behind it where it was compacted away. */
+  seekOffset(offset: number): void {
+    this.#retrying(() => {
+      const segments = this.#directory.segments();
+      const found = segmentOf(segments, offset);
+      if (found === undefined && (segments.length > 0 || offset > 0)) {
+        throw this.outOfRange(offset, segments[0]?.base ?? 0);
+      }
+      const segment = found && this.#openSegment(found);
+      if (segment !== undefined && found === segments.at(-1)) {
+        segment.seekTag(offset);
+        const next = endOf(segment);
+        if (offset > next) {
+          segment.close();
+          throw this.outOfRange(offset, segments[0].base, next);
+        }
+      }
+      segment?.seekTag(offset);
+      this.#replace(segment, offset);
+    });
+  }
+
+  /** To the first record whose timestamp is at least this; where there is none, to the end. */
+  seekTime(timeUs: number): void {
+    this.#retrying(() => {
+      const segments = this.#directory.segments();
+      this.#start(segments[this.#lastBefore(segments, timeUs)]);
+      for (let segment = this.#segment; segment !== undefined; segment = this.#segment) {
+        segment.seekTime(timeUs);
+        // Frames that nobody has published yet are told of by those before them only.
+        this.#next = segment.tagFrom(segment.position) ?? nextAt(segment, segment.position);
+        if (segment.hasNext() || !segment.hasEnded() || !this.#goOn(segment)) return;
+      }
+    });
+  }
+
+  /** The index of the last segment before which all records are older than this; of the first one where there is none. */
+  #lastBefore(segments: readonly SegmentFile[], timeUs: number): number {
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const before = this.#directory.maxTimeBefore(segments[middle]);
+      if (before !== undefined && before < timeUs) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #start(file: SegmentFile | undefined): void {
+    this.#replace(file && this.#openSegment(file), file?.base ?? 0);
+  }
+
+  #replace(segment: SegmentReader | undefined, next: number): void {
+    if (segment !== undefined) this.#take(segment);
+    this.#next = next;
+  }
+
+  /** A segment may be removed between the look at the directory and its opening. */
+  #retrying(seek: () => void): void {
+    for (;;) {
+      const first = this.#directory.segments()[0]?.base;
+      try {
+        seek();
+        return;
+      } catch (error) {
+        const gone = (error as MillraceError).code === 'ERR_NOT_FOUND';
+        if (!gone || this.#directory.segments()[0]?.base === first) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#segment?.close();
+    this.#segment = undefined;
+  }
+}
+
+/**
+ * Whether it was read to its end, and nothing will be added. One in which nothing is may have given way to a larger one of
+ * the same name, by a writer who died before it could say so.
+ */
+function isOver(segment: SegmentReader): boolean {
+  return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
+}

@@ -1,0 +1,366 @@
+import { type Limits, limitsFromNow, RecordIterator, turn, type WaitOptions } from '../../channel/index.js';
+import { invalidArgument, MillraceError } from '../../errors.js';
+import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../../options.js';
+import type { NamedCursor } from '../cursors/index.js';
+import { type Directory, isBroken } from '../files/index.js';
+import type { LogRecord } from '../records/index.js';
+import { type Behind, backwards } from './backwards.js';
+import type { LogWhere, Tail, TailOptions } from './tail.js';
+
+export interface ReadOptions extends WaitOptions {
+  /** Where to begin. Default: 'latest' when following or going backwards, else 'earliest'; or where the cursor is. */
+  from?: LogWhere;
+  /** Whether to wait for more at the end (false). */
+  follow?: boolean;
+  /** How many records at most; how many bytes of values, but one record at least. */
+  limit?: number;
+  maxBytes?: Size;
+  /** Last record first. */
+  reverse?: boolean;
+  /** The name of a cursor to begin at, and to move past each record when the next one is asked for. */
+  cursor?: string;
+  /** Only what is on the disk. */
+  durableOnly?: boolean;
+  /** What to do where records are gone that were to be read ('throw'). */
+  outOfRange?: 'throw' | 'earliest' | 'latest';
+}
+
+export interface BatchesOptions extends ReadOptions {
+  /** How many records a batch has at most (1024). */
+  max?: number;
+}
+
+const READ_OPTIONS = [
+  'from',
+  'follow',
+  'limit',
+  'maxBytes',
+  'reverse',
+  'cursor',
+  'durableOnly',
+  'outOfRange',
+  'signal',
+  'timeoutMs',
+] as const satisfies readonly (keyof ReadOptions)[];
+
+const RECORDS_A_BATCH = 1024;
+/** Read ahead of who iterates. */
+const RECORDS_AHEAD = 64;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
+  knownOptions(what, options, [...READ_OPTIONS, ...more]);
+  oneOf('follow', options.follow ?? false, [true, false]);
+  oneOf('reverse', options.reverse ?? false, [true, false]);
+  oneOf('durableOnly', options.durableOnly ?? false, [true, false]);
+  oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
+  checkWait(options);
+  if (options.reverse !== true) return;
+  for (const other of ['follow', 'cursor', 'durableOnly'] as const) {
+    if (options[other] !== undefined && options[other] !== false) {
+      throw invalidArgument(`Reading backwards goes without ${other}`, { option: other });
+    }
+  }
+}
+
+/** What a read takes at most, and when it is enough. */
+class Allowance {
+  #records: number;
+  #bytes: number;
+
+  constructor({ limit, maxBytes }: ReadOptions) {
+    this.#records = limit === undefined ? NO_LIMIT : wholeNumber('limit', limit, 0, NO_LIMIT);
+    this.#bytes = maxBytes === undefined ? NO_LIMIT : parseSize('maxBytes', maxBytes);
+  }
+
+  /** Records that may be read still. */
+  get records(): number {
+    return this.#records;
+  }
+
+  get isUsedUp(): boolean {
+    return this.#records <= 0 || this.#bytes <= 0;
+  }
+
+  /** False where it is too much; the first one never is. */
+  take({ value, key }: LogRecord, isFirst: boolean): boolean {
+    const bytes = value.length + (key?.length ?? 0);
+    if (this.isUsedUp || (bytes > this.#bytes && !isFirst)) {
+      this.#records = 0;
+      return false;
+    }
+    this.#records--;
+    this.#bytes -= bytes;
+    return true;
+  }
+}
+
+/** Where records come from: a tail that is moved on, or the way back. */
+export interface RecordSource {
+  readonly closed: boolean;
+  /** What is there now, up to `max`; nothing: wait. */
+  read(max: number): LogRecord[];
+  /** False: there will be nothing more. */
+  wait(limits: Limits, isOver: () => boolean): Promise<boolean>;
+  rouse(): void;
+  close(): void;
+}
+
+/** Records from a tail, up to where the log ended when it began; or, following, without an end. */
+class Forwards implements RecordSource {
+  readonly #tail: Tail;
+  readonly #until: number;
+  readonly #findEnd: () => number;
+
+  /** `until`: NaN where damage hides the end. Nothing is at or behind it then, and `findEnd` throws that damage. */
+  constructor(tail: Tail, until: number, findEnd: () => number) {
+    this.#tail = tail;
+    this.#until = until;
+    this.#findEnd = findEnd;
+  }
+
+  get closed(): boolean {
+    return this.#tail.closed;
+  }
+
+  read(max: number): LogRecord[] {
+    if (this.#tail.offset >= this.#until) return [];
+    const records = this.#tail.readBatch(max);
+    const beyond = records.findIndex(({ offset }) => offset >= this.#until);
+    return beyond < 0 ? records : records.slice(0, beyond);
+  }
+
+  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    if (this.#until !== Number.POSITIVE_INFINITY) {
+      if (this.#tail.closed || this.#tail.offset >= this.#until) return false;
+      if (this.#tail.hasNext()) return true;
+      // What is there is read: not as if that were all.
+      if (Number.isNaN(this.#until)) this.#findEnd();
+      return false;
+    }
+    return this.#tail.wait(limits, isOver);
+  }
+
+  rouse(): void {
+    this.#tail.rouse();
+  }
+
+  close(): void {
+    this.#tail.close();
+  }
+}
+
+/** Records from the last one before a place back to the earliest. */
+class Backwards implements RecordSource {
+  readonly #records: Iterator<LogRecord>;
+  #done = false;
+  #failure: { error: unknown } | undefined;
+  closed = false;
+
+  constructor(records: Iterator<LogRecord>) {
+    this.#records = records;
+  }
+
+  read(max: number): LogRecord[] {
+    const read: LogRecord[] = [];
+    while (read.length < max && !this.#done) {
+      const next = this.#next();
+      if (next.done === true) this.#done = true;
+      else read.push(next.value);
+    }
+    if (this.#failure !== undefined && read.length === 0) throw this.#failure.error;
+    return read;
+  }
+
+  /** What was read before a failure is handed out before that is thrown. */
+  #next(): IteratorResult<LogRecord> {
+    if (this.#failure === undefined) {
+      try {
+        return this.#records.next();
+      } catch (error) {
+        this.#failure = { error };
+      }
+    }
+    return { done: true, value: undefined };
+  }
+
+  async wait(): Promise<boolean> {
+    return !this.#done;
+  }
+
+  rouse(): void {}
+
+  close(): void {
+    this.closed = true;
+    this.#records.return?.();
+  }
+}
+
+/**
+ * Moves a named cursor behind what was read: now and then while records are there, and always before nothing is. Never
+ * back: others may have moved it further.
+ */
+class CursorMover {
+  readonly #cursor: NamedCursor;
+  #given: number | undefined;
+  #passed: number | undefined;
+  #failure: unknown;
+  #moved: Promise<unknown> | undefined;
+
+  constructor(cursor: NamedCursor) {
+    this.#cursor = cursor;
+  }
+
+  /** Behind all that was given before this one, whoever asks for more is. */
+  giving({ offset }: LogRecord): void {
+    this.#given = offset;
+  }
+
+  /** More is asked for. */
+  pass(): void {
+    if (this.#given !== undefined) this.#passed = this.#given + 1;
+    this.#given = undefined;
+  }
+
+  move(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#passed === undefined) return;
+    const offset = this.#passed;
+    this.#passed = undefined;
+    this.#moved = this.#cursor.advance(offset).catch((error) => {
+      this.#failure ??= error;
+    });
+  }
+
+  /** Resolves once it stands where it is to stand. */
+  async moved(): Promise<void> {
+    this.move();
+    await this.#moved;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** `for await` over the records of a log. */
+export function iterate(
+  source: RecordSource,
+  options: ReadOptions,
+  cursor: NamedCursor | undefined,
+  assertOpen: () => void,
+): AsyncIterableIterator<LogRecord, undefined, undefined> {
+  const allowance = new Allowance(options);
+  const limits = limitsFromNow(options);
+  let ahead: LogRecord[] = [];
+  let at = 0;
+  let isFirst = true;
+  const mover = cursor && new CursorMover(cursor);
+  return new RecordIterator<LogRecord>({
+    get closed() {
+      return source.closed;
+    },
+    assertOpen,
+    read() {
+      mover?.pass();
+      if (allowance.isUsedUp) return undefined;
+      if (at >= ahead.length) {
+        mover?.move();
+        ahead = source.read(Math.min(RECORDS_AHEAD, allowance.records));
+        at = 0;
+      }
+      const record = ahead[at];
+      if (record === undefined || !allowance.take(record, isFirst)) return undefined;
+      isFirst = false;
+      at++;
+      mover?.giving(record);
+      return record;
+    },
+    async wait(isOver) {
+      if (!allowance.isUsedUp && (await source.wait(limits, isOver))) return true;
+      await mover?.moved();
+      return false;
+    },
+    rouse: () => source.rouse(),
+    async end() {
+      source.close();
+      await mover?.moved();
+    },
+  });
+}
+
+/** The same, batch by batch. */
+export async function* iterateBatches(
+  source: RecordSource,
+  options: BatchesOptions,
+  cursor: NamedCursor | undefined,
+): AsyncGenerator<LogRecord[], void, undefined> {
+  const max = options.max ?? RECORDS_A_BATCH;
+  const allowance = new Allowance(options);
+  const limits = limitsFromNow(options);
+  const mover = cursor && new CursorMover(cursor);
+  let isFirst = true;
+  try {
+    while (!allowance.isUsedUp && !source.closed) {
+      const batch: LogRecord[] = [];
+      for (const record of source.read(Math.min(max, allowance.records))) {
+        if (!allowance.take(record, isFirst)) break;
+        isFirst = false;
+        batch.push(record);
+      }
+      if (batch.length > 0) {
+        mover?.giving(batch.at(-1) as LogRecord);
+        yield batch;
+        mover?.pass();
+        mover?.move();
+        await turn();
+      } else if (allowance.isUsedUp || !(await source.wait(limits, () => false))) return;
+    }
+  } finally {
+    source.close();
+    await mover?.moved();
+  }
+}
+
+/** What is read: an open log. */
+interface ReadLog {
+  readonly earliest: number;
+  readonly next: number;
+  tail(options: TailOptions): Tail;
+}
+
+/** Where the records come from that were asked for. */
+export function sourceOf(log: ReadLog, directory: Directory, options: ReadOptions): RecordSource {
+  const { from, follow = false, reverse = false, durableOnly, outOfRange, cursor } = options;
+  if (reverse) return new Backwards(backwards(directory, behind(log, from ?? 'latest')));
+  const until = follow ? Number.POSITIVE_INFINITY : knownEnd(log);
+  const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
+  return new Forwards(log.tail({ from: start, durableOnly, outOfRange }), until, () => log.next);
+}
+
+/** NaN where damage hides it: what lies before that can be read. */
+export function knownEnd(log: Pick<ReadLog, 'next'>): number {
+  try {
+    return log.next;
+  } catch (error) {
+    if (error instanceof MillraceError) return Number.NaN;
+    throw error;
+  }
+}
+
+/** Past damage that hides where that is: who reads there hears of it. */
+function behind(log: ReadLog, where: LogWhere): Behind {
+  try {
+    return offsetBehind(log, where);
+  } catch (error) {
+    if (!isBroken(error) || typeof where === 'object') throw error;
+    return typeof where === 'number' ? where + 1 : error;
+  }
+}
+
+/** Going backwards from a record begins with that record. */
+function offsetBehind(log: ReadLog, where: LogWhere): number {
+  if (where === 'latest') return log.next;
+  if (where === 'earliest') return log.earliest;
+  const tail = log.tail({ from: where });
+  const { offset } = tail;
+  tail.close();
+  return typeof where === 'number' ? offset + 1 : offset;
+}

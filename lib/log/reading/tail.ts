@@ -1,0 +1,403 @@
+import {
+  Copier,
+  checkIdle,
+  environment,
+  type Idle,
+  type Limits,
+  limitsFromNow,
+  type RecordHandler,
+  type SegmentReader,
+  timeInUs,
+  type WaitOptions,
+  type When,
+  waitOptions,
+  waitUntil,
+} from '../../channel/index.js';
+import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
+import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { type Directory, HALT, isSyncedLater } from '../files/index.js';
+import { decodeRecord, type LogRecord, PACKED, RecordParts, unpack } from '../records/index.js';
+import { FrameReader } from './frame-reader.js';
+
+/** Where to read from. */
+export type LogWhere = 'earliest' | 'latest' | number | { time: When };
+
+/** Called for each record. `bytes[start, end)` is its value, lent for the call only. */
+export type ValueHandler = (bytes: Buffer, start: number, end: number) => void;
+
+export interface TailSettings {
+  idle?: Idle;
+  /** Whether to hand out only what is on the disk. */
+  durableOnly: boolean;
+  /** What to do where records are gone that were to be read. */
+  outOfRange: 'throw' | 'earliest' | 'latest';
+}
+
+export interface TailOptions {
+  /** Where to begin ('latest'). */
+  from?: LogWhere;
+  durableOnly?: boolean;
+  outOfRange?: 'throw' | 'earliest' | 'latest';
+  /** How to wait. */
+  idle?: Idle;
+}
+
+export function tailSettings(options: TailOptions): TailSettings & { from: LogWhere } {
+  knownOptions('tail', options, ['from', 'durableOnly', 'outOfRange', 'idle']);
+  checkIdle(options.idle);
+  return {
+    from: options.from ?? 'latest',
+    durableOnly: oneOf('durableOnly', options.durableOnly ?? false, [true, false]),
+    outOfRange: oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest'] as const),
+    idle: options.idle,
+  };
+}
+
+const NO_LIMIT = 0x7fffffff;
+const MOVED = Symbol('moved');
+const NOTHING = Buffer.alloc(0);
+
+/** Reads a log by plain calls, as quickly as a reader does a channel; any number of them, each at its own pace. */
+export class Tail {
+  readonly #directory: Directory;
+  readonly #settings: TailSettings;
+  readonly #frames: FrameReader;
+  readonly #onClose: (tail: Tail) => void;
+  readonly #copier = new Copier();
+  readonly #parts = new RecordParts();
+  /** Records of a compressed batch that are not handed out yet. */
+  #unpacked: LogRecord[] = [];
+  #at = 0;
+  /** What lies before it in a compressed batch is not wanted. */
+  #from = 0;
+  /** Where it was sought to, as long as nothing was read there. */
+  #sought: number | undefined;
+  /** Of the poll that is running. */
+  #handler: ValueHandler = () => {};
+  /** By the handler. */
+  #thrown: { error: unknown } | undefined;
+  #count = 0;
+  #nowUs = 0;
+  #takesPacked = false;
+  #metPacked = false;
+  #halted = false;
+  /** All of it is on the disk, though it does not say so itself. */
+  #durableSegment: SegmentReader | undefined;
+  #busy = false;
+  #closed = false;
+  #closing = false;
+  /** The frame that is being handled. */
+  #bytes: Buffer = NOTHING;
+  #start = 0;
+  #end = 0;
+  #type = 0;
+  #kept: LogRecord[] = [];
+  readonly #keep: ValueHandler = () => {
+    this.#kept.push(this.record());
+  };
+
+  constructor(directory: Directory, settings: TailSettings, onClose: (tail: Tail) => void) {
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#frames = new FrameReader(directory, settings.idle);
+    this.#onClose = onClose;
+  }
+
+  /**
+   * Hands out the records that are there, up to `limit`; returns how many. **The bytes are lent for the call only, and
+   * writing to them ends the process**: they are the log's own memory.
+   */
+  poll(handler: ValueHandler, limit: number = NO_LIMIT): number {
+    if (typeof handler !== 'function')
+      throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
+    const most = limit === NO_LIMIT || limit === Number.POSITIVE_INFINITY ? NO_LIMIT : checkLimit(limit);
+    this.#assertFree();
+    this.#busy = true;
+    this.#handler = handler;
+    this.#count = 0;
+    this.#nowUs = 0;
+    try {
+      while (this.#count < most) {
+        if (this.#at < this.#unpacked.length) this.#handOutUnpacked();
+        else if (!this.#pollFrames(most)) break;
+      }
+      return this.#count;
+    } finally {
+      this.#busy = false;
+      this.#bytes = NOTHING;
+      if (this.#closing) this.close();
+    }
+  }
+
+  /** False: nothing more is there now. */
+  #pollFrames(most: number): boolean {
+    const wanted = most - this.#count;
+    this.#halted = this.#metPacked = false;
+    const frames = this.#inRange(() => this.#frames.poll(this.#handle, wanted));
+    if (frames > 0) this.#sought = undefined;
+    const thrown = this.#thrown;
+    if (thrown !== undefined) {
+      this.#thrown = undefined;
+      throw thrown.error;
+    }
+    if (this.#metPacked) {
+      this.#takesPacked = true;
+      try {
+        this.#frames.poll(this.#handle, 1);
+        this.#sought = undefined;
+      } finally {
+        this.#takesPacked = false;
+      }
+      return true;
+    }
+    return frames > 0 && !this.#halted && (frames === wanted || this.#settings.durableOnly);
+  }
+
+  /** What was removed while it was to be read is passed over, where that was wished. */
+  #inRange<T>(read: () => T): T {
+    for (;;) {
+      try {
+        return read();
+      } catch (error) {
+        this.#leap(error);
+      }
+    }
+  }
+
+  #leap(error: unknown): void {
+    const { outOfRange } = this.#settings;
+    const isGone = error instanceof MillraceError && error.code === 'ERR_OFFSET_OUT_OF_RANGE';
+    if (!isGone || outOfRange === 'throw') throw error;
+    if (outOfRange === 'earliest') this.#frames.seekEarliest();
+    else this.#frames.seekLatest();
+  }
+
+  #seekOffset(offset: number): void {
+    try {
+      this.#frames.seekOffset(offset);
+      this.#from = this.#sought = offset;
+    } catch (error) {
+      this.#leap(error);
+    }
+  }
+
+  #seekTime(timeUs: number): void {
+    const frames = this.#frames;
+    frames.seekTime(timeUs);
+    // In a compressed batch, that of its records that is meant.
+    const look: RecordHandler = (bytes, start, end, type) => {
+      if (type === PACKED) {
+        const records = unpack(bytes, start, end, frames.tag, frames.timeUs);
+        this.#from = records.find(({ timestamp }) => timestamp >= timeUs)?.offset ?? 0;
+        this.#sought = this.#from;
+      }
+      throw HALT;
+    };
+    frames.poll(look, 1);
+  }
+
+  readonly #handle: RecordHandler = (bytes, start, end, type) => {
+    if (this.#settings.durableOnly && this.#isBeyondDurable()) {
+      this.#halted = true;
+      throw HALT;
+    }
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.#type = type;
+    if (type === 0) this.#handOut(bytes, start, end);
+    else this.#handleDescribed(bytes, start, end, type);
+  };
+
+  /** What a handler throws says nothing of this log: it goes out as it is, past who explains what is wrong here. */
+  #handOut(bytes: Buffer, start: number, end: number): void {
+    try {
+      this.#handler(bytes, start, end);
+    } catch (error) {
+      this.#thrown = { error };
+      throw HALT;
+    }
+    this.#count++;
+  }
+
+  #handleDescribed(bytes: Buffer, start: number, end: number, type: number): void {
+    const frames = this.#frames;
+    if (type === PACKED) {
+      if (!this.#takesPacked) {
+        this.#metPacked = true;
+        throw HALT;
+      }
+      this.#unpacked = unpack(bytes, start, end, frames.tag, frames.timeUs).filter(
+        ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
+      );
+      this.#at = 0;
+      return;
+    }
+    const parts = this.#parts;
+    parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
+    if (this.#hasExpired(parts.expiresAtUs)) return;
+    parts.findValue(bytes, end, type, frames.tag);
+    this.#handOut(bytes, parts.rest, end);
+  }
+
+  #handOutUnpacked(): void {
+    const { value } = this.#unpacked[this.#at];
+    this.#handler(value, 0, value.length);
+    this.#count++;
+    this.#at++;
+    if (this.#at < this.#unpacked.length) return;
+    this.#unpacked = [];
+    this.#at = 0;
+  }
+
+  #hasExpired(expiresAtUs: number | undefined): boolean {
+    if (expiresAtUs === undefined || expiresAtUs === Number.POSITIVE_INFINITY) return false;
+    if (this.#nowUs === 0) this.#nowUs = environment.nowUs();
+    return expiresAtUs <= this.#nowUs;
+  }
+
+  #isBeyondDurable(): boolean {
+    const { segment } = this.#frames;
+    if (segment === undefined || segment.position < segment.durablePosition) return false;
+    if (segment === this.#durableSegment) return false;
+    if (!segment.isEnded || !isSyncedLater(this.#directory.segments(), segment.baseRecord)) return true;
+    this.#durableSegment = segment;
+    return false;
+  }
+
+  /** Inside a handler: its record, copied out. */
+  record(): LogRecord {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at];
+    if (this.#bytes === NOTHING) throw invalidArgument('record() is for inside a handler');
+    const { tag, timeUs } = this.#frames;
+    try {
+      return decodeRecord(this.#bytes, this.#start, this.#end, this.#type, tag, timeUs, this.#copier);
+    } catch (error) {
+      throw this.#frames.explain(error);
+    }
+  }
+
+  /** Inside a handler: the offset of its record. Else: of the next one. */
+  get offset(): number {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].offset;
+    if (this.#bytes !== NOTHING) return this.#frames.tag;
+    return this.#sought ?? this.#frames.next;
+  }
+
+  /** Inside a handler: when its record was appended, in microseconds since 1970. */
+  get timestamp(): number {
+    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].timestamp;
+    if (this.#bytes === NOTHING) throw invalidArgument('timestamp is for inside a handler');
+    return this.#frames.timeUs;
+  }
+
+  /** The next record, copied out, or undefined if there is none yet. */
+  read(): LogRecord | undefined {
+    return this.readBatch(1)[0];
+  }
+
+  /** Up to `max` records that are there now, copied out. */
+  readBatch(max: number): LogRecord[] {
+    wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
+    this.#kept = [];
+    try {
+      this.poll(this.#keep, Math.min(max, NO_LIMIT));
+    } catch (error) {
+      // What was read before stays read; the next call meets the same again.
+      if (this.#kept.length === 0) throw error;
+    }
+    const kept = this.#kept;
+    this.#kept = [];
+    return kept;
+  }
+
+  /** Goes to another place. */
+  seek(where: LogWhere): void {
+    this.#assertFree();
+    const frames = this.#frames;
+    this.#unpacked = [];
+    this.#at = 0;
+    this.#from = 0;
+    this.#sought = undefined;
+    if (where === 'earliest') frames.seekEarliest();
+    else if (where === 'latest') frames.seekLatest();
+    else if (typeof where === 'number') {
+      this.#seekOffset(wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER));
+    } else if (typeof where === 'object' && where !== null && 'time' in where) {
+      knownOptions('A place', where, ['time']);
+      this.#seekTime(timeInUs('time', where.time));
+    } else {
+      throw invalidArgument(
+        `A place in a log is 'earliest', 'latest', an offset or { time }, not ${show(where)}`,
+      );
+    }
+  }
+
+  /** Whether there is a record to read now. */
+  hasNext(): boolean {
+    this.#assertFree();
+    if (this.#at < this.#unpacked.length) return true;
+    if (!this.#inRange(() => this.#frames.hasNext())) return false;
+    return !this.#settings.durableOnly || !this.#isBeyondDurable();
+  }
+
+  /** Waits until there is something to read: true; or until this is closed: false. */
+  async ready(options: WaitOptions = {}): Promise<boolean> {
+    waitOptions('ready', options);
+    return this.wait(limitsFromNow(options), () => false);
+  }
+
+  /** @internal The same; ends by false, too, where `isOver` says so when it looks. */
+  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    const what = `Waiting for records of ${this.#directory.path}`;
+    for (;;) {
+      const { segment } = this.#frames;
+      const look = () => {
+        if (this.#closed || isOver()) return false;
+        if (this.hasNext()) return true;
+        return this.#frames.segment === segment ? undefined : MOVED;
+      };
+      // Nobody rings when the disk has something, nor for a first segment.
+      const canSleep = segment !== undefined && !this.#settings.durableOnly;
+      const found = await (canSleep ? segment.wait(look, what, limits) : waitUntil(look, what, limits));
+      if (found !== MOVED) return found;
+    }
+  }
+
+  /** @internal Has those who wait look whether that is over. */
+  rouse(): void {
+    this.#frames.segment?.rouse();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Inside a handler: when that returns. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#busy) {
+      this.#closing = true;
+      return;
+    }
+    this.#closed = true;
+    this.#frames.close();
+    this.#onClose(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #assertFree(): void {
+    if (this.#closed) throw closedHandle('tail', this.#directory.path);
+    if (!this.#busy) return;
+    throw new MillraceError('ERR_BUSY', `A handler of this tail of ${this.#directory.path} is running`, {
+      path: this.#directory.path,
+    });
+  }
+}
+
+function checkLimit(limit: number): number {
+  return Math.min(NO_LIMIT, wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER));
+}

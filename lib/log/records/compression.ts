@@ -1,0 +1,89 @@
+import zlib from 'node:zlib';
+import { invalidArgument, MillraceError } from '../../errors.js';
+import { oneOf, wholeNumber } from '../../options.js';
+
+export type Algorithm = 'deflate' | 'zstd';
+
+/** By how each is named in a packed payload. */
+const NUMBERS = { deflate: 1, zstd: 2 } as const;
+const HIGHEST_LEVEL = { deflate: 9, zstd: 22 } as const;
+/** What higher ones save is little, and dear. */
+const DEFAULT_LEVEL = { deflate: 1, zstd: 3 } as const;
+
+const LEAST_CHUNK = 64;
+const LEAST_WINDOW_LOG = 10;
+
+/** What only newer ones have of the Node.js that this runs on. */
+interface Zstd {
+  zstdCompressSync(bytes: Uint8Array, options: { params: Record<number, number> }): Buffer;
+  zstdDecompressSync(bytes: Uint8Array, options: UnpackOptions): Buffer;
+  constants: { ZSTD_c_compressionLevel: number; ZSTD_d_windowLogMax: number };
+}
+
+type UnpackOptions = zlib.ZlibOptions & { params?: Record<number, number> };
+
+/** What zlib gives where it is asked for `info`: also how many bytes it used up. */
+interface Unpacked {
+  buffer: Buffer;
+  engine: { bytesWritten: number };
+}
+
+const zstd = 'zstdCompressSync' in zlib ? (zlib as unknown as Zstd) : undefined;
+const ZSTD_NEEDS = `zstd needs Node.js 22.15, 23.8 or newer, and this is ${process.version}`;
+
+export function checkCompression(algorithm: Algorithm, level?: number): void {
+  oneOf('compression', algorithm, ['deflate', 'zstd']);
+  if (level !== undefined) wholeNumber(`The level of ${algorithm}`, level, 1, HIGHEST_LEVEL[algorithm]);
+  if (algorithm === 'zstd' && zstd === undefined) throw invalidArgument(ZSTD_NEEDS);
+}
+
+export function numberOf(algorithm: Algorithm): number {
+  return NUMBERS[algorithm];
+}
+
+export function compress(bytes: Uint8Array, algorithm: Algorithm, level?: number): Buffer {
+  const chosen = level ?? DEFAULT_LEVEL[algorithm];
+  if (algorithm === 'deflate') return zlib.deflateRawSync(bytes, { level: chosen });
+  const { zstdCompressSync, constants } = zstd as Zstd;
+  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: chosen } });
+}
+
+/** Refuses what was packed in a way that isn't known here. */
+export function checkNumber(number: number, offset: number): void {
+  if (number === NUMBERS.deflate || (number === NUMBERS.zstd && zstd !== undefined)) return;
+  throw new MillraceError(
+    'ERR_FORMAT',
+    `Record ${offset} is in a compressed batch: ` +
+      (number === NUMBERS.zstd ? ZSTD_NEEDS : `this version of Millrace does not know compression ${number}`),
+    { offset, compression: number },
+  );
+}
+
+/** The `length` bytes that were packed, with never more memory than they need; undefined where that isn't what it is. */
+export function decompress(bytes: Buffer, number: number, length: number): Buffer | undefined {
+  // One byte more: zlib then sees the end without another chunk.
+  const options = { info: true, maxOutputLength: length, chunkSize: Math.max(LEAST_CHUNK, length + 1) };
+  try {
+    const unpacked =
+      number === NUMBERS.zstd ? unZstd(bytes, length, options) : zlib.inflateRawSync(bytes, options);
+    const { buffer, engine } = unpacked as unknown as Unpacked;
+    // What follows the packed bytes is not theirs.
+    return buffer.length === length && engine.bytesWritten === bytes.length ? buffer : undefined;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}
+
+function unZstd(bytes: Buffer, length: number, options: zlib.ZlibOptions): Buffer {
+  const { zstdDecompressSync, constants } = zstd as Zstd;
+  const windowLog = Math.max(LEAST_WINDOW_LOG, Math.ceil(Math.log2(length)));
+  return zstdDecompressSync(bytes, { ...options, params: { [constants.ZSTD_d_windowLogMax]: windowLog } });
+}
+
+/** Anything but a lack of memory. */
+function isDamage(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined || code === 'Z_MEM_ERROR' || code === 'ZSTD_error_memory_allocation') return false;
+  return code === 'ERR_BUFFER_TOO_LARGE' || code.startsWith('Z_') || code.startsWith('ZSTD_error_');
+}

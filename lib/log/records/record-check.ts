@@ -1,0 +1,66 @@
+import { invalidArgument, type MillraceError } from '../../errors.js';
+import { knownOptions, show } from '../../options.js';
+import { bytesOf } from './put-bytes.js';
+import { type LogRecordInput, MAX_TTL_MS } from './record.js';
+
+const FIELDS = ['key', 'value', 'headers', 'timestamp', 'ttlMs'] as const;
+
+export function isBytes(data: unknown): data is Uint8Array | string {
+  return typeof data === 'string' || data instanceof Uint8Array;
+}
+
+/** Refuses what is no object, and an object with fields that a record doesn't have. */
+export function checkFields(input: unknown): asserts input is LogRecordInput {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalidArgument(
+      `A record must be a Uint8Array, a string or { key, value, headers, timestamp, ttlMs }, not ${show(input)}`,
+    );
+  }
+  if (!hasKnownFields(input)) knownOptions('A record', input, FIELDS);
+}
+
+/** Makes no list of them, as `Object.keys` does; but it also meets inherited ones. */
+function hasKnownFields(input: object): boolean {
+  for (const name in input) {
+    switch (name) {
+      case 'key':
+      case 'value':
+      case 'headers':
+      case 'timestamp':
+      case 'ttlMs':
+        continue;
+      default:
+        return false;
+    }
+  }
+  return true;
+}
+
+/** Its length in bytes. */
+export function checkBytes(what: string, data: unknown): number {
+  if (isBytes(data)) return bytesOf(data);
+  throw notBytes(what, data);
+}
+
+export function notBytes(what: string, data: unknown): MillraceError {
+  return invalidArgument(`The ${what} of a record must be a Uint8Array or a string, not ${show(data)}`);
+}
+
+export function checkValue(value: unknown, hasKey: boolean): number {
+  if (value === undefined) {
+    throw invalidArgument('A record needs a value; null as the value of a key says that what had it is gone');
+  }
+  if (value !== null) return checkBytes('value', value);
+  if (!hasKey)
+    throw invalidArgument('A record whose value is null needs a key: it says that what had it is gone');
+  return 0;
+}
+
+export function checkTtl(ttlMs: unknown): number {
+  if (typeof ttlMs === 'number' && Number.isSafeInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_TTL_MS) {
+    return ttlMs;
+  }
+  throw invalidArgument(
+    `ttlMs must be a whole number of milliseconds from 1 to ${MAX_TTL_MS}, or left out, not ${show(ttlMs)}`,
+  );
+}

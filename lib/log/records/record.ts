@@ -1,0 +1,66 @@
+import type { When } from '../../channel/index.js';
+import { MillraceError } from '../../errors.js';
+
+/** Headers going in: by name, or as pairs, whose order is kept and whose names may come several times. */
+export type HeadersInput =
+  | Readonly<Record<string, Uint8Array | string>>
+  | readonly (readonly [name: string, value: Uint8Array | string])[];
+
+/** A record as it is appended. Strings become UTF-8. */
+export interface LogRecordInput {
+  key?: Uint8Array | string;
+  /** null: what had this key is gone. */
+  value: Uint8Array | string | null;
+  headers?: HeadersInput;
+  /** Default: now. */
+  timestamp?: When;
+  /** It is not handed out any more once so many milliseconds have passed since its timestamp. */
+  ttlMs?: number;
+}
+
+/** A record as it is read. What is in it is a copy, to keep. */
+export interface LogRecord {
+  offset: number;
+  /** Microseconds since 1970. */
+  timestamp: number;
+  key?: Buffer;
+  /** Empty where the record is a tombstone. */
+  value: Buffer;
+  headers?: [name: string, value: Buffer][];
+  /** Microseconds since 1970. */
+  expiresAt?: number;
+  /** What had this key is gone. */
+  tombstone?: true;
+}
+
+// What a frame's type says of its payload: which parts it has, in this order, before the value.
+export const EXPIRES = 1;
+export const KEY = 2;
+export const HEADERS = 4;
+export const TOMBSTONE = 8;
+/** All that a record by itself may have. */
+export const PARTS = EXPIRES | KEY | HEADERS | TOMBSTONE;
+/** The payload is no record but several of them, compressed. */
+export const PACKED = 16;
+
+/** A hundred years: beyond that nobody means what they say. */
+export const MAX_TTL_MS = 3_155_760_000_000;
+
+const FRAME_HEADER = 32;
+
+/** How much of a segment a payload of that length takes. */
+export function frameBytes(length: number): number {
+  return (length + FRAME_HEADER + 15) & -16;
+}
+
+export function corruptRecord(offset: number, what: string): MillraceError {
+  return new MillraceError('ERR_CORRUPT', `Record ${offset} is damaged: ${what}`, { offset });
+}
+
+export function unknownType(offset: number, type: number): MillraceError {
+  return new MillraceError(
+    'ERR_FORMAT',
+    `Record ${offset} is of type ${type}, which this version of Millrace does not know`,
+    { offset, type },
+  );
+}

@@ -1,0 +1,286 @@
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { headerRemains, Salvage, throwIfAborted, type VerifyOptions } from '../../channel/index.js';
+import { MillraceError } from '../../errors.js';
+import { CursorFile } from '../cursors/index.js';
+import {
+  beginAnew,
+  CURSORS_FILE,
+  Directory,
+  factsIn,
+  isOfLaterVersion,
+  isOpen,
+  LOCK_FILE,
+  type LostOffsets,
+  type Neighbours,
+  putIntact,
+  refuseLaterSegment,
+  SalvagedFrames,
+  type SegmentFacts,
+  type SegmentFile,
+  type SetAside,
+  setAside,
+  setCopyAside,
+  setDuplicateAside,
+  syncSetAside,
+} from '../files/index.js';
+import { LARGEST_SEGMENT, settingsOf } from '../options.js';
+import { firstCapacity, Sealed } from '../writing/index.js';
+import { lockForRepair, type RepairLock } from './repair-lock.js';
+import type { LogFault, SegmentReport } from './segment-verify.js';
+import { verifyLog } from './verify.js';
+
+/** What was done to a log so that it can be read and gone on with. */
+export interface LogRepair {
+  path: string;
+  /** What was found. */
+  faults: LogFault[];
+  /** Offsets that no record has any more. Who reads passes over them. */
+  lost: LostOffsets[];
+  /** Segments that were written anew, of what was intact in them. */
+  rewritten: string[];
+  /** Files as they were found; nothing is deleted. */
+  setAside: SetAside[];
+  /** Names of cursors of which nobody can tell where they stood, as far as they can be read. */
+  cursors: (string | undefined)[];
+}
+
+const NOT_OURS = 'it is not a segment of this log';
+/** What an empty segment is like, to be gone on with. */
+const FIRST = { capacity: firstCapacity(settingsOf({})), sync: 'none' as const };
+
+/** A segment that is a part of the repaired log. */
+interface Kept {
+  file: SegmentFile;
+  report: SegmentReport;
+  facts: SegmentFacts;
+}
+
+/** Keeps each intact record of a damaged log with its offset. Whoever dies on the way leaves a log to be repaired again. */
+export async function repairLog(directory: Directory, options: VerifyOptions): Promise<LogRepair> {
+  const repairing = new Repairing(directory, options);
+  // Before anything is changed, the lock file included.
+  refuseLater(directory);
+  const lock = await lockForRepair(directory, (reason) => repairing.setCopyAside(LOCK_FILE, reason));
+  try {
+    return await repairing.run(lock);
+  } finally {
+    lock.close();
+  }
+}
+
+/** What a later version of Millrace wrote is not damaged. */
+function refuseLater(directory: Directory): void {
+  directory.segments().forEach(refuseLaterSegment);
+  const cursors = new CursorFile(directory.path, { readOnly: true });
+  try {
+    cursors.list();
+  } catch (error) {
+    if (error instanceof MillraceError && isOfLaterVersion(error)) throw error;
+  } finally {
+    void cursors.close();
+  }
+}
+
+class Repairing {
+  readonly #directory: Directory;
+  readonly #options: VerifyOptions;
+  readonly #result: LogRepair;
+  #id = '';
+  #kept: Kept[] = [];
+  /** Of which no record is left, and why. */
+  #dropped: (SegmentFile & { reason: string })[] = [];
+  /** Its machine went down: what that left behind the last one that is kept is for whoever opens the log. */
+  #isCutOff = false;
+  #maxTimeUs = 0;
+
+  constructor(directory: Directory, options: VerifyOptions) {
+    const { path } = directory;
+    this.#directory = directory;
+    this.#options = options;
+    this.#result = { path, faults: [], lost: [], rewritten: [], setAside: [], cursors: [] };
+  }
+
+  async run({ id, fault }: RepairLock): Promise<LogRepair> {
+    this.#id = id;
+    for (const name of this.#directory.foreign()) this.#setAside(name, Directory.whyForeign(name));
+    const reports: SegmentReport[] = [];
+    const { faults, cutOffAt } = await verifyLog(this.#directory, this.#options, (report) =>
+      reports.push(report),
+    );
+    this.#result.faults = fault === undefined ? faults : [fault, ...faults];
+    this.#isCutOff = cutOffAt !== undefined;
+    for (const report of reports) this.#sort(report);
+    if (this.#kept.length > 0) await this.#mendAll();
+    else if (this.#dropped.length > 0) await this.#beginAnew();
+    // step 132
+    for (const { path, reason } of this.#dropped.reverse()) this.#setAside(basename(path), reason);
+    if (this.#result.setAside.length > 0) await syncSetAside(this.#directory);
+    await this.#repairCursors();
+    return this.#result;
+  }
+
+  /** Whether anything of it can be kept. */
+  #sort(report: SegmentReport): void {
+    const { file, info, facts } = report;
+    const found = info === undefined ? this.#factsOfDamaged(file) : facts;
+    if (found === 'unreadable') this.#dropped.push({ ...file, reason: 'no record of it can be read' });
+    else if (found?.id === this.#id && found.base === file.base)
+      this.#kept.push({ file, report, facts: found });
+    else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OURS });
+    else this.#setAside(basename(file.path), NOT_OURS);
+  }
+
+  /** Of a segment whose header is damaged, or whose file is too short or too long; undefined where it is none. */
+  #factsOfDamaged({ path, base }: SegmentFile): SegmentFacts | 'unreadable' | undefined {
+    const salvage = Salvage.open(path);
+    try {
+      if (salvage === undefined)
+        return headerRemains(path) === 'foreign' && !this.#isExpected(base) ? undefined : 'unreadable';
+      if (salvage.header !== undefined) return factsIn(salvage);
+      return { id: this.#id, base, maxTimeUs: 0, generation: 0 };
+    } finally {
+      salvage?.close();
+    }
+  }
+
+  /** Whether the log goes on there behind what was looked at before: then something of it was there. */
+  #isExpected(base: number): boolean {
+    const before = this.#kept.at(-1)?.report;
+    return before === undefined || base === (before.link?.record ?? before.next);
+  }
+
+  async #mendAll(): Promise<void> {
+    const [{ file: first }] = this.#kept;
+    this.#lose(this.#dropped[0]?.base ?? first.base, first.base);
+    for (const [i, kept] of this.#kept.entries()) {
+      const following = this.#kept[i + 1]?.file.base;
+      const least = following === undefined ? this.#endBehind(kept) : 0;
+      const why = this.#whyMended(kept, following, least);
+      if (why !== undefined) await this.#mend(kept, { following, least }, why, this.#kept.slice(0, i));
+      this.#maxTimeUs = Math.max(this.#maxTimeUs, kept.facts.maxTimeUs, kept.report.maxTimeUs);
+    }
+  }
+
+  /** At least where the log goes on behind its last segment: no offset of what can't be read is given again. */
+  #endBehind({ file, report }: Kept): number {
+    const last = this.#dropped.at(-1);
+    const lost = last !== undefined && last.base > file.base ? boundOf(last) : 0;
+    return Math.max(lost, report.link?.record ?? 0);
+  }
+
+  /** Undefined where it is as it should be. */
+  #whyMended({ report, facts }: Kept, following: number | undefined, least: number): string | undefined {
+    const { info, faults, link } = report;
+    if (faults.length > 0) return faults[0].message;
+    if (info === undefined) return 'its header is damaged';
+    if (facts.maxTimeUs < this.#maxTimeUs) return 'it says that the log is of an earlier time than it is';
+    const goesOn =
+      following === undefined
+        ? this.#isCutOff || least <= (link?.record ?? report.next)
+        : !isOpen(info) && link?.record === following;
+    return goesOn ? undefined : 'it does not say where the log goes on';
+  }
+
+  /** Writes it anew, of what is intact in it. */
+  async #mend(
+    { file, report, facts }: Kept,
+    neighbours: Neighbours,
+    why: string,
+    before: readonly Kept[],
+  ): Promise<void> {
+    const { signal } = this.#options;
+    throwIfAborted(signal, `Repairing ${this.#directory.path}`);
+    await this.setCopyAside(basename(file.path), why);
+    // What is written anew says that all before it is on the disk.
+    await new Sealed(this.#directory, true, before.at(-1)?.file.base).upToNow()();
+    const salvage = Salvage.open(file.path);
+    if (salvage === undefined) throw changed(file.path);
+    try {
+      const maxTimeUs = Math.max(facts.maxTimeUs, this.#maxTimeUs);
+      const frames = await SalvagedFrames.find(salvage, { ...facts, maxTimeUs }, neighbours, signal);
+      // step 133
+      await putIntact(frames, FIRST);
+      // step 134
+      this.#result.rewritten.push(basename(file.path));
+      this.#maxTimeUs = Math.max(maxTimeUs, frames.maxTimeUs);
+      this.#loseOf(report, facts, frames);
+    } finally {
+      salvage.close();
+    }
+  }
+
+  #loseOf(
+    { faults, link }: SegmentReport,
+    { generation }: SegmentFacts,
+    { gaps, next, link: end }: SalvagedFrames,
+  ): void {
+    if (generation === 0) {
+      for (const { from, to } of gaps) this.#lose(from, to);
+      this.#lose(next, end.record);
+      return;
+    }
+    // Compaction leaves records out, too.
+    for (const { offset, nextOffset } of faults) {
+      if (offset !== undefined) this.#lose(offset, nextOffset ?? end.record);
+    }
+    this.#lose(link?.record ?? next, end.record);
+  }
+
+  #lose(from: number, to: number): void {
+    if (from < to) this.#result.lost.push({ from, to });
+  }
+
+  /** Nothing can be read of any segment. */
+  async #beginAnew(): Promise<void> {
+    const base = boundOf(this.#dropped[this.#dropped.length - 1]);
+    const facts = { id: this.#id, base, maxTimeUs: 0, generation: 0 };
+    const segment = await beginAnew(this.#directory.fileOf(base), facts, FIRST);
+    segment.close();
+    this.#lose(this.#dropped[0].base, base);
+  }
+
+  async #repairCursors(): Promise<void> {
+    const cursors = new CursorFile(this.#directory.path);
+    try {
+      this.#result.cursors = (await cursors.repair()).map(({ name }) => name);
+    } catch (error) {
+      const code = error instanceof MillraceError ? error.code : undefined;
+      if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
+      await this.#rebuildCursors(cursors, (error as MillraceError).message);
+    } finally {
+      await cursors.close();
+    }
+  }
+
+  async #rebuildCursors(cursors: CursorFile, reason: string): Promise<void> {
+    if (!statSync(cursors.path).isFile()) {
+      this.#setAside(CURSORS_FILE, reason);
+      await syncSetAside(this.#directory);
+      return;
+    }
+    const lost = await cursors.rebuild(async () => {
+      this.#result.setAside.push(setDuplicateAside(this.#directory, CURSORS_FILE, reason));
+      await syncSetAside(this.#directory);
+    });
+    this.#result.cursors = lost.map(({ name }) => name);
+  }
+
+  #setAside(name: string, reason: string): void {
+    this.#result.setAside.push(setAside(this.#directory, name, reason));
+  }
+
+  async setCopyAside(name: string, reason: string): Promise<void> {
+    this.#result.setAside.push(setCopyAside(this.#directory, name, reason));
+    await syncSetAside(this.#directory);
+  }
+}
+
+/** No record of it had this offset or a larger one, whatever there was of its file. */
+function boundOf({ base }: SegmentFile): number {
+  return base + LARGEST_SEGMENT;
+}
+
+function changed(path: string): MillraceError {
+  return new MillraceError('ERR_CORRUPT', `${path} has changed while it was repaired`, { path });
+}

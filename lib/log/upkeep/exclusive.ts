@@ -1,0 +1,48 @@
+import { waitUntil } from '../../channel/index.js';
+import type { LockFile } from '../files/index.js';
+
+/** Work of one kind on a log, of which only one is under way at a time: in this process, and in all others. */
+export class Exclusive {
+  readonly #lock: LockFile;
+  readonly #byte: number;
+  readonly #what: string;
+  readonly #signal: AbortSignal;
+  /** Resolves once all is at an end that was begun. */
+  #last: Promise<unknown> = Promise.resolve();
+  #count = 0;
+
+  /** `signal`: aborts what still waits for its turn. */
+  constructor(lock: LockFile, byte: number, what: string, signal: AbortSignal) {
+    this.#lock = lock;
+    this.#byte = byte;
+    this.#what = what;
+    this.#signal = signal;
+  }
+
+  get isBusy(): boolean {
+    return this.#count > 0;
+  }
+
+  /** Does it when its turn has come. */
+  do<T>(work: () => Promise<T>, signal = this.#signal): Promise<T> {
+    this.#count++;
+    const result = this.#last.then(() => this.#locked(work, signal)).finally(() => this.#count--);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #locked<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const lock = this.#lock;
+    await waitUntil(() => lock.tryLock(this.#byte) || undefined, this.#what, { signal });
+    try {
+      return await work();
+    } finally {
+      lock.unlock(this.#byte);
+    }
+  }
+
+  /** Resolves once all is at an end that was begun, however that went. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+}

@@ -1,0 +1,167 @@
+import { unlink } from 'node:fs/promises';
+import { disk, environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
+import { MillraceError } from '../../errors.js';
+import type { CursorEntry, CursorFile } from '../cursors/index.js';
+import { type Directory, diskBytes, type SegmentFile, walkFrames } from '../files/index.js';
+import type { RetentionSettings } from '../options.js';
+
+const FILES_A_TURN = 256;
+
+interface Held extends SegmentFile {
+  /** What its file takes of the disk. */
+  bytes: number;
+}
+
+/** What whoever retains records has to know of the log. */
+export interface RetainedLog {
+  directory: Directory;
+  cursors: CursorFile;
+  teller: Teller;
+  /** Resolves once the segments that were sealed have given back what they don't use. */
+  settled(): Promise<void>;
+}
+
+/**
+ * Removes what a log need not keep any more: whole segments, the oldest first and one by one, never the last. Whoever
+ * dies on the way leaves a log that begins later. Who has a removed segment open reads it to its end.
+ */
+export class Retention {
+  readonly #settings: RetentionSettings;
+  readonly #log: RetainedLog;
+  /** The largest timestamps of segments that had to be looked through. */
+  readonly #newest = new Map<number, number | undefined>();
+
+  constructor(settings: RetentionSettings, log: RetainedLog) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  get keepsAll(): boolean {
+    const { bytes, ageMs, segments } = this.#settings;
+    return Math.min(bytes, ageMs, segments) === Number.POSITIVE_INFINITY;
+  }
+
+  /** Resolves once all is gone that is to go; aborted: with the next segment that is. Never two at once. */
+  async apply(signal: AbortSignal): Promise<void> {
+    if (this.keepsAll) return;
+    await this.#log.settled();
+    const segments = await this.#measure();
+    const cursors = this.#log.cursors.list();
+    const last = segments.length - 1;
+    let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    let removed = 0;
+    try {
+      while (removed < last && !signal.aborted) {
+        const isTooMuch = bytes > this.#settings.bytes || segments.length - removed > this.#settings.segments;
+        if (!isTooMuch && !(await this.#isOld(segments, removed))) break;
+        if (this.#isKeptUnread(segments[removed + 1].base, bytes, cursors)) break;
+        await this.#remove(segments[removed]);
+        bytes -= segments[removed].bytes;
+        removed++;
+        // Before the next one goes: a power cut may undo the removal of one, and then must undo that of all behind it.
+        await disk.syncDirectory(this.#log.directory.path);
+        // step 142
+      }
+    } finally {
+      if (removed > 0) {
+        this.#log.directory.mappings.sweep();
+        this.#tellOverrun(cursors, segments[0].base, segments[removed].base);
+      }
+    }
+  }
+
+  async #measure(): Promise<Held[]> {
+    const held: Held[] = [];
+    let looks = 0;
+    for (const segment of this.#log.directory.segments()) {
+      const bytes = diskBytes(segment.path);
+      if (bytes !== undefined) held.push({ ...segment, bytes });
+      if (++looks % FILES_A_TURN === 0) await turn();
+    }
+    return held;
+  }
+
+  /** Whether the segment that ends before record `end` has something that is still to be read, and isn't too much. */
+  #isKeptUnread(end: number, bytes: number, cursors: readonly CursorEntry[]): boolean {
+    const { keepUnread, maxUnread } = this.#settings;
+    return keepUnread && bytes <= maxUnread && cursors.some((cursor) => nextOf(cursor) < end);
+  }
+
+  /**
+   * Whether all its records are older than they are to become. A timestamp that is still to come says nothing of a
+   * record's age, but that it is no less than that of what was appended behind it.
+   */
+  async #isOld(segments: readonly SegmentFile[], index: number): Promise<boolean> {
+    const { ageMs } = this.#settings;
+    if (ageMs === Number.POSITIVE_INFINITY) return false;
+    const now = environment.nowUs();
+    const oldest = now - ageMs * 1000;
+    for (let i = index; i < segments.length - 1; i++) {
+      const newest = await this.#newestOf(segments[i], segments[i + 1], oldest);
+      if (newest !== undefined && newest <= now) return newest < oldest;
+    }
+    return false;
+  }
+
+  /** The largest timestamp of its records; where that is below `oldest`, perhaps too large. Undefined: nobody can tell. */
+  async #newestOf(segment: SegmentFile, next: SegmentFile, oldest: number): Promise<number | undefined> {
+    const { directory } = this.#log;
+    const before = directory.maxTimeBefore(segment);
+    const behind = directory.maxTimeBefore(next);
+    if (behind !== undefined && (behind < oldest || (before !== undefined && before < behind))) return behind;
+    // An earlier segment has a larger one, so what is known of the log says nothing of this one.
+    if (!this.#newest.has(segment.base)) this.#newest.set(segment.base, await newestIn(segment.path));
+    return this.#newest.get(segment.base);
+  }
+
+  async #remove({ base, path }: SegmentFile): Promise<void> {
+    const { directory } = this.#log;
+    // step 140
+    try {
+      await unlink(path);
+    } catch (error) {
+      // Another process of a shared log was quicker.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explain(error, path, 'remove');
+    }
+    // step 141
+    this.#newest.delete(base);
+    directory.forget(base);
+  }
+
+  #tellOverrun(cursors: readonly CursorEntry[], earlier: number, earliest: number): void {
+    for (const cursor of cursors) {
+      const from = Math.max(nextOf(cursor), earlier);
+      if (from >= earliest) continue;
+      const who = cursor.name === undefined ? 'A damaged cursor' : `The cursor '${cursor.name}'`;
+      this.#log.teller.tell(
+        'overrun',
+        `${who} of ${this.#log.directory.path} had not read records ${from} to ${earliest - 1}, and they are removed`,
+        { cursor: cursor.name, from, to: earliest },
+      );
+    }
+  }
+}
+
+/** Of one that is damaged: nobody knows what it has read. */
+function nextOf({ offset }: CursorEntry): number {
+  return offset ?? 0;
+}
+
+async function newestIn(path: string): Promise<number | undefined> {
+  let newest = 0;
+  try {
+    const segment = await SegmentReader.open(path, { readOnly: true });
+    try {
+      await walkFrames(segment, () => {
+        newest = Math.max(newest, segment.timeUs);
+      });
+    } finally {
+      segment.close();
+    }
+  } catch (error) {
+    // What is damaged goes with what was appended behind it.
+    if (!(error instanceof MillraceError)) throw error;
+    return undefined;
+  }
+  return newest;
+}

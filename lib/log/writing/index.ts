@@ -1,0 +1,3 @@
+export { firstCapacity, type LogEnd, LogWriter } from './log-writer.js';
+export { type Appendable, RecordAppender } from './record-appender.js';
+export { Sealed, syncUnlessGone } from './sealed.js';

@@ -1,0 +1,421 @@
+import {
+  type Data,
+  type DescribedRecord,
+  type Limits,
+  largestInSegment,
+  Refusal,
+  SegmentWriter,
+  throwIfAborted,
+  within,
+} from '../../channel/index.js';
+import { closedHandle, MillraceError } from '../../errors.js';
+import { type Directory, durableEnd, type SegmentFacts } from '../files/index.js';
+import type { LogSettings } from '../options.js';
+import { type NO_STATS, Stopwatch } from '../stats.js';
+import { NextFile } from './next-file.js';
+import type { Sealed } from './sealed.js';
+
+const FIRST_SEGMENT = 64 * 1024;
+const SEGMENT_STEP = 4096;
+const FRAME_HEADER = 32;
+/** What a segment keeps free behind its last record. */
+const RESERVED = 64;
+/** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
+const HURRIED_MS = 10_000;
+/** What fills up more quickly than this leaves no time for pauses in making that file. */
+const PRESSED_BYTES_PER_MS = 65_536;
+
+/** Where a log goes on. */
+export interface LogEnd {
+  next: number;
+  maxTimeUs: number;
+  /** The last segment, if it can be gone on with. */
+  segment: SegmentWriter | undefined;
+}
+
+/** What is written somewhere in a segment: returns the bytes it took, or a `Refusal`. */
+type Append = (segment: SegmentWriter) => number;
+
+/**
+ * The writing end of a log: appends to its last segment, and goes on in a new one where that is full. `budget` are the
+ * bytes that may be appended without another thought; all else is looked after when it is used up.
+ */
+export class LogWriter {
+  /** Told of each new segment. */
+  onRoll: () => void = () => {};
+  /** Others append to it, too, each in its turn. */
+  readonly #shared: boolean;
+  readonly #nextFile: NextFile;
+  readonly #syncs = new Stopwatch();
+  #sealed: Sealed;
+  /** Those from before others went on with the log. */
+  readonly #sealedBefore = new Set<Sealed>();
+  readonly #directory: Directory;
+  readonly #id: string;
+  readonly #settings: LogSettings;
+  #segment: SegmentWriter | undefined;
+  #begunAt = performance.now();
+  /** How long the segment before took to be full, and how large it was. */
+  #fullAfterMs = Number.POSITIVE_INFINITY;
+  #fullBytes = 0;
+  #next: number;
+  #maxTimeUs: number;
+  #budget = 0;
+  #closed = false;
+  /** Appended through this writer. */
+  #records = 0;
+  #bytes = 0;
+
+  constructor(
+    directory: Directory,
+    id: string,
+    settings: LogSettings,
+    sealed: Sealed,
+    end: LogEnd,
+    shared = false,
+  ) {
+    this.#directory = directory;
+    this.#id = id;
+    this.#settings = settings;
+    this.#shared = shared;
+    this.#nextFile = new NextFile(directory, settings.sync !== 'none');
+    this.#sealed = sealed;
+    this.#segment = end.segment;
+    this.#next = end.next;
+    this.#maxTimeUs = end.maxTimeUs;
+  }
+
+  /** The offset of the next record. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get stats(): typeof NO_STATS {
+    return {
+      records: this.#records,
+      bytes: this.#bytes,
+      unsyncedBytes: this.unsyncedBytes,
+      rollStalls: this.#nextFile.stalls,
+      syncs: this.#syncs.times,
+    };
+  }
+
+  /**
+   * In a turn of ours: goes on behind what others appended to the last segment. False where the log's end must be looked
+   * for anew.
+   */
+  goOn(): boolean {
+    const segment = this.#segment;
+    if (segment === undefined) return false;
+    if (!segment.goOn()) {
+      // At once: to find out where the log goes on may fail, and is tried again in the next turn.
+      this.#segment = undefined;
+      this.#sealed.add(segment);
+      return false;
+    }
+    this.#budget = 0;
+    this.#next = (segment.tagBefore(segment.position) ?? this.#baseOf(segment) - 1) + 1;
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, segment.maxTimeUs);
+    return true;
+  }
+
+  /** In a turn of ours: goes on where others brought the log. */
+  adopt(end: LogEnd, sealed: Sealed): void {
+    this.#segment?.close();
+    this.#keepUntilSettled(this.#sealed);
+    this.#nextFile.drop();
+    this.#sealed = sealed;
+    this.#segment = end.segment;
+    this.#next = end.next;
+    this.#maxTimeUs = end.maxTimeUs;
+    this.#begunAt = performance.now();
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
+    this.#budget = 0;
+  }
+
+  #keepUntilSettled(sealed: Sealed): void {
+    this.#sealedBefore.add(sealed);
+    void sealed.settled().then(() => this.#sealedBefore.delete(sealed));
+  }
+
+  /** At the end of a turn of ours: others go on exactly where we stopped. */
+  publish(): void {
+    this.#segment?.publish();
+  }
+
+  /** The segment that is written, if there is one. */
+  get current(): SegmentWriter | undefined {
+    return this.#segment;
+  }
+
+  /** Appends one record; returns its offset. */
+  append(data: Data, type: number, timeUs: number): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const segment = this.#segment;
+    let taken = segment === undefined ? Refusal.FULL : segment.append(data, type, offset, timeUs);
+    if (taken < 0) taken = this.#appendInNext((next) => next.append(data, type, offset, timeUs), taken, data);
+    this.#appended(taken, 1, timeUs);
+    return offset;
+  }
+
+  /** One record that `fill` writes from this byte on. */
+  fill(length: number, type: number, timeUs: number, fill: (bytes: Buffer, at: number) => void): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const appending: Append = (segment) => {
+      const at = segment.openClaim(length);
+      if (at < 0) return at;
+      try {
+        fill(segment.bytes, at);
+      } catch (error) {
+        segment.abortClaim();
+        throw error;
+      }
+      return segment.commitClaim(length, type, offset, timeUs);
+    };
+    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
+    if (taken < 0) taken = this.#inNext(appending, taken, framesOf(length), length);
+    this.#appended(taken, 1, timeUs);
+    return offset;
+  }
+
+  /**
+   * All of them or none, with one commit; returns the offset of the first. Described records bring their own tags, from
+   * `next` on, and are `records` in number.
+   */
+  appendBatch(
+    items: readonly Uint8Array[] | readonly DescribedRecord[],
+    records: number,
+    timeUs: number,
+    maxTimeUs: number,
+  ): number {
+    if (this.#budget <= 0) this.#attend();
+    const offset = this.#next;
+    const appending: Append = (segment) => segment.appendBatch(items, timeUs, offset);
+    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
+    if (taken < 0) {
+      let frames = 0;
+      let largest = 0;
+      for (const { length } of items) {
+        frames += framesOf(length);
+        largest = Math.max(largest, length);
+      }
+      taken = this.#inNext(appending, taken, frames, largest);
+    }
+    this.#appended(taken, records, maxTimeUs);
+    return offset;
+  }
+
+  #appended(taken: number, records: number, timeUs: number): void {
+    this.#budget -= taken;
+    this.#bytes += taken;
+    this.#records += records;
+    this.#next += records;
+    if (timeUs > this.#maxTimeUs) this.#maxTimeUs = timeUs;
+  }
+
+  #appendInNext(append: Append, refusal: number, data: Data): number {
+    const length = lengthOf(data);
+    return this.#inNext(append, refusal, framesOf(length), length);
+  }
+
+  /** What this segment refused goes into the next one. */
+  #inNext(append: Append, refusal: number, frames: number, largest: number): number {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    if (refusal === Refusal.ENDED) throw this.#segment?.failure ?? closedHandle('log', this.#directory.path);
+    const { segment } = this.#settings;
+    this.#checkSize(largest, largestInSegment(segment));
+    this.#checkSize(frames, segment - RESERVED);
+    const bytes = this.#segment?.position ?? 0;
+    const ms = performance.now() - this.#begunAt;
+    this.#roll(Math.max(frames + RESERVED, largest * 4));
+    if (bytes > 0) this.#fullAfterMs = ms;
+    this.#fullBytes = bytes;
+    const taken = append(this.#segment as SegmentWriter);
+    if (taken < 0) {
+      throw new MillraceError(
+        'ERR_RECORD_TOO_LARGE',
+        `${frames} bytes are too much for ${this.#directory.path}`,
+        {
+          path: this.#directory.path,
+          size: frames,
+          max: segment,
+        },
+      );
+    }
+    return taken;
+  }
+
+  #checkSize(size: number, max: number): void {
+    if (size <= max) return;
+    const { path } = this.#directory;
+    throw new MillraceError(
+      'ERR_RECORD_TOO_LARGE',
+      `${size} bytes are too much for the log ${path}: with segments of ${this.#settings.segment} bytes it takes at most ${max} at once`,
+      { path, size, max },
+    );
+  }
+
+  /** The budget is used up: is the next segment to be prepared, does too much wait for the disk? */
+  #attend(): void {
+    if (this.#closed) throw closedHandle('log', this.#directory.path);
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    const failure = segment.failure;
+    if (failure !== undefined) throw failure;
+    let budget = this.#settings.segment;
+    if (this.#settings.sync !== 'none') {
+      const unsynced = this.unsyncedBytes;
+      budget = this.#settings.maxUnsyncedBytes - unsynced;
+      if (budget <= 0) throw this.#backPressure(unsynced);
+    }
+    const untilHalf = segment.remaining - segment.capacity / 2;
+    if (untilHalf > 0 && this.#fullAfterMs > HURRIED_MS) budget = Math.min(budget, untilHalf);
+    else if (!this.#nextFile.isPrepared) {
+      const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
+      this.#nextFile.prepare(this.#nextCapacity(0), isPressed);
+    }
+    this.#budget = budget;
+  }
+
+  /** Bytes that were appended and may not be on the disk. */
+  get unsyncedBytes(): number {
+    const segment = this.#segment;
+    return (
+      this.#sealed.unsyncedBytes + (segment === undefined ? 0 : segment.position - segment.durablePosition)
+    );
+  }
+
+  #backPressure(unsynced: number): MillraceError {
+    const { path } = this.#directory;
+    const { maxUnsyncedBytes } = this.#settings;
+    return new MillraceError(
+      'ERR_BACK_PRESSURE',
+      `${unsynced} bytes of ${path} wait for the disk, and no more than ${maxUnsyncedBytes} may: wait by ready()`,
+      { path, size: unsynced, max: maxUnsyncedBytes },
+    );
+  }
+
+  /** How large the next segment is, with room for so much. */
+  #nextCapacity(least: number): number {
+    const { segment } = this.#settings;
+    let capacity = this.#segment === undefined ? firstCapacity(this.#settings) : this.#segment.capacity * 2;
+    while (capacity < least) capacity *= 2;
+    return Math.min(segment, Math.ceil(capacity / SEGMENT_STEP) * SEGMENT_STEP);
+  }
+
+  /**
+   * Goes on in a new segment. The new one has its name before the old one says where the stream goes on: whoever reads
+   * that finds it. Where that fails, nothing has changed.
+   */
+  #roll(least: number): void {
+    const old = this.#segment;
+    const path = this.#directory.fileOf(this.#next);
+    const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least));
+    // The first one is small, and nobody could know when it would be wanted.
+    if (old === undefined) this.#nextFile.stalls = 0;
+    // step 114
+    let before = this.#sealed.upToNow();
+    const { sync } = this.#settings;
+    const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
+    const design = { capacity, sync, metadata: { log: facts }, baseRecord: this.#next };
+    const next = SegmentWriter.begin(path, handle, design, () => before(), this.#shared);
+    try {
+      // One that nothing fits into, and in which nothing is, has the same name.
+      if (old?.position === 0) next.takeName();
+      else next.name();
+    } catch (error) {
+      next.close();
+      throw error;
+    }
+    // step 110
+    if (old !== undefined) {
+      old.seal({ position: 0, record: this.#next, incarnation: next.incarnation });
+      // step 111
+      this.#sealed.add(old);
+      before = this.#sealed.upToNow();
+    }
+    this.#segment = next;
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
+    this.#begunAt = performance.now();
+    this.#budget = 0;
+    this.onRoll();
+  }
+
+  /** Goes on in a new segment where this one is older than it may be. */
+  rollByAge(): void {
+    const { rollAfterMs } = this.#settings;
+    const segment = this.#segment;
+    if (rollAfterMs === undefined || segment === undefined || segment.position === 0) return;
+    if (performance.now() - this.#begunAt >= rollAfterMs) this.#roll(0);
+  }
+
+  /** Resolves once all that was appended so far is on the disk; with the offset behind it. */
+  async synced(): Promise<number> {
+    const next = this.#next;
+    const segment = this.#segment;
+    const beganAt = performance.now();
+    if (segment === undefined) await this.#sealed.upToNow()();
+    else await segment.reached(segment.position);
+    this.#syncs.since(beganAt);
+    return next;
+  }
+
+  /** All records below it are on the disk. */
+  get durable(): number {
+    const segment = this.#segment;
+    const durable = segment?.durablePosition ?? 0;
+    if (segment === undefined || durable === 0) return durableEnd(this.#directory.segments());
+    if (durable === segment.position) return this.#next;
+    return (segment.tagBefore(durable) ?? this.#baseOf(segment) - 1) + 1;
+  }
+
+  #baseOf(segment: SegmentWriter): number {
+    return (segment.metadata.log as SegmentFacts).base;
+  }
+
+  /** Resolves once appending isn't refused for what waits for the disk. */
+  async ready(limits: Limits): Promise<void> {
+    const { path } = this.#directory;
+    throwIfAborted(limits.signal, `Waiting until ${path} is on its disk`);
+    while (this.#settings.sync !== 'none' && this.unsyncedBytes >= this.#settings.maxUnsyncedBytes) {
+      await within(this.synced(), `Waiting until ${path} is on its disk`, limits);
+    }
+  }
+
+  /** Resolves once all that was sealed is let go. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#sealedBefore, this.#sealed].map((sealed) => sealed.settled()));
+  }
+
+  /** Brings what was appended to the disk where that was promised, and lets go of it all. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#budget = 0;
+    try {
+      if (this.#settings.sync !== 'none') await this.synced();
+    } finally {
+      this.#nextFile.drop();
+      this.#segment?.close();
+      await this.settled();
+    }
+  }
+}
+
+/** How large a segment is that follows none. */
+export function firstCapacity({ segment }: LogSettings): number {
+  return Math.min(FIRST_SEGMENT, segment);
+}
+
+/** What a record takes of a segment. */
+function framesOf(length: number): number {
+  return (length + FRAME_HEADER + 15) & -16;
+}
+
+function lengthOf(data: Data): number {
+  if (typeof data === 'string') return Buffer.byteLength(data);
+  if (data instanceof Uint8Array) return data.length;
+  return data.reduce((sum, part) => sum + lengthOf(part), 0);
+}

@@ -1,0 +1,66 @@
+import { areBytes, environment, largestInSegment } from '../../channel/index.js';
+import { invalidArgument } from '../../errors.js';
+import { show } from '../../options.js';
+import type { CompressionSettings, LogSettings } from '../options.js';
+import {
+  type EncodedRecord,
+  type LogRecordInput,
+  NO_TIME,
+  packAll,
+  RecordEncoder,
+} from '../records/index.js';
+import type { LogWriter } from './log-writer.js';
+
+/** A record going in: described, or its value alone. */
+export type Appendable = LogRecordInput | Uint8Array | string;
+
+/** Makes of what a user gives what a log's writer takes. */
+export class RecordAppender {
+  readonly #encoder = new RecordEncoder();
+  readonly #compression: CompressionSettings | undefined;
+  /** The largest payload that fits into any segment. */
+  readonly #largest: number;
+  readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
+
+  constructor({ compression, segment }: LogSettings) {
+    this.#compression = compression;
+    this.#largest = largestInSegment(segment);
+  }
+
+  append(writer: LogWriter, record: Appendable): number {
+    if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
+    const encoder = this.#encoder;
+    const length = encoder.measure(record);
+    const timeUs = encoder.timeUs === NO_TIME ? environment.nowUs() : encoder.timeUs;
+    return writer.fill(length, encoder.type, timeUs, this.#fill);
+  }
+
+  /** All of them or none; returns the offset of the first. One look at the clock is enough for all. */
+  appendBatch(writer: LogWriter, records: readonly Appendable[]): number {
+    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    const { length } = records;
+    if (length === 0) return writer.next;
+    const now = environment.nowUs();
+    const compression = this.#compression;
+    if (compression === undefined && areBytes(records)) return writer.appendBatch(records, length, now, now);
+    let maxTimeUs = 0;
+    const items = (records as readonly Appendable[]).map((record, i) => {
+      const item = this.#describe(record, writer.next + i, now);
+      maxTimeUs = Math.max(maxTimeUs, item.timeUs);
+      return item;
+    });
+    const packed =
+      compression === undefined
+        ? items
+        : packAll(items, this.#largest, compression.algorithm, compression.level);
+    return writer.appendBatch(packed, length, now, maxTimeUs);
+  }
+
+  #describe(record: Appendable, offset: number, now: number): EncodedRecord {
+    const length = this.#encoder.measure(record);
+    const { type, timeUs } = this.#encoder;
+    const data = Buffer.allocUnsafe(length);
+    this.#encoder.write(data, 0);
+    return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
+  }
+}

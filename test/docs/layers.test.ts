@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+// The tree shows the architecture: what lies in a folder is built on the folders before it here, and on nothing behind it.
+const LIB = fileURLToPath(new URL('../../lib', import.meta.url));
+const LAYERS = [
+  'channel',
+  'stream',
+  'log/records',
+  'log/files',
+  'log/cursors',
+  'log/reading',
+  'log/writing',
+  'log/opening',
+  'log/upkeep',
+  'log/repair',
+  'log',
+  'cli',
+];
+/** Files beside the folders that are built on them which are there for all of these. */
+const FOR_ALL = ['errors.ts', 'native.ts', 'options.ts', 'log/options.ts', 'log/progress.ts', 'log/stats.ts'];
+
+interface Import {
+  from: string;
+  to: string;
+}
+
+function folderOf(path: string): string {
+  const [first, second, third] = path.split('/');
+  return first === 'log' && third !== undefined ? `${first}/${second}` : second === undefined ? '.' : first;
+}
+
+const imports: Import[] = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .flatMap((from) => {
+    const text = readFileSync(join(LIB, from), 'utf8');
+    return [...text.matchAll(/^(?:import|export|\}) .*?from '(\.[^']+)';$/gms)].map(([, specifier]) => ({
+      from,
+      to: relative(LIB, join(LIB, dirname(from), specifier)).replace(/\.js$/, '.ts'),
+    }));
+  })
+  .filter(({ from, to }) => folderOf(from) !== folderOf(to) && !FOR_ALL.includes(to));
+
+test('each folder is there, and built on another', () => {
+  const folders = new Set(imports.map(({ from }) => folderOf(from)));
+  expect([...folders].sort()).toEqual(['.', ...LAYERS.filter((folder) => folder !== 'channel')].sort());
+});
+
+test('imports never run the other way', () => {
+  const layerOf = (path: string) => LAYERS.indexOf(folderOf(path));
+  const isRoot = ({ from }: Import) => folderOf(from) === '.';
+  expect(imports.filter((one) => !isRoot(one) && layerOf(one.from) <= layerOf(one.to))).toEqual([]);
+});
+
+test('a folder is used by its index.ts alone', () => {
+  const used = imports.filter(({ to }) => folderOf(to) !== '.');
+  expect(used.filter(({ to }) => !to.endsWith('/index.ts'))).toEqual([]);
+});
