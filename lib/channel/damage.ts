@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.js';
+import { binding } from '../native.js';
 import type { Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
@@ -39,11 +40,12 @@ export function nextIntact(channel: Mapped, damaged: number): Place | undefined 
   leads[places] = 1;
   let first = places;
   for (let place = places - 1; place > 0; place--) {
-    const frame = plausibleFrame(channel, damaged + place * 16);
-    if (frame === undefined) continue;
-    const behind = leads[place + ((frame.length + 15) >> 4)];
+    const position = damaged + place * 16;
+    const length = plausibleLength(channel, position);
+    if (length === 0) continue;
+    const behind = leads[place + ((length + 15) >> 4)];
     if (behind === 0) continue;
-    leads[place] = behind + (frame.kind === L.KIND_DATA ? 1 : 0);
+    leads[place] = behind + (kindAt(channel, position) === L.KIND_DATA ? 1 : 0);
     first = place;
   }
   return { position: damaged + first * 16, record: goal.record - (leads[first] - 1) };
@@ -55,8 +57,8 @@ function nextKnown({ words, header }: Mapped, damaged: number): Place {
   return mark ?? { position: tail, record: loadSplit(words, RECORD_COUNT) };
 }
 
-/** What its header says of a frame that may be one; undefined where that can't be. */
-export function plausibleFrame({ words, header }: Mapped, position: number) {
+/** How long its header says that a frame is; 0 where there can be none. */
+export function plausibleLength({ words, header }: Mapped, position: number): number {
   const offset = (position - header.basePosition) % header.capacity;
   const word = (header.dataOffset + offset) >> 2;
   const length = words[word];
@@ -64,5 +66,18 @@ export function plausibleFrame({ words, header }: Mapped, position: number) {
   const least = kind === L.KIND_PAD ? L.FRAME_HEADER : header.frameHeader;
   const whole = length >= least && length <= header.capacity - offset;
   const known = kind >= L.KIND_DATA && kind <= L.KIND_CHECKPOINT;
-  return whole && known && words[word + 2] === stampOf(position) ? { length, kind } : undefined;
+  return whole && known && words[word + 2] === stampOf(position) ? length : 0;
+}
+
+function kindAt({ words, header }: Mapped, position: number): number {
+  const offset = (position - header.basePosition) % header.capacity;
+  return words[((header.dataOffset + offset) >> 2) + 1] & 0xff;
+}
+
+/** Whether the checksum of a plausible frame holds, if it has one yet. */
+export function isTrueFrame(channel: Mapped, position: number): boolean {
+  const { bytes, header } = channel;
+  const start = header.dataOffset + ((position - header.basePosition) % header.capacity);
+  const end = start + ((plausibleLength(channel, position) + 15) & -16);
+  return binding().checkFrames(bytes, start, end, stampOf(position), header.incarnation, 0) === end;
 }

@@ -1,9 +1,9 @@
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { damaged } from './damage.js';
+import { damaged, plausibleLength } from './damage.js';
 import * as L from './layout.js';
 import { endedAs } from './liveness.js';
-import { type Mapped, offsetAt, openMapped, STATE, WRITER_LOCK_BYTE } from './mapped.js';
+import { type Mapped, offsetAt, openMapped, positionAt, STATE, WRITER_LOCK_BYTE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
 import type { Start } from './publisher.js';
 import { ARRIVAL, wakeEveryone } from './waking.js';
@@ -71,7 +71,35 @@ export function recover(channel: Mapped): Recovered {
   const { position, record } = recovered;
   const least = Math.max(tail, header.mode === 'linear' ? loadPosition(words, DURABLE) : 0);
   if (position < least || position > limit || !Number.isSafeInteger(record)) throw damaged(channel, position);
+  if (header.mode === 'linear') {
+    checkFrames(channel, mark.position, position);
+    checkDurable(channel, marks);
+  }
   return recovered;
+}
+
+/** Nobody goes on behind frames that were damaged since: of those that have a checksum it must hold. */
+function checkFrames(channel: Mapped, from: number, to: number): void {
+  const { bytes, header } = channel;
+  if (!header.checksums) return;
+  const end = offsetAt(channel, to);
+  const stamp = stampOf(from);
+  const right = binding().checkFrames(bytes, offsetAt(channel, from), end, stamp, header.incarnation, 0);
+  if (right !== end) throw damaged(channel, positionAt(channel, right));
+}
+
+/** What was synced ends with a frame: from there on the next writer fills in checksums. */
+function checkDurable(channel: Mapped, marks: Marks): void {
+  const { words, header } = channel;
+  const durable = loadPosition(words, DURABLE);
+  const mark = marks.newestAtOrBelow(durable, header.basePosition);
+  let position = mark?.position ?? header.basePosition;
+  while (position < durable) {
+    const length = plausibleLength(channel, position);
+    if (length === 0) throw damaged(channel, position);
+    position += (length + 15) & -16;
+  }
+  if (position !== durable && durable > header.basePosition) throw damaged(channel, durable);
 }
 
 function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {

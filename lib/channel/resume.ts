@@ -1,9 +1,11 @@
 import { binding } from '../native.js';
+import { damaged } from './damage.js';
+import { disk } from './disk.js';
 import { refuseFailedSync } from './durability.js';
 import { heal, refuseUnhealable } from './healing.js';
 import * as L from './layout.js';
 import { isOfThisBoot, isReleased, signAsWriter } from './liveness.js';
-import { type Mapped, offsetAt } from './mapped.js';
+import { type Mapped, offsetAt, positionAt } from './mapped.js';
 import {
   lockUnended,
   neverAgain,
@@ -14,6 +16,9 @@ import {
   sumUnflushed,
 } from './recovery.js';
 import { explain, isOutOfSpace, noSpace } from './system.js';
+import { loadPosition, stampOf } from './words.js';
+
+const DURABLE = L.DURABLE_OFFSET >> 2;
 
 /** What a writer that goes on with a channel found of it. */
 export interface Recovery {
@@ -70,7 +75,8 @@ export async function resumeChannel(path: string): Promise<Resumed> {
 
 async function takeOver(channel: Mapped) {
   const recovered = recover(channel);
-  // Nothing has been changed so far, and now it lives: that is to be seen before what may take long.
+  await fillIn(channel, recovered);
+  // Nothing that counts has been changed so far, and now it lives: that is to be seen before what may take long.
   signAsWriter(channel);
   // What lies below is only read: to map it in for writing would make all of it go to the disk again.
   const { mode } = channel.header;
@@ -78,6 +84,17 @@ async function takeOver(channel: Mapped) {
   // step 41
   publishRecovered(channel, recovered);
   return { recovered, dropped: 0 };
+}
+
+/** The checksums that the dead writer did not get to: who could not fill in those could not sync what it writes either. */
+async function fillIn(channel: Mapped, { position }: Recovered): Promise<void> {
+  const { file, words, header } = channel;
+  if (header.mode === 'ring' || !header.checksums) return;
+  const from = Math.max(header.basePosition, loadPosition(words, DURABLE));
+  const [start, end] = [offsetAt(channel, from), offsetAt(channel, position)];
+  if (start >= end) return;
+  const stopped = await disk.flushFrames(file, start, end, stampOf(from), header.incarnation, false);
+  if (stopped !== end) throw damaged(channel, positionAt(channel, stopped));
 }
 
 async function takeOverHealed(channel: Mapped) {

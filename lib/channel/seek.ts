@@ -3,7 +3,7 @@ import { knownOptions, show, wholeNumber } from '../options.js';
 import type { Checker } from './checksums.js';
 import { Cursor } from './cursor.js';
 import { isCutOff } from './cut-off.js';
-import { damaged, nextIntact, plausibleFrame } from './damage.js';
+import { damaged, isTrueFrame, nextIntact, plausibleLength } from './damage.js';
 import { type Guard, OvertakenGuard, type Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
@@ -132,32 +132,48 @@ export class Places {
    * the last one that can be told: that may have been a record, too.
    */
   tagBefore(position: number): number | undefined {
-    const { words, header } = this.#channel;
-    for (let end = position; end > header.basePosition; ) {
-      const mark = this.#marks.newestAtOrBelow(end - L.FRAME_ALIGN, header.basePosition);
-      const start = mark?.position ?? header.basePosition;
-      let tag: number | undefined;
-      let damage: number | undefined;
-      for (let at = start; at < end; ) {
-        const frame = plausibleFrame(this.#channel, at);
-        const behind = frame && at + ((frame.length + 15) & -16);
-        if (behind === undefined || behind > end) {
-          damage = at;
-          at = nextIntact(this.#channel, at)?.position ?? end;
-          continue;
-        }
-        if (frame?.kind === L.KIND_DATA) {
-          const word = (header.dataOffset + at - header.basePosition) >> 2;
-          tag = readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
-          damage = undefined;
-        }
-        at = behind;
-      }
-      if (damage !== undefined) throw damaged(this.#channel, damage);
+    const { basePosition } = this.#channel.header;
+    for (let end = position; end > basePosition; ) {
+      const start = this.#marks.newestAtOrBelow(end - L.FRAME_ALIGN, basePosition)?.position ?? basePosition;
+      const tag = this.#lastTagIn(start, end);
       if (tag !== undefined) return tag;
       end = start;
     }
     return undefined;
+  }
+
+  /** Of the frames from one to the end of another. Only of the last one the checksum is looked at: that is believed. */
+  #lastTagIn(start: number, end: number): number | undefined {
+    const channel = this.#channel;
+    const { words, header } = channel;
+    let tag: number | undefined;
+    let last = start;
+    let damage: number | undefined;
+    for (let at = start; ; ) {
+      while (at < end) {
+        const length = plausibleLength(channel, at);
+        const behind = at + ((length + 15) & -16);
+        const isFrame = length > 0 && behind <= end;
+        const word = (header.dataOffset + at - header.basePosition) >> 2;
+        if (!isFrame) damage = at;
+        else if ((words[word + 1] & 0xff) === L.KIND_DATA) {
+          const own = readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
+          const rises = own > (tag ?? header.baseRecord - 1) && own <= Number.MAX_SAFE_INTEGER;
+          damage = rises ? undefined : at;
+          if (rises) {
+            tag = own;
+            last = at;
+          }
+        }
+        at = isFrame ? behind : (nextIntact(channel, at)?.position ?? end);
+      }
+      if (damage !== undefined) throw damaged(channel, damage);
+      if (tag === undefined || isTrueFrame(channel, last)) return tag;
+      // What only looks like a frame may hide others.
+      damage = last;
+      tag = undefined;
+      at = nextIntact(channel, last)?.position ?? end;
+    }
   }
 
   /**

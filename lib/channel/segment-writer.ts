@@ -292,16 +292,21 @@ export class SegmentWriter implements Beating {
     const state = this.#state;
     this.#state = 'closed';
     if (state === 'closed') return;
-    if (state === 'open') {
-      heart.stop(this.#beating);
-      if (this.#appender.busy) this.#appender.abortClaim();
-      this.#appender.publish();
-      this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
-      signAsReleased(this.#channel);
-      this.#appender.stop(() => closedHandle('segment', this.path));
+    try {
+      if (state === 'open') this.#release();
+    } finally {
+      this.#flusher.letGo();
+      binding().closeFile(this.#channel.file);
     }
-    this.#flusher.letGo();
-    binding().closeFile(this.#channel.file);
+  }
+
+  #release(): void {
+    heart.stop(this.#beating);
+    if (this.#appender.busy) this.#appender.abortClaim();
+    this.#appender.publish();
+    this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
+    signAsReleased(this.#channel);
+    this.#appender.stop(() => closedHandle('segment', this.path));
   }
 }
 

@@ -58,7 +58,7 @@ test('whoever goes on with a log makes files as those are that are there, and so
     expect(modes).toEqual(
       Object.fromEntries(Object.keys(modes).map((name) => [name, name === 'set-aside' ? 0o755 : 0o640])),
     );
-    expect(modesOf(join(directory, 'set-aside'))).toEqual({ foreign: 0o604, 'foreign.why': 0o604 });
+    expect(modesOf(join(directory, 'set-aside'))).toEqual({ foreign: 0o604, 'foreign.why': 0o640 });
   } finally {
     process.umask(umask);
   }

@@ -63,9 +63,11 @@ function describeAll(log: Log): Described[] {
 function describe({ base, path, bytes }: SegmentInfo, end: number | undefined): Described | undefined {
   try {
     const { status, records, created, metadata } = inspect(path);
-    const { base: own, generation } = metadata.log as { base: number; generation: number };
+    const { base: own, generation } = (metadata.log ?? {}) as { base?: number; generation?: number };
     if (own !== base) {
-      const message = `The segment ${path} is the one of record ${own}, under a wrong name`;
+      const whose =
+        own === undefined ? 'is no segment of a log' : `is the one of record ${own}, under a wrong name`;
+      const message = `The segment ${path} ${whose}`;
       return { base, bytes, state: 'misplaced', path, fault: { code: 'ERR_FORMAT', message } };
     }
     return {

@@ -48,7 +48,7 @@ export {
   putIntact,
   SalvagedFrames,
 } from './salvaging.js';
-export { endOf, lastBefore, maxTimeOf, nextAt, nextBefore, nextBehind } from './segment-end.js';
+export { endOf, lastBefore, maxTimeOf, nextAt, nextBefore, nextBehind, wholeBefore } from './segment-end.js';
 export { walkFrames } from './segment-walk.js';
 export { type SetAside, setAside, setCopyAside, setDuplicateAside, syncSetAside } from './set-aside.js';
 export { hasAppender, type TurnFacts, Turns } from './turns.js';

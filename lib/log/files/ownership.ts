@@ -4,7 +4,6 @@ import { chmodSync, chownSync, statSync } from 'node:fs';
 export const DEFAULT_FILE_MODE = 0o600;
 const PERMISSIONS = 0o7777;
 const ACCESS = 0o777;
-const NEVER_RUN = 0o666;
 
 /** Who may read and write a file; undefined where there is none, or nobody may look. */
 export function permissionsOf(path: string): number | undefined {
@@ -25,11 +24,8 @@ export function keepOwner(path: string, before: { uid: number; gid: number; mode
     if (uid !== before.uid || gid !== before.gid) chownSync(path, before.uid, before.gid);
     if ((mode & PERMISSIONS) !== (before.mode & PERMISSIONS)) chmodSync(path, before.mode & PERMISSIONS);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    // Nor where nobody here is called that (EINVAL, in a user namespace).
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EPERM' && code !== 'EINVAL') throw error;
   }
-}
-
-/** The same of a file that tells of another one, which may be a directory. */
-export function keepOwnerOfNote(path: string, before: { uid: number; gid: number; mode: number }): void {
-  keepOwner(path, { uid: before.uid, gid: before.gid, mode: before.mode & NEVER_RUN });
 }

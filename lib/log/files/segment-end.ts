@@ -37,9 +37,14 @@ export function nextAt(segment: SegmentReader, position: number): number {
 
 /** The last record before a position, past damage that may have been records; undefined where none can be told. */
 export function lastBefore(segment: SegmentReader, position: number): number | undefined {
+  return wholeBefore(segment, position).last;
+}
+
+/** The same, and the position in front of such damage. */
+export function wholeBefore(segment: SegmentReader, position: number): { last?: number; end: number } {
   for (let end = position; ; ) {
     try {
-      return segment.tagBefore(end);
+      return { last: segment.tagBefore(end), end };
     } catch (error) {
       if (!isBroken(error)) throw error;
       end = error.position as number;

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { disk, explain, freeBytes, isOutOfSpace, noSpace } from '../../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
 import { fitted } from './file-name.js';
-import { keepOwner, keepOwnerOfNote } from './ownership.js';
+import { keepOwner } from './ownership.js';
 
 /** What a note takes of the disk. */
 const NOTE_BYTES = 4096;
@@ -69,7 +69,8 @@ function toFolder(
   try {
     const bytes = directory.bytesOf(name);
     const from = Buffer.concat([Buffer.from(`${directory.path}/`), bytes]);
-    if (mkdirSync(folder, { recursive: true }) !== undefined) keepOwner(folder, statSync(directory.path));
+    const ofDirectory = statSync(directory.path);
+    if (mkdirSync(folder, { recursive: true }) !== undefined) keepOwner(folder, ofDirectory);
     const taken = new Set(readdirSync(folder));
     let free = fitted(name, '', NOTE.length);
     for (let count = 1; taken.has(free) || taken.has(free + NOTE); count++) {
@@ -83,7 +84,7 @@ function toFolder(
     const text = `${new Date().toISOString()} ${reason}\n${was}`;
     writeFileSync(path + NOTE, text, { flag: 'wx', flush: true });
     note = path + NOTE;
-    keepOwnerOfNote(note, statSync(from));
+    keepOwner(note, { ...ofDirectory, mode: directory.fileMode });
     // step 112
     move(from, path);
     // step 113

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   type ChannelInfo,
   examineSealed,
@@ -18,7 +18,9 @@ import {
   isOpen,
   isProvenBy,
   isUnwritten,
+  LOCK_FILE,
   lastSynced,
+  logOfMost,
   maxTimeOf,
   nextBefore,
   nextBehind,
@@ -151,6 +153,8 @@ class Recovering {
         if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
         throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
       }
+      const log = logOfMost(this.#segments, this.#id);
+      if (log !== undefined && log !== this.#id) throw this.#foreignLock();
       if (infoBefore !== undefined && !isOpen(infoBefore) && file.base === this.#next) {
         throw this.#needsRepair(file, 'something else was put in its place');
       }
@@ -333,6 +337,15 @@ class Recovering {
     if (last === undefined) return { next: 0, maxTimeUs: 0, segment: undefined, sealed };
     const next = this.#next ?? nextBehind(last.path);
     return { next, maxTimeUs: await maxTimeOf(last.path), segment: undefined, sealed };
+  }
+
+  #foreignLock(): MillraceError {
+    const path = join(this.#directory.path, LOCK_FILE);
+    return new MillraceError(
+      'ERR_CORRUPT',
+      `${path} is of another log than most segments. Log.repair, or millrace log repair, makes it anew`,
+      { path },
+    );
   }
 
   #needsRepair({ path, base }: SegmentFile, why: string, cause?: MillraceError): MillraceError {

@@ -1,7 +1,8 @@
 import { environment, type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
-import { type Directory, isBroken, lastBefore, type SegmentFile } from '../files/index.js';
+import { type Directory, isBroken, lastBefore, type SegmentFile, wholeBefore } from '../files/index.js';
 import { decodeRecord, fromPool, type LogRecord, PACKED, unpack } from '../records/index.js';
+import { seekRecord } from './seek-record.js';
 
 /** Where to begin: before this offset; or at the end, where that is hidden by damage. */
 export type Behind = number | MillraceError;
@@ -66,26 +67,26 @@ class BackwardWalk {
     return this.#directory.segments()[0]?.base > file.base;
   }
 
-  /** What this segment says of where the log goes on has to be where we came from. */
+  /** Where the log goes on behind this segment has to be where we came from. */
   #meet(segment: SegmentReader): void {
-    const end = linkOf(segment);
+    const end = endsAt(segment);
     const fault = this.#fault;
     this.#fault = undefined;
+    const next = end.link ?? (lastBefore(segment, end.position) ?? segment.baseRecord - 1) + 1;
     // What was broken between two that follow each other was none of this log.
-    if (end === this.#before) return;
-    if (fault !== undefined)
-      throw this.#told(fault, end === undefined ? lastBefore(segment, segment.position) : end - 1);
-    if (end === undefined || end > this.#before) return;
+    if (next >= this.#before) return;
+    if (fault !== undefined) throw this.#told(fault, next > 0 ? next - 1 : undefined);
+    if (end.link === undefined) return;
     const { path } = this.#directory;
     throw new MillraceError(
       'ERR_GAP',
-      `A segment of ${path} is missing: records ${end} to ${this.#before - 1}. What precedes can be read from ${end - 1} back`,
-      { path, from: end, to: this.#before },
+      `A segment of ${path} is missing: records ${next} to ${this.#before - 1}. What precedes can be read from ${next - 1} back`,
+      { path, from: next, to: this.#before },
     );
   }
 
   *#recordsOf(segment: SegmentReader): Generator<LogRecord, void, undefined> {
-    let position = segment.position;
+    let position = Number.NaN;
     try {
       const frame = straddling(segment, this.#before);
       position = segment.position;
@@ -96,8 +97,14 @@ class BackwardWalk {
       }
     } catch (error) {
       if (!isBroken(error)) throw error;
-      throw this.#told(error, this.#nextBefore(segment, error.position ?? position));
+      const last = lastBefore(segment, error.position ?? position);
+      throw this.#told(error, last ?? this.#lastBefore(segment));
     }
+  }
+
+  /** The last record of the segments before one. */
+  #lastBefore({ baseRecord }: SegmentReader): number | undefined {
+    return this.#directory.segments()[0]?.base < baseRecord ? baseRecord - 1 : undefined;
   }
 
   /** Those that have not expired. */
@@ -116,27 +123,23 @@ class BackwardWalk {
     }
   }
 
-  /** Where to go on before a position; in the segments before this one where there is nothing left in it. */
-  #nextBefore(segment: SegmentReader, position: number): number | undefined {
-    const { baseRecord } = segment;
-    const isFirst = this.#directory.segments()[0]?.base >= baseRecord;
-    return lastBefore(segment, position) ?? (isFirst ? undefined : baseRecord - 1);
-  }
-
-  #told(error: MillraceError, nextOffset: number | undefined): MillraceError {
-    const isKnown = this.#before !== Number.POSITIVE_INFINITY;
-    return withFacts(error, { offset: isKnown ? this.#before - 1 : undefined, nextOffset });
+  /** Who goes on at `nextOffset` gets further, whatever damage says of that. */
+  #told(error: MillraceError, next: number | undefined): MillraceError {
+    const offset = this.#before - 1;
+    const nextOffset = next === undefined || offset === 0 ? undefined : Math.min(next, offset - 1);
+    return withFacts(error, { offset: Number.isFinite(offset) ? offset : undefined, nextOffset });
   }
 }
 
-/** With which record the log goes on behind a segment; undefined where that does not say so. */
-function linkOf(segment: SegmentReader): number | undefined {
+/** Where it ends, as far as that can be told, and with which record the log goes on behind it, if it says so. */
+function endsAt(segment: SegmentReader): { position: number; link?: number } {
   try {
     segment.seekLatest();
-    return segment.hasEnded() ? segment.link()?.record : undefined;
+    const { position } = segment;
+    return { position, link: segment.hasEnded() ? segment.link()?.record : undefined };
   } catch (error) {
     // Who reads there hears of it.
-    if (isBroken(error)) return undefined;
+    if (isBroken(error)) return { position: error.position ?? segment.position };
     throw error;
   }
 }
@@ -150,13 +153,18 @@ function straddling(segment: SegmentReader, offset: number): ReaderRecord | unde
     const data = Buffer.from(bytes.subarray(start, end));
     frame = { data, value: data, type, position, record: 0, timestamp, tag };
   };
-  segment.seekTag(offset);
+  let position: number;
   try {
+    seekRecord(segment, offset);
+    ({ position } = segment);
     segment.poll(take, 1);
   } catch (error) {
-    // What is broken there is nothing before the offset where that which is before it is whole.
-    if (!isBroken(error) || lastBefore(segment, segment.position) !== offset - 1) throw error;
+    if (!isBroken(error)) throw error;
+    const { last, end } = wholeBefore(segment, error.position ?? segment.position);
+    if (last !== offset - 1) throw error;
+    position = end;
   }
-  segment.seekTag(offset);
-  return frame;
+  segment.goTo({ position, record: 0 });
+  // Where what is before it is whole, what begins there is nothing before the offset.
+  return frame !== undefined && lastBefore(segment, position) === offset - 1 ? undefined : frame;
 }

@@ -11,6 +11,7 @@ import {
   type SegmentFile,
   segmentOf,
 } from '../files/index.js';
+import { firstFrom, seekRecord } from './seek-record.js';
 
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
@@ -147,13 +148,18 @@ export class FrameReader {
     );
   }
 
-  /** Damage, told by the offsets that it lies between. */
-  explain(error: unknown, offset = this.#next): unknown {
+  /** Damage, told by the offsets that it lies between: of the record that was to be read, and the next one that can be. */
+  explain(error: unknown, sought?: number): unknown {
     if (!isBroken(error) || 'nextOffset' in error) return error;
+    const offset = sought ?? this.#next;
     // A frame that is whole, of which a record can't be decoded.
     if (error.offset !== undefined) return withFacts(error, { offset, nextOffset: this.tag + 1 });
-    const behind = error.next === undefined ? undefined : this.#segment?.tagFrom(error.next);
-    const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base > offset)?.base;
+    const segment = this.#segment;
+    const { next } = error;
+    const behind = segment && next !== undefined ? firstFrom(segment, next)?.first : undefined;
+    // What is read to its last record may be damaged behind that.
+    const least = sought === undefined && segment ? Math.max(offset, segment.baseRecord + 1) : offset + 1;
+    const nextOffset = behind ?? this.#directory.segments().find(({ base }) => base >= least)?.base;
     return withFacts(error, { offset, nextOffset });
   }
 
@@ -171,10 +177,17 @@ export class FrameReader {
     try {
       return endOf(segment);
     } catch (error) {
-      throw this.explain(error, (lastBefore(segment, segment.position) ?? last.base - 1) + 1);
+      throw this.#explainEnd(error, segment);
     } finally {
       segment.close();
     }
+  }
+
+  /** Damage that hides where a segment ends. */
+  #explainEnd(error: unknown, segment: SegmentReader): unknown {
+    if (!isBroken(error)) return error;
+    const last = lastBefore(segment, error.position ?? segment.position);
+    return this.explain(error, (last ?? segment.baseRecord - 1) + 1);
   }
 
   /** All records below it are known to be on the disk. */
@@ -191,9 +204,14 @@ export class FrameReader {
 
   seekLatest(): void {
     this.#retrying(() => {
-      const last = this.#directory.segments().at(-1);
-      this.#start(last);
-      if (this.#segment !== undefined) this.#next = endOf(this.#segment);
+      this.#start(this.#directory.segments().at(-1));
+      const segment = this.#segment;
+      if (segment === undefined) return;
+      try {
+        this.#next = endOf(segment);
+      } catch (error) {
+        throw this.#explainEnd(error, segment);
+      }
     });
   }
 
@@ -206,15 +224,16 @@ export class FrameReader {
         throw this.outOfRange(offset, segments[0]?.base ?? 0);
       }
       const segment = found && this.#openSegment(found);
-      if (segment !== undefined && found === segments.at(-1)) {
-        segment.seekTag(offset);
-        const next = endOf(segment);
-        if (offset > next) {
-          segment.close();
-          throw this.outOfRange(offset, segments[0].base, next);
+      try {
+        if (segment !== undefined && found === segments.at(-1)) {
+          const next = knownEndOf(segment);
+          if (offset > next) throw this.outOfRange(offset, segments[0].base, next);
         }
+        if (segment !== undefined) seekRecord(segment, offset);
+      } catch (error) {
+        segment?.close();
+        throw this.explain(error, offset);
       }
-      segment?.seekTag(offset);
       this.#replace(segment, offset);
     });
   }
@@ -272,6 +291,16 @@ export class FrameReader {
   close(): void {
     this.#segment?.close();
     this.#segment = undefined;
+  }
+}
+
+/** NaN where damage hides it: whoever comes there by reading hears of it. */
+function knownEndOf(segment: SegmentReader): number {
+  try {
+    return endOf(segment);
+  } catch (error) {
+    if (isBroken(error)) return Number.NaN;
+    throw error;
   }
 }
 

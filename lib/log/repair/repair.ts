@@ -144,10 +144,13 @@ class Repairing {
     }
   }
 
-  /** Whether the log goes on there behind what was looked at before: then something of it was there. */
+  /** Whether the log went on there behind what was looked at before: then something of it was there. */
   #isExpected(base: number): boolean {
     const before = this.#kept.at(-1)?.report;
-    return before === undefined || base === (before.link?.record ?? before.next);
+    if (before === undefined) return true;
+    const { info, link } = before;
+    // One that is open was the last.
+    return link === undefined ? info === undefined || !isOpen(info) : base === link.record;
   }
 
   async #mendAll(): Promise<void> {

@@ -199,7 +199,8 @@ class LogVerifier {
   #isLastOf(report: SegmentReport, rest: readonly SegmentFile[]): boolean {
     const { info, next } = report;
     const isCutOff = info !== undefined && !info.sameBoot && isOpen(info) && !isEndUnknown(report);
-    return isCutOff && rest.length > 0 && rest[0].base !== next && this.#endsAt(next);
+    const following = isCutOff ? rest.find((file) => strayAt(file) === undefined) : undefined;
+    return following !== undefined && following.base !== next && this.#endsAt(next);
   }
 
   /** Undefined where retention has removed it meanwhile. */
