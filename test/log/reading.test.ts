@@ -63,6 +63,7 @@ test('backwards is forwards the other way round, from anywhere', async () => {
   const log = await open({ segment: '64KiB', sync: 'none' });
   for (let i = 0; i < 500; i++) log.append(Buffer.alloc(300, i));
   expect(await offsetsOf(log, { reverse: true })).toEqual(range(0, 500).reverse());
+  expect(await offsetsOf(log, { reverse: true, from: 'earliest' })).toEqual([0]);
   for (const from of [0, 1, 180, 181, 182, 499]) {
     expect(await offsetsOf(log, { reverse: true, from })).toEqual(range(0, from + 1).reverse());
   }

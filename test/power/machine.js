@@ -25,7 +25,7 @@ export async function loadLibrary(url) {
         'channel/environment',
         'channel/liveness',
         'native',
-        'log/rewrite',
+        'log/files/rewrite',
       ].map((name) => import(`${url}${name}.js`)),
     ),
   ]);

@@ -355,10 +355,10 @@ function behind(log: ReadLog, where: LogWhere): Behind {
   }
 }
 
-/** Going backwards from a record begins with that record. */
+/** Going backwards from a record begins with that record; from a time, with the one before that. */
 function offsetBehind(log: ReadLog, where: LogWhere): number {
   if (where === 'latest') return log.next;
-  if (where === 'earliest') return log.earliest;
+  if (where === 'earliest') return log.earliest + 1;
   const tail = log.tail({ from: where });
   const { offset } = tail;
   tail.close();
