@@ -27,7 +27,7 @@ statements), lmdb (\`noSync\`; \`put\`, or \`batch\`, in one turn of the event l
 when that has resolved, so it promises less) and a file (\`fs.writeSync\` of each record with its length, or of a batch put
 together by hand). The channels have no readers, and are in memory always: bars are shares of the ring's rate. A new store grows before
 it counts, to 128 MiB or for 0.6 s, as a log's first segments are small; one of 384 MiB is exchanged between turns.`,
-  quick: { places: 'memory', forms: '25 by 100', turns: 4, ms: 40 },
+  quick: { places: 'memory', forms: '25 by 100', turns: 3, ms: 40 },
   full: {
     places: 'memory, disk',
     forms: '25 by 1, 25 by 100, 100 by 1, 100 by 100, 1024 by 1000, 1024 by 10000',

@@ -33,7 +33,6 @@ export const logHop = {
 which the first process follows: two hops. _Tail_: \`await tail.ready()\`, then \`tail.poll\`, with \`idle\` as it says; _for await_:
 \`log.read({ follow: true })\`, which takes no \`idle\`. Beside it the same by two channels. *Back to back*: the answer is the signal
 for the next; *after silence*: each comes ${PAUSE_MS} ms after the last answer. Both are pinned to a cpu each, so none spins.`,
-  quick: { turns: 3, ms: 40, restedMs: 80 },
   full: { turns: 20, ms: 80, restedMs: 300 },
 
   async run({ folder, cpus, node, progress, options: { turns, ms, restedMs }, ...context }) {

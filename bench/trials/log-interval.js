@@ -15,7 +15,6 @@ where appending is refused because 256 MiB wait. A turn ends when all it appende
 when; lmdb with its defaults, which commits each turn of the event loop, flushes while it goes on, and is waited for after
 ${EVERY_MS} ms; a file that is written by 1 MiB and has an \`fdatasync\` under way each ${EVERY_MS} ms, which is what the disk
 takes in sequence. What better-sqlite3 and the file have appended is lost with their process until then; a log's and lmdb's isn't.`,
-  quick: { sizes: [1024], turns: 2, ms: 300 },
   full: { sizes: [25, 100, 1024], turns: 5, ms: 2000 },
 
   async run({ disk, cpus, node, ...context }) {

@@ -77,7 +77,7 @@ export const floorOneWay = trialOfPairs({
   title: 'One way, beside C over the same file layout',
   about: `The writer copies one source buffer into the channel, as fast as the reader takes it. The yardstick is the same
 frame protocol over the same file in C. ${METHOD}`,
-  quick: { pairs: 2, ms: 30, sizes: [64], hows: 'by-one, by-batch' },
+  quick: { pairs: 2, ms: 30, sizes: [64], hows: 'by-one' },
   full: { pairs: 20, ms: 80, sizes: [64, 1024], hows: 'by-one, by-claim, by-batch' },
   comparisons: (folder, { sizes, hows }) =>
     sizes.flatMap((size) => hows.split(', ').flatMap((how) => oneWay(folder, size, how))),

@@ -90,10 +90,16 @@ class BackwardWalk {
     try {
       const frame = straddling(segment, this.#before);
       position = segment.position;
-      if (frame !== undefined) yield* this.#recordsIn(frame);
+      for (const record of frame === undefined ? [] : recordsIn(frame))
+        if (this.#passes(record)) yield record;
       for (const frame of segment.backwards()) {
         position = frame.position;
-        yield* this.#recordsIn(frame);
+        if (frame.type === PACKED) {
+          for (const record of recordsIn(frame)) if (this.#passes(record)) yield record;
+        } else {
+          const record = recordIn(frame);
+          if (this.#passes(record)) yield record;
+        }
       }
     } catch (error) {
       if (!isBroken(error)) throw error;
@@ -107,20 +113,11 @@ class BackwardWalk {
     return this.#directory.segments()[0]?.base < baseRecord ? baseRecord - 1 : undefined;
   }
 
-  /** Those that have not expired. */
-  *#recordsIn(frame: ReaderRecord): Generator<LogRecord, void, undefined> {
-    const { data, type, tag, timestamp } = frame as Required<ReaderRecord>;
-    const records =
-      type === PACKED
-        ? unpack(data, 0, data.length, tag, timestamp).reverse()
-        : [decodeRecord(data, 0, data.length, type, tag, timestamp, fromPool)];
-    const now = environment.nowUs();
-    for (const record of records) {
-      const { offset, expiresAt } = record;
-      if (offset >= this.#before) continue;
-      this.#before = offset;
-      if ((expiresAt ?? now + 1) > now) yield record;
-    }
+  /** Goes to it; false where it is not asked for, or has expired. */
+  #passes({ offset, expiresAt }: LogRecord): boolean {
+    if (offset >= this.#before) return false;
+    this.#before = offset;
+    return expiresAt === undefined || expiresAt > environment.nowUs();
   }
 
   /** Who goes on at `nextOffset` gets further, whatever damage says of that. */
@@ -129,6 +126,17 @@ class BackwardWalk {
     const nextOffset = next === undefined || offset === 0 ? undefined : Math.min(next, offset - 1);
     return withFacts(error, { offset: Number.isFinite(offset) ? offset : undefined, nextOffset });
   }
+}
+
+function recordIn(frame: ReaderRecord): LogRecord {
+  const { data, type, tag, timestamp } = frame as Required<ReaderRecord>;
+  return decodeRecord(data, 0, data.length, type, tag, timestamp, fromPool);
+}
+
+/** Of a compressed batch, the last one first. */
+function recordsIn(frame: ReaderRecord): LogRecord[] {
+  const { data, tag, timestamp } = frame as Required<ReaderRecord>;
+  return unpack(data, 0, data.length, tag, timestamp).reverse();
 }
 
 /** Where it ends, as far as that can be told, and with which record the log goes on behind it, if it says so. */
