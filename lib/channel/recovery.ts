@@ -51,7 +51,8 @@ export function neverAgain(path: string, state: string): MillraceError {
 
 /**
  * Finds the end of a dead writer's stream: the first frame of length 0 behind the tail. The machine is still the one that
- * the writer ran on, so every store of it is in memory, in order: nothing is torn, and no checksum is needed.
+ * the writer ran on, so every store of it is in memory, in order: nothing is torn. What was damaged since is found by the
+ * checksums that are there.
  */
 export function recover(channel: Mapped): Recovered {
   const { words, header } = channel;

@@ -185,3 +185,21 @@ test('a compressed batch: from within it, damaged, and in front of one that is',
   expect(await readBack(directory, { from: 150 })).toEqual({ offsets: back(99, -1), told: told(150) });
   expect(await readBack(directory, { from: 99 })).toEqual({ offsets: back(99, -1), told: [] });
 });
+
+test('a broken link to the next segment: all records are read, in either direction', async () => {
+  const { directory, bases, next } = await someLog(3);
+  flip(fileOf(directory, 0), DATA + bases[1] * FRAME + L.FRAME_KIND_OFFSET, 3);
+  expect(await readBack(directory)).toMatchObject({ offsets: back(next - 1, -1) });
+  await using log = await Log.open(directory, { readOnly: true });
+  const offsets: number[] = [];
+  const read = async (from: number) => {
+    for await (const { offset } of log.read({ from })) offsets.push(offset);
+  };
+  await expect(read(0)).rejects.toMatchObject({
+    code: 'ERR_CORRUPT',
+    offset: bases[1],
+    nextOffset: bases[1],
+  });
+  await read(bases[1]);
+  expect(offsets).toEqual(range(0, next));
+});

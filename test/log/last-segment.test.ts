@@ -1,8 +1,21 @@
-import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { failure } from '../helpers/failure.js';
-import { fileOf, overwrite, range, readable, reboot, type SomeLog, someLog } from './damaging.js';
+import {
+  DATA,
+  FRAME,
+  fileOf,
+  flip,
+  overwrite,
+  range,
+  readable,
+  reboot,
+  type SomeLog,
+  someLog,
+} from './damaging.js';
 
 /** What became of the last segment, with the records that were in it. */
 const REPLACED: [what: string, replace: (log: SomeLog) => void | Promise<void>][] = [
@@ -81,4 +94,39 @@ test('after repair all who have it open say the same of where it goes on', async
     expect(tail.read()?.offset).toBe(to);
   }
   expect(await Log.verify(directory)).toMatchObject({ sound: true, next: to + 1 });
+});
+
+test.each([0, 3, 7])('bit %i of the offset of the last record: nobody believes it', async (bit) => {
+  const { directory, bases, next } = await someLog(3);
+  const frame = DATA + (next - 1 - bases[2]) * FRAME;
+  flip(fileOf(directory, bases[2]), frame + L.FRAME_TAG_OFFSET, bit);
+  expect(await failure(() => Log.open(directory))).toMatchObject({ code: 'ERR_CORRUPT' });
+  await using reader = await Log.open(directory, { readOnly: true });
+  expect(await failure(() => reader.next)).toMatchObject({ code: 'ERR_CORRUPT', offset: next - 1 });
+  await Log.repair(directory);
+  expect(await readable(directory)).toEqual(range(0, next - 1));
+  await using log = await Log.open(directory);
+  expect(log.append('behind')).toBeGreaterThanOrEqual(next);
+});
+
+test('the lock file of another log: nothing is set aside for it, and repair makes it anew', async () => {
+  const [{ directory, next }, other] = [await someLog(3), await someLog(1)];
+  copyFileSync(join(other.directory, 'log.lock'), join(directory, 'log.lock'));
+  const before = readdirSync(directory);
+  expect(await failure(() => Log.open(directory))).toMatchObject({
+    code: 'ERR_CORRUPT',
+    path: join(directory, 'log.lock'),
+  });
+  expect(readdirSync(directory)).toEqual(before);
+  await Log.repair(directory);
+  await using log = await Log.open(directory);
+  expect(log.append('behind')).toBe(next);
+});
+
+test('a link that leads nowhere is set aside as any foreign file is', async () => {
+  const { directory, next } = await someLog(1);
+  symlinkSync('/nonexistent/file', join(directory, 'dangling'));
+  await using log = await Log.open(directory);
+  expect(log.recovery?.setAside).toMatchObject([{ name: 'dangling' }]);
+  expect(log.next).toBe(next);
 });
