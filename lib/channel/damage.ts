@@ -1,9 +1,8 @@
 import { MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import type { Place } from './guard.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
-import { Marks } from './marks.js';
+import { Marks, type Place } from './marks.js';
 import { loadPosition, loadSplit, stampOf } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;

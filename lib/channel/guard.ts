@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.js';
 import type { Cursor } from './cursor.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
+import type { Place } from './marks.js';
 import { isEvicted, noteLoss } from './table.js';
 import type { Teller } from './teller.js';
 import { loadPosition } from './words.js';
@@ -15,11 +16,6 @@ export interface Guard {
    * True: the cursor was moved on to a place that still stands. Throws what the reader must know.
    */
   lost(cursor: Cursor): boolean;
-}
-
-export interface Place {
-  position: number;
-  record: number;
 }
 
 /**

@@ -3,7 +3,7 @@ import { binding } from '../native.js';
 import { aPath } from '../options.js';
 import { type Sync, showSync } from './durability.js';
 import { environment } from './environment.js';
-import type { Place } from './guard.js';
+import type { Place } from './marks.js';
 import { readersWithLag } from './lag.js';
 import * as L from './layout.js';
 import { endedAs, isOfThisBoot, isWriterAlive } from './liveness.js';

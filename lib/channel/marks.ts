@@ -3,11 +3,15 @@ import type { Header } from './header.js';
 import * as L from './layout.js';
 import { highOf, join } from './words.js';
 
-/** The first frame that starts in a stride: a channel is its own index. */
-export interface Mark {
+/** Where a frame starts. */
+export interface Place {
   position: number;
   /** The number of the first record at or behind the position. */
   record: number;
+}
+
+/** The first frame that starts in a stride: a channel is its own index. */
+export interface Mark extends Place {
   /** The largest timestamp of all records before it, 0 where there are none. */
   maxTimeUs: number;
 }

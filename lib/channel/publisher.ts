@@ -2,6 +2,7 @@ import { binding } from '../native.js';
 import * as L from './layout.js';
 import type { Mapped } from './mapped.js';
 import { Marker } from './marker.js';
+import type { Start } from './recovery.js';
 import { releaseSplit } from './words.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -10,15 +11,6 @@ const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const PUBLISH_EVERY = 4096;
 /** Behind every byte of a mapping. */
 const NEVER = 0x7fffffff;
-
-/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
-export interface Start {
-  position: number;
-  record: number;
-  maxTimeUs: number;
-  /** The first stride that has no mark yet. */
-  unmarked: number;
-}
 
 /**
  * Tells the others how far the stream has come: tail, record count and marks. All of them name committed frames only:

@@ -5,7 +5,6 @@ import * as L from './layout.js';
 import { endedAs } from './liveness.js';
 import { type Mapped, offsetAt, openMapped, positionAt, STATE, WRITER_LOCK_BYTE } from './mapped.js';
 import { type Mark, Marks } from './marks.js';
-import type { Start } from './publisher.js';
 import { ARRIVAL, wakeEveryone } from './waking.js';
 import { loadPosition, loadSplit, readFrozen, stampOf, storePosition, storeSplit } from './words.js';
 
@@ -14,6 +13,15 @@ const LIMIT = L.LIMIT_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
+
+/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
+export interface Start {
+  position: number;
+  record: number;
+  maxTimeUs: number;
+  /** The first stride that has no mark yet. */
+  unmarked: number;
+}
 
 /** Where a dead writer's stream ends. */
 export interface Recovered extends Start {

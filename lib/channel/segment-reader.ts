@@ -7,7 +7,7 @@ import { backwards } from './backwards.js';
 import { Checker } from './checksums.js';
 import { Cursor, type RecordHandler } from './cursor.js';
 import { isCutOff } from './cut-off.js';
-import type { Place } from './guard.js';
+import type { Place } from './marks.js';
 import { type Idle, type IdleStrategy, strategyOf } from './idle.js';
 import * as L from './layout.js';
 import { endedAs, WriterWatch } from './liveness.js';

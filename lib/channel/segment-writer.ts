@@ -11,7 +11,7 @@ import { planFile } from './header.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart, signAsReleased } from './liveness.js';
 import { type Mapped, viewMapping, WRITER_LOCK_BYTE } from './mapped.js';
-import type { Start } from './publisher.js';
+import type { Start } from './recovery.js';
 import { recover, storeEnd } from './recovery.js';
 import { type Recovery, resumeChannel } from './resume.js';
 import { Places } from './seek.js';

@@ -17,7 +17,7 @@ import { readersWithLag } from './lag.js';
 import * as L from './layout.js';
 import { type Beating, beat, heart } from './liveness.js';
 import type { Mapped } from './mapped.js';
-import type { Start } from './publisher.js';
+import type { Start } from './recovery.js';
 import { storeEnd } from './recovery.js';
 import { Refusal } from './refusal.js';
 import { type Recovery, resumeChannel } from './resume.js';
