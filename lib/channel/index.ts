@@ -1,67 +1,112 @@
-export { declareAbandoned } from './abandon.js';
-// For the layers above; not of the package's face.
-export type { Link } from './appender.js';
-export type { Claim } from './claim.js';
 export {
-  type Codec,
-  json,
-  jsonOf,
-  type Sequenced,
-  sequenced,
-  type Timestamped,
-  timestamped,
-  utf8,
-} from './codecs.js';
-export { Copier, partOf } from './copier.js';
-export { checkDirectory, freeBytes, takeName } from './create.js';
-export type { RecordHandler } from './cursor.js';
-export { areBytes, type BatchRecord, type Data, type DescribedRecord, type RecordOptions } from './data.js';
-export type { ChannelOptions } from './design.js';
-export { disk } from './disk.js';
-export type { Sync } from './durability.js';
-export { environment } from './environment.js';
-export { headerRemains } from './header-remains.js';
-export type { Idle, IdleStrategy, Idling } from './idle.js';
-export { checkIdle } from './idle.js';
-export { type ChannelInfo, inspect } from './inspect.js';
-export { RecordIterator, type Source } from './iteration.js';
-export type { ReaderOptions } from './joining.js';
-export type { Status } from './liveness.js';
-export { type ManyHandler, ManyReader, type ManyRecord } from './many/many-reader.js';
-export { openAll } from './many/open-all.js';
-export type { ManyOptions } from './many/options.js';
-export type { ManySource } from './many/source.js';
-export { shmPath } from './paths.js';
-export { type PollOptions, Reader, type ReaderEvents, type ReaderStats } from './reader.js';
-export type { ReaderRecord } from './record.js';
-export { Refusal } from './refusal.js';
-export type { Recovery } from './resume.js';
-export { Salvage, type Salvaged } from './salvage.js';
-export type { Where } from './seek.js';
-export { SegmentMappings } from './segment-mappings.js';
-export { SegmentReader, type SegmentReaderOptions } from './segment-reader.js';
-export { examineSealed, provesSync, type SegmentRemains, syncSealed } from './segment-remains.js';
-export { asOfSegment, wrongHeader } from './segment-words.js';
-export { largestInSegment, type SegmentDesign, SegmentWriter, segmentBytes } from './segment-writer.js';
-export type { WaitStats } from './sleeper.js';
-export { explain, isOutOfSpace, isShortOfFiles, noSpace, refuseFileSystem } from './system.js';
-export type { ReaderInfo } from './table.js';
-export type { Logger } from './teller.js';
-export { checkLogger, Teller } from './teller.js';
-export type { When } from './time.js';
-export { timeInUs } from './time.js';
-export { isTurnOver, turn } from './turns.js';
+  type PollOptions,
+  Reader,
+  type ReaderEvents,
+  type ReaderOptions,
+  type ReaderStats,
+  Writer,
+  type WriterOptions,
+  type WriterStats,
+  type WritingOptions,
+} from './ends/index.js';
+export { headerRemains, join, loadAcquire, type Sync, storeRelease, writeFrozen } from './file/index.js';
 export {
+  type ChannelInfo,
   checkVerifyOptions,
   type Fault,
+  inspect,
+  Salvage,
+  type Salvaged,
   type SeeRecord,
   type Verification,
   type VerifyOptions,
   verify,
   verifyRecords,
-} from './verify.js';
-export type { WaitOptions } from './waiting.js';
-export { type Limits, limitsFromNow, throwIfAborted, waitOptions, waitUntil, within } from './waiting.js';
-export { join, loadAcquire, storeRelease, writeFrozen } from './words.js';
-export { Writer } from './writer.js';
-export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';
+} from './inspection/index.js';
+export {
+  type ManyHandler,
+  type ManyOptions,
+  ManyReader,
+  type ManyRecord,
+  type ManySource,
+  openAll,
+} from './many/index.js';
+export type { ReaderInfo, Status } from './presence/index.js';
+export type { ReaderRecord, RecordHandler, Where } from './reading/index.js';
+export {
+  areBytes,
+  type BatchRecord,
+  type Codec,
+  Copier,
+  type Data,
+  type DescribedRecord,
+  json,
+  jsonOf,
+  partOf,
+  type RecordOptions,
+  type Sequenced,
+  sequenced,
+  type Timestamped,
+  timestamped,
+  utf8,
+} from './records/index.js';
+export { declareAbandoned } from './recovery/index.js';
+export {
+  checkLogger,
+  disk,
+  environment,
+  explain,
+  isOutOfSpace,
+  isShortOfFiles,
+  isTurnOver,
+  type Logger,
+  noSpace,
+  refuseFileSystem,
+  shmPath,
+  Teller,
+  timeInUs,
+  turn,
+  type When,
+} from './runtime/index.js';
+export {
+  asOfSegment,
+  examineSealed,
+  largestInSegment,
+  provesSync,
+  type SegmentDesign,
+  SegmentMappings,
+  SegmentReader,
+  type SegmentReaderOptions,
+  type SegmentRemains,
+  SegmentWriter,
+  segmentBytes,
+  syncSealed,
+  wrongHeader,
+} from './segments/index.js';
+export {
+  checkIdle,
+  type Idle,
+  type IdleStrategy,
+  type Idling,
+  type Limits,
+  limitsFromNow,
+  RecordIterator,
+  type Source,
+  throwIfAborted,
+  type WaitOptions,
+  type WaitStats,
+  waitOptions,
+  waitUntil,
+  within,
+} from './waiting/index.js';
+// For the layers above; not of the package's face.
+export {
+  type ChannelOptions,
+  type Claim,
+  checkDirectory,
+  freeBytes,
+  type Link,
+  type Recovery,
+  Refusal,
+  takeName,
+} from './writing/index.js';

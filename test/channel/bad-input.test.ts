@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
-import { refuseFileSystem } from '../../lib/channel/system.js';
+import { refuseFileSystem } from '../../lib/channel/runtime/system.js';
 import { inspect, Reader, Writer } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { planFile } from '../../lib/channel/header.js';
+import { planFile } from '../../lib/channel/file/header.js';
 import { inspect, MillraceError, Reader, Refusal, sequenced, utf8, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Copier, partOf } from '../../lib/channel/copier.js';
+import { Copier, partOf } from '../../lib/channel/records/copier.js';
 import { payloadOf } from '../helpers/payload.js';
 
 describe('copies of what is lent', () => {

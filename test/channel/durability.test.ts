@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { disk } from '../../lib/channel/disk.js';
 import * as L from '../../lib/channel/layout.js';
+import { disk } from '../../lib/channel/runtime/disk.js';
 import { inspect, Reader, verify, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';

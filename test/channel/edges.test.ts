@@ -1,8 +1,8 @@
 import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createWriter } from '../../lib/channel/ends/writer.js';
 import * as L from '../../lib/channel/layout.js';
-import { createWriter } from '../../lib/channel/writer.js';
 import { type Claim, inspect, Reader, type ReaderRecord, Refusal, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';

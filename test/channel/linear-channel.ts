@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, vi } from 'vitest';
-import { disk } from '../../lib/channel/disk.js';
 import * as L from '../../lib/channel/layout.js';
+import { disk } from '../../lib/channel/runtime/disk.js';
 import type { Reader, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createWriter } from '../../lib/channel/writer.js';
+import { createWriter } from '../../lib/channel/ends/writer.js';
 import { Reader, Refusal, verify, type Where, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';

@@ -1,7 +1,7 @@
 import diagnostics from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { WriterWatch } from '../../lib/channel/liveness.js';
+import { WriterWatch } from '../../lib/channel/presence/liveness.js';
 import {
   inspect,
   type MillraceError,

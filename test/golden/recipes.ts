@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { disk } from '../../lib/channel/disk.js';
-import { environment } from '../../lib/channel/environment.js';
-import { createWriter } from '../../lib/channel/writer.js';
+import { createWriter } from '../../lib/channel/ends/writer.js';
+import { disk } from '../../lib/channel/runtime/disk.js';
+import { environment } from '../../lib/channel/runtime/environment.js';
 import { declareAbandoned, Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { payloadOf } from '../helpers/payload.js';

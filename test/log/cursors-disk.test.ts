@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { disk } from '../../lib/channel/disk.js';
-import { environment } from '../../lib/channel/environment.js';
+import { disk } from '../../lib/channel/runtime/disk.js';
+import { environment } from '../../lib/channel/runtime/environment.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { closingAll, holdLock, openFile, pathIn } from './cursor-files.js';
 

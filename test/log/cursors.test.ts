@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { disk } from '../../lib/channel/disk.js';
+import { disk } from '../../lib/channel/runtime/disk.js';
 import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
 import * as L from '../../lib/log/cursors/cursor-layout.js';
 import { CursorName } from '../../lib/log/cursors/cursor-name.js';

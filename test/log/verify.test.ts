@@ -2,10 +2,10 @@ import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import zlib from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { openMapped, WRITER_LOCK_BYTE } from '../../lib/channel/file/mapped.js';
+import { Marks } from '../../lib/channel/file/marks.js';
 import { inspect, verify } from '../../lib/channel/index.js';
 import { TAIL_OFFSET } from '../../lib/channel/layout.js';
-import { openMapped, WRITER_LOCK_BYTE } from '../../lib/channel/mapped.js';
-import { Marks } from '../../lib/channel/marks.js';
 import { diskBytes } from '../../lib/log/files/directory.js';
 import { Log } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';

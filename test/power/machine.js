@@ -20,10 +20,10 @@ export async function loadLibrary(url) {
     import(`${url}log/index.js`),
     Promise.all(
       [
-        'channel/writer',
-        'channel/disk',
-        'channel/environment',
-        'channel/liveness',
+        'channel/ends/writer',
+        'channel/runtime/disk',
+        'channel/runtime/environment',
+        'channel/presence/liveness',
         'native',
         'log/files/rewrite',
       ].map((name) => import(`${url}${name}.js`)),

@@ -38,7 +38,7 @@ export class Disk {
 }
 
 /**
- * Lets the simulator know of every sync that goes by way of `disk`, the object of lib/channel/disk.ts. `pass` is asked
+ * Lets the simulator know of every sync that goes by way of `disk`, the object of lib/channel/runtime/disk.ts. `pass` is asked
  * before a sync has ended for whoever waits: it may take its time, in which nothing is promised yet; if it throws, the
  * sync has failed. Returns what undoes it.
  */

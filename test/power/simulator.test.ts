@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { disk as realDisk } from '../../lib/channel/disk.js';
+import { disk as realDisk } from '../../lib/channel/runtime/disk.js';
 import { binding } from '../../lib/native.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { newDirectory } from '../helpers/run-directory.js';

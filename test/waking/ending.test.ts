@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { environment } from '../../lib/channel/environment.js';
+import { environment } from '../../lib/channel/runtime/environment.js';
 import { type IdleStrategy, Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';

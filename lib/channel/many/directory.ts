@@ -2,7 +2,7 @@ import { closeSync, type FSWatcher, openSync, readSync, statSync, watch } from '
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
-import { explain } from '../system.js';
+import { explain } from '../runtime/index.js';
 
 /** Where the system's notices fail: too many watches, a name that now leads elsewhere. */
 const RESCAN_MS = 2000;

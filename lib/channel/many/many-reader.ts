@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
-import type { Reader } from '../reader.js';
-import type { ReaderRecord } from '../record.js';
-import { isTurnOver, turn } from '../turns.js';
-import { type WaitOptions, waitOptions, within } from '../waiting.js';
+import type { Reader } from '../ends/index.js';
+import type { ReaderRecord } from '../reading/index.js';
+import { isTurnOver, turn } from '../runtime/index.js';
+import { type WaitOptions, waitOptions, within } from '../waiting/index.js';
 import type { Directory } from './directory.js';
 import type { ManyOptions } from './options.js';
 import { type Eyes, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';

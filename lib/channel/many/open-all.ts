@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
 import { aPath, show } from '../../options.js';
-import { Reader } from '../reader.js';
+import { Reader } from '../ends/index.js';
 import { checkDirectory, Directory } from './directory.js';
 import { createMany, type ManyReader } from './many-reader.js';
 import { checkManyOptions, type ManyOptions, passedOn, startIn } from './options.js';

@@ -1,8 +1,8 @@
 import { invalidArgument } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
-import { checkReaderOptions, type ReaderOptions } from '../joining.js';
-import type { Where } from '../seek.js';
-import type { When } from '../time.js';
+import { checkReaderOptions, type ReaderOptions } from '../ends/index.js';
+import type { Where } from '../reading/index.js';
+import type { When } from '../runtime/index.js';
 
 type PassedOn<Out> = Pick<
   ReaderOptions<Out>,

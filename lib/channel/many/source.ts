@@ -1,8 +1,7 @@
 import type { MillraceError } from '../../errors.js';
-import type { RecordHandler } from '../cursor.js';
-import type { Status } from '../liveness.js';
-import type { Reader } from '../reader.js';
-import type { Where } from '../seek.js';
+import type { Reader } from '../ends/index.js';
+import type { Status } from '../presence/index.js';
+import type { RecordHandler, Where } from '../reading/index.js';
 
 /** Where a channel of many stands. */
 export interface ManySource {

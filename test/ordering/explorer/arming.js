@@ -1,7 +1,7 @@
 import { ATOMIC, act, change, load } from './steps.js';
 
 /**
- * How a sleeper makes known that it sleeps: lib/channel/sleeper.ts #arm. Behind it is one more look, and then sleep. On x64 its
+ * How a sleeper makes known that it sleeps: lib/channel/waiting/sleeper.ts #arm. Behind it is one more look, and then sleep. On x64 its
  * system call is also the fence of whoever wakes: each of those makes one, at some moment of its own before the call ends. (So
  * do all others; but that they are left out only lets them do more.)
  *

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MODELLED, OUT_OF_SCOPE } from './in-source.js';
 import { Machine } from './machine.js';
@@ -9,6 +10,12 @@ import { BROKEN, HARMLESS } from './variants.js';
 // What the explorer looks at is only worth something as long as it is what the library does.
 const LIBRARY = new URL('../../../lib/channel/', import.meta.url);
 const NATIVE = new URL('../../../native/', import.meta.url);
+/** The library's files, by the names that the tables give them: in which folder each lies is told by the tree. */
+const filesByName = new Map(
+  readdirSync(LIBRARY, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => [basename(path), new URL(path, LIBRARY)]),
+);
 /** So many lines of code on either side of a step's comment belong to it. */
 const BESIDE = 3;
 const MODELS = ['TSO', 'ARM'];
@@ -68,18 +75,13 @@ describe('the steps of the programs', () => {
 });
 
 function stepsInLibrary(): string[] {
-  return readdirSync(LIBRARY, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .flatMap((file) =>
-      [...readFileSync(new URL(file, LIBRARY), 'utf8').matchAll(/\/\/ step (\d+)/g)].map(
-        ([, number]) => `${number} in ${file}`,
-      ),
-    );
+  return [...filesByName].flatMap(([name, file]) =>
+    [...readFileSync(file, 'utf8').matchAll(/\/\/ step (\d+)/g)].map(([, number]) => `${number} in ${name}`),
+  );
 }
 
 function linesOf(file: string): string[] {
-  const from = file.endsWith('.ts') ? LIBRARY : NATIVE;
-  return readFileSync(new URL(file, from), 'utf8')
+  return readFileSync(filesByName.get(file) ?? new URL(file, NATIVE), 'utf8')
     .split('\n')
     .map((line) => line.trim());
 }

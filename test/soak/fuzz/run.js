@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
-import { environment } from '../../../dist/channel/environment.js';
+import { createWriter, Writer } from '../../../dist/channel/ends/writer.js';
+import { openMapped } from '../../../dist/channel/file/mapped.js';
+import { loadPosition } from '../../../dist/channel/file/words.js';
 import * as L from '../../../dist/channel/layout.js';
-import { openMapped } from '../../../dist/channel/mapped.js';
-import { loadPosition } from '../../../dist/channel/words.js';
-import { createWriter, Writer } from '../../../dist/channel/writer.js';
+import { environment } from '../../../dist/channel/runtime/environment.js';
 import { binding } from '../../../dist/native.js';
 import { die, keepingFiles } from '../keeping-files.js';
 import { useClaim } from './claims.js';

@@ -1,0 +1,4 @@
+export { checkReaderOptions, type ReaderOptions } from './joining.js';
+export { type PollOptions, Reader, type ReaderEvents, type ReaderStats } from './reader.js';
+export { Writer } from './writer.js';
+export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';

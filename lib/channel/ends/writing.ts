@@ -1,0 +1,37 @@
+import { type Codec, checkCodec, type Data } from '../records/index.js';
+import { checkLogger, type Logger } from '../runtime/index.js';
+import { checkIdle, type Idle, type WaitStats } from '../waiting/index.js';
+import type { ChannelOptions } from '../writing/index.js';
+
+/** What a writer takes that is not about its channel. */
+export interface WritingOptions<In = Data> {
+  codec?: Codec<In, unknown>;
+  /** How `ready` and `send` wait for room; as `idle` of a reader. */
+  idle?: Idle;
+  /** Hears of what happens to this writer. */
+  logger?: Logger;
+}
+
+export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
+
+export interface WriterStats {
+  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
+  records: number;
+  bytes: number;
+  refusals: number;
+  evictions: number;
+  /** How this writer waited for room. */
+  waits: WaitStats;
+}
+
+export const WRITING_OPTIONS = [
+  'codec',
+  'idle',
+  'logger',
+] as const satisfies readonly (keyof WritingOptions)[];
+
+export function checkWritingOptions<In>({ codec, idle, logger }: WritingOptions<In>): void {
+  checkLogger(logger);
+  checkCodec(codec, 'encode');
+  checkIdle(idle);
+}

@@ -1,0 +1,46 @@
+export {
+  noteFailedSync,
+  parseSync,
+  refuseFailedSync,
+  ringsDoNotLast,
+  type Sync,
+  showSync,
+  syncFailed,
+} from './durability.js';
+export {
+  decodeStatic,
+  encodeHeader,
+  encodeMetadata,
+  type Header,
+  MAX_FILE_BYTES,
+  type Mode,
+  planFile,
+} from './header.js';
+export { headerRemains } from './header-remains.js';
+export { incarnationOf } from './incarnation.js';
+export {
+  type Mapped,
+  offsetAt,
+  openMapped,
+  positionAt,
+  STATE,
+  viewMapping,
+  WRITER_LOCK_BYTE,
+} from './mapped.js';
+export { Marker } from './marker.js';
+export { type Mark, Marks, type Place } from './marks.js';
+export {
+  highOf,
+  join,
+  loadAcquire,
+  loadPosition,
+  loadSplit,
+  raisePosition,
+  readFrozen,
+  releaseSplit,
+  stampOf,
+  storePosition,
+  storeRelease,
+  storeSplit,
+  writeFrozen,
+} from './words.js';

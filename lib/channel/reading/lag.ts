@@ -1,0 +1,31 @@
+import { MillraceError } from '../../errors.js';
+import { loadSplit, type Mapped } from '../file/index.js';
+import * as L from '../layout.js';
+import { listReaders, type ReaderInfo } from '../presence/index.js';
+import { Places } from './seek.js';
+
+const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
+
+/**
+ * The reader table, with how many records each reader is behind the tail. That is in no table: it is counted from the
+ * reader's position to the next mark.
+ */
+export function readersWithLag(channel: Mapped): ReaderInfo[] {
+  const readers = listReaders(channel);
+  const records = loadSplit(channel.words, RECORD_COUNT);
+  const places = new Places(channel, undefined);
+  return readers.map((reader) => {
+    const record = recordAt(places, reader.position);
+    return record === undefined ? reader : { ...reader, lagRecords: Math.max(0, records - record) };
+  });
+}
+
+/** Undefined where it is overwritten or damaged, or its reader was on the way to another place. */
+function recordAt(places: Places, position: number): number | undefined {
+  try {
+    return places.recordAt(position);
+  } catch (error) {
+    if (error instanceof MillraceError) return undefined;
+    throw error;
+  }
+}

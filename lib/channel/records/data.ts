@@ -1,0 +1,68 @@
+import { invalidArgument } from '../../errors.js';
+import { show } from '../../options.js';
+import type { When } from '../runtime/index.js';
+
+/** What a record may be given as: bytes, a string (UTF-8), or an array of these that are joined. */
+export type Data = Uint8Array | string | readonly (Uint8Array | string)[];
+
+export interface RecordOptions {
+  /** A number of the user's, 0 to 65535. */
+  type?: number;
+  /** A number of the user's, up to 2^53 - 1; only where the channel has timestamps. */
+  tag?: number;
+  /** Only where the channel has timestamps; default: now. */
+  timestamp?: When;
+}
+
+export interface BatchRecord<In = Data> extends RecordOptions {
+  data: In;
+}
+
+/** Length in bytes of what `data` will be in the stream. */
+export function measure(data: Data): number {
+  if (typeof data === 'string') return Buffer.byteLength(data);
+  if (data instanceof Uint8Array) return data.length;
+  if (!Array.isArray(data)) {
+    throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`);
+  }
+  let length = 0;
+  for (const part of data as readonly (Uint8Array | string)[]) {
+    if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
+      throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`);
+    }
+    length += measure(part);
+  }
+  return length;
+}
+
+export function copyData(target: Buffer, at: number, data: Data): number {
+  if (typeof data === 'string') return target.write(data, at);
+  if (data instanceof Uint8Array) {
+    target.set(data, at);
+    return data.length;
+  }
+  let copied = 0;
+  for (const part of data) copied += copyData(target, at + copied, part);
+  return copied;
+}
+
+/** A record of a batch that is more than plain bytes, as the appender takes it. */
+export interface DescribedRecord {
+  data: Data;
+  /** Of the data, in bytes. */
+  length: number;
+  type: number;
+  tag: number;
+  timeUs: number | undefined;
+}
+
+export function isData(record: unknown): record is Data {
+  return record instanceof Uint8Array || typeof record === 'string' || Array.isArray(record);
+}
+
+export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
+  for (let i = 0; i < records.length; i++) {
+    if (!(records[i] instanceof Uint8Array)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,115 @@
+import { invalidArgument } from '../../errors.js';
+import { knownOptions, show } from '../../options.js';
+import { timeInUs } from '../runtime/index.js';
+import type { Codec } from './codecs.js';
+import {
+  areBytes,
+  type BatchRecord,
+  type Data,
+  type DescribedRecord,
+  isData,
+  measure,
+  type RecordOptions,
+} from './data.js';
+
+/** What a batch is made of: without a codec also records that are described; with one, values only. */
+export type BatchOf<In> = [In] extends [Data] ? In | BatchRecord : In;
+
+/** Checks what a user says of records, and makes of a batch what the appender takes. */
+export class Describer<In> {
+  readonly #path: string;
+  readonly #timed: boolean;
+  readonly #codec: Codec<In, unknown> | undefined;
+
+  constructor(path: string, timed: boolean, codec: Codec<In, unknown> | undefined) {
+    this.#path = path;
+    this.#timed = timed;
+    this.#codec = codec;
+  }
+
+  batch(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
+    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    if (this.#codec === undefined && areBytes(records)) return records;
+    const items: DescribedRecord[] = [];
+    try {
+      for (const record of records) items.push(this.#describe(record));
+    } catch (error) {
+      this.takeBack(items.length);
+      throw error;
+    }
+    return items;
+  }
+
+  /** Tells the codec that so many of those it encoded last did not go in. */
+  takeBack(records: number): void {
+    for (let i = 0; i < records; i++) this.#codec?.refused?.();
+  }
+
+  #describe(record: BatchOf<In>): DescribedRecord {
+    if (this.#codec !== undefined) return this.#encoded(this.#codec, record as In);
+    if (isData(record)) return plain(record);
+    const described = record as BatchRecord | null;
+    if (typeof described !== 'object' || described === null || !('data' in described)) {
+      throw invalidArgument(
+        `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
+      );
+    }
+    knownOptions('A record', described, ['data', 'type', 'tag', 'timestamp']);
+    return {
+      data: described.data,
+      length: measure(described.data),
+      type: checkType(described.type),
+      tag: this.tagOf(described),
+      timeUs: this.timeOf(described),
+    };
+  }
+
+  #encoded(codec: Codec<In, unknown>, value: In): DescribedRecord {
+    const data = codec.encode(value);
+    try {
+      // A codec may use its buffer again for the next one.
+      return plain(copied(data));
+    } catch (error) {
+      codec.refused?.();
+      throw error;
+    }
+  }
+
+  tagOf(options: RecordOptions): number {
+    if (options.tag === undefined) return 0;
+    this.#needsTimestamps('tag');
+    if (!Number.isSafeInteger(options.tag) || options.tag < 0) {
+      throw invalidArgument(`tag must be a whole number from 0 to 2^53 - 1, not ${show(options.tag)}`);
+    }
+    return options.tag;
+  }
+
+  /** Undefined: the time at which it is written. */
+  timeOf(options: RecordOptions): number | undefined {
+    if (options.timestamp === undefined) return undefined;
+    this.#needsTimestamps('timestamp');
+    return timeInUs('timestamp', options.timestamp);
+  }
+
+  #needsTimestamps(what: string): void {
+    if (this.#timed) return;
+    throw invalidArgument(`${this.#path} was made without timestamps: its records have no ${what}`, {
+      path: this.#path,
+    });
+  }
+}
+
+function plain(data: Data): DescribedRecord {
+  return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
+}
+
+export function checkType(type: number | undefined): number {
+  if (type === undefined) return 0;
+  if (typeof type === 'number' && type >>> 16 === 0 && (type | 0) === type) return type;
+  throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
+}
+
+function copied(data: Data): Data {
+  if (data instanceof Uint8Array) return Buffer.from(data);
+  return Array.isArray(data) ? data.map((part) => copied(part) as Uint8Array | string) : data;
+}

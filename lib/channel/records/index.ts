@@ -1,0 +1,22 @@
+export {
+  type Codec,
+  checkCodec,
+  json,
+  jsonOf,
+  type Sequenced,
+  sequenced,
+  type Timestamped,
+  timestamped,
+  utf8,
+} from './codecs.js';
+export { Copier, partOf } from './copier.js';
+export {
+  areBytes,
+  type BatchRecord,
+  copyData,
+  type Data,
+  type DescribedRecord,
+  measure,
+  type RecordOptions,
+} from './data.js';
+export { type BatchOf, checkType, Describer } from './describe.js';

@@ -1,0 +1,17 @@
+export { abandoning, declareAbandoned } from './abandon.js';
+export { Checker } from './checksums.js';
+export { frameRemains, isCutOff, syncedBehind } from './cut-off.js';
+export { damaged, isTrueFrame, nextIntact, plausibleLength, truncated } from './damage.js';
+export { heal, refuseUnhealable } from './healing.js';
+export {
+  lockUnended,
+  lockWriter,
+  neverAgain,
+  publishRecovered,
+  type Recovered,
+  recover,
+  recoverable,
+  type Start,
+  storeEnd,
+  sumUnflushed,
+} from './recovery.js';

@@ -1,0 +1,34 @@
+import { open } from 'node:fs/promises';
+import { binding, type FileHandle } from '../../native.js';
+
+/**
+ * Everything that brings stores to a disk goes by way of this one object, so that a simulator of power loss can stand
+ * between and know what a disk must hold, and what it may.
+ */
+export const disk = {
+  /**
+   * Fills in the checksums of the frames in the file's bytes [start, end); then, where `sync` says so, everything stored
+   * in the file before this call reaches its disk. Resolves with where the frames ended: nothing is synced where that
+   * is not `end`. Off the event loop.
+   */
+  flushFrames(
+    file: FileHandle,
+    start: number,
+    end: number,
+    stamp: number,
+    incarnation: number,
+    sync: boolean,
+  ): Promise<number> {
+    return binding().flushFrames(file, start, end, stamp, incarnation, sync);
+  },
+
+  /** The names in a directory reach its disk. */
+  async syncDirectory(directory: string): Promise<void> {
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};

@@ -1,0 +1,18 @@
+export { forget, onAbort } from './aborting.js';
+export { disk } from './disk.js';
+export { environment } from './environment.js';
+export { outside } from './outside.js';
+export { shmPath } from './paths.js';
+export { atOnce, type InSlices, inTurns, SLICE_BYTES } from './slices.js';
+export {
+  alreadyThere,
+  explain,
+  isOutOfSpace,
+  isRam,
+  isShortOfFiles,
+  noSpace,
+  refuseFileSystem,
+} from './system.js';
+export { checkLogger, type Logger, Teller, throwLater } from './teller.js';
+export { timeInUs, type When } from './time.js';
+export { isTurnOver, nextTurn, turn, turnBegins } from './turns.js';

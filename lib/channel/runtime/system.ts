@@ -1,0 +1,100 @@
+import { MillraceError } from '../../errors.js';
+import { isSystemError, type SystemError } from '../../native.js';
+
+/** Puts what the kernel said into words. Anything that is not the kernel's passes through as it is. */
+export function explain(error: unknown, path: string, doing: string): unknown {
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_EXTERNAL_BUFFERS') {
+    return new MillraceError('ERR_EXTERNAL_BUFFERS', error.message, { path, cause: error });
+  }
+  if (!isSystemError(error)) return error;
+  const facts = { path, cause: error, errno: error.errno, syscall: error.syscall };
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new MillraceError('ERR_NOT_FOUND', `Can't ${doing} ${path}: it is not there`, facts);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new MillraceError('ERR_PERMISSION', `Can't ${doing} ${path}: no permission`, facts);
+    case 'EEXIST':
+      return alreadyThere(path, error);
+    case 'EISDIR':
+      return new MillraceError('ERR_FORMAT', `${path} is a directory, not a channel`, facts);
+    case 'EOPNOTSUPP':
+    case 'ENODEV':
+      return new MillraceError(
+        'ERR_FILESYSTEM',
+        `The file system of ${path} can't do what a channel needs (${error.syscall}: ${error.code})`,
+        facts,
+      );
+    default:
+      return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, facts);
+  }
+}
+
+export function alreadyThere(path: string, cause?: SystemError): MillraceError {
+  return new MillraceError(
+    'ERR_EXISTS',
+    `${path} exists already, and nothing is ever overwritten. Writer.resume goes on with a channel whose writer died; ` +
+      'replace: true takes the place of one that is dead or ended',
+    { path, cause },
+  );
+}
+
+export function noSpace(path: string, needed: number, available: number, cause: unknown): MillraceError {
+  return new MillraceError(
+    'ERR_NO_SPACE',
+    `No space for ${path}: it needs ${needed} bytes, ${available} are free. A container's /dev/shm has 64 MB ` +
+      'unless it is started with a larger --shm-size',
+    { path, needed, available, cause },
+  );
+}
+
+export function isOutOfSpace(error: unknown): boolean {
+  return isSystemError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+/** Whether the process, or the machine, has as many files open as it may: closing some helps. */
+export function isShortOfFiles(error: unknown): boolean {
+  const cause = error instanceof MillraceError ? error.cause : error;
+  return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
+}
+
+/** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */
+const UNTRUSTED_FILE_SYSTEMS = new Map<number, string>([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x01021997, '9p'],
+  [0x65735546, 'FUSE'],
+  [0x00c36400, 'Ceph'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x19830326, 'FhGFS'],
+  [0x47504653, 'GPFS'],
+  [0x786f4256, 'vboxsf'],
+  [0x9fa0, 'proc'],
+  [0x62656572, 'sysfs'],
+]);
+
+const RAM_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
+
+export function refuseFileSystem(magic: number, path: string): void {
+  const name = UNTRUSTED_FILE_SYSTEMS.get(magic >>> 0);
+  if (name === undefined) return;
+  throw new MillraceError(
+    'ERR_FILESYSTEM',
+    `${path} is on ${name}, where memory and locks are not reliably shared between processes. ` +
+      'Use /dev/shm, a tmpfs, or a local disk',
+    { path, fileSystem: name },
+  );
+}
+
+export function isRam(magic: number): boolean {
+  return RAM_FILE_SYSTEMS.has(magic >>> 0);
+}

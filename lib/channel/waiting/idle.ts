@@ -1,0 +1,91 @@
+import { availableParallelism } from 'node:os';
+import { invalidArgument } from '../../errors.js';
+import { oneOf, show } from '../../options.js';
+
+/**
+ * What to do before the next look, after one that found nothing: `'look'` at once; `'yield'` to the event loop, or to
+ * another thread; `'park'`: sleep until there is something; or sleep for so many milliseconds.
+ */
+export type Idling = 'look' | 'yield' | 'park' | number;
+
+/** Says how to wait. Anything but `park` takes a cpu, or time. */
+export interface IdleStrategy {
+  /** After so many looks in a row that found nothing (1 at first), over so many milliseconds. */
+  idle(looks: number, waitedMs: number): Idling;
+  /** What was waited for is there, after so many looks that found nothing. */
+  found?(looks: number, waitedMs: number): void;
+}
+
+export type Idle = 'adaptive' | 'spin' | 'yield' | 'park' | IdleStrategy;
+
+const NAMES = ['adaptive', 'spin', 'yield', 'park'] as const;
+
+/** A core that spins is only worth it where there are more than the two that talk to each other. */
+const SPIN_LOOKS = availableParallelism() > 2 ? 200 : 0;
+/** A turn of the event loop takes longer than some looks do. */
+const LOOKS_A_TURN = 16;
+const LONGEST_YIELD_MS = 1;
+const SHORTEST_YIELD_MS = 1 / 16;
+
+/**
+ * A short spin, then yielding, then parking. Where what comes usually comes while it yields, it goes on yielding for up
+ * to a millisecond; where that was in vain it parks sooner the next time, and in the end at once.
+ */
+class Adaptive implements IdleStrategy {
+  #yieldMs = LONGEST_YIELD_MS;
+
+  idle(looks: number, waitedMs: number): Idling {
+    if (looks <= SPIN_LOOKS || looks % LOOKS_A_TURN !== 0) return 'look';
+    return waitedMs < this.#yieldMs ? 'yield' : 'park';
+  }
+
+  found(_looks: number, waitedMs: number): void {
+    const less = this.#yieldMs > SHORTEST_YIELD_MS ? this.#yieldMs / 2 : 0;
+    this.#yieldMs = waitedMs < LONGEST_YIELD_MS ? LONGEST_YIELD_MS : less;
+  }
+}
+
+/** For what nobody rings: a file that appears. */
+export class Polling implements IdleStrategy {
+  readonly #longestMs: number;
+
+  constructor(longestMs: number) {
+    this.#longestMs = longestMs;
+  }
+
+  idle(looks: number): number {
+    return Math.min(this.#longestMs, Math.ceil(looks / 64));
+  }
+}
+
+export function checkIdle(idle: unknown): void {
+  if (typeof idle === 'object' && idle !== null) {
+    const { idle: method, found } = idle as Partial<IdleStrategy>;
+    if (typeof method === 'function' && (found === undefined || typeof found === 'function')) return;
+    throw invalidArgument(`An idle strategy needs a method idle(looks, waitedMs), not ${show(idle)}`);
+  }
+  oneOf('idle', idle === undefined ? 'adaptive' : idle, NAMES);
+}
+
+export function strategyOf(idle: Idle = 'adaptive'): IdleStrategy {
+  switch (idle) {
+    case 'adaptive':
+      return new Adaptive();
+    case 'spin':
+      return { idle: () => 'look' };
+    case 'yield':
+      return { idle: () => 'yield' };
+    case 'park':
+      return { idle: () => 'park' };
+    default:
+      return idle;
+  }
+}
+
+export function checkIdling(idling: Idling): Idling {
+  if (idling === 'look' || idling === 'yield' || idling === 'park') return idling;
+  if (typeof idling === 'number' && idling >= 0) return idling;
+  throw invalidArgument(
+    `An idle strategy says 'look', 'yield', 'park' or a number of milliseconds, not ${show(idling)}`,
+  );
+}

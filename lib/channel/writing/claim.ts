@@ -1,0 +1,54 @@
+import { invalidArgument, MillraceError } from '../../errors.js';
+import { show } from '../../options.js';
+import { environment } from '../runtime/index.js';
+import type { Appender } from './appender.js';
+
+/**
+ * Room in the channel itself that the caller fills. `bytes` is the whole mapping: writing outside
+ * `start` ... `end` corrupts the channel. One object for all claims of a writer, reused.
+ */
+export class Claim {
+  start = 0;
+  end = 0;
+  readonly #appender: Appender;
+  readonly #timed: boolean;
+  #type = 0;
+
+  /** @internal Use `writer.claim`. */
+  constructor(appender: Appender, timed: boolean) {
+    this.#appender = appender;
+    this.#timed = timed;
+  }
+
+  get bytes(): Buffer {
+    return this.#appender.bytes;
+  }
+
+  /** @internal */
+  open(start: number, length: number, type: number): this {
+    this.start = start;
+    this.end = start + length;
+    this.#type = type;
+    return this;
+  }
+
+  /** Makes the record visible, its first `used` bytes (default all). Returns the bytes of the stream it took. */
+  commit(used = this.end - this.start): number {
+    this.#assertOpen();
+    if (!Number.isSafeInteger(used) || used < 0 || used > this.end - this.start) {
+      throw invalidArgument(`A claim of ${this.end - this.start} bytes can't commit ${show(used)}`);
+    }
+    return this.#appender.commitClaim(used, this.#type, 0, this.#timed ? environment.nowUs() : 0);
+  }
+
+  /** Gives it up; as if it had never been. */
+  abort(): void {
+    this.#assertOpen();
+    this.#appender.abortClaim();
+  }
+
+  #assertOpen(): void {
+    if (this.#appender.busy) return;
+    throw new MillraceError('ERR_INVALID_ARGUMENT', 'This claim was committed or aborted already');
+  }
+}

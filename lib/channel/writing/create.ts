@@ -1,0 +1,152 @@
+import { existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { MillraceError } from '../../errors.js';
+import { binding, type FileHandle } from '../../native.js';
+import { aPath, checkFileMode } from '../../options.js';
+import { type Mapped, openMapped, syncFailed, viewMapping } from '../file/index.js';
+import * as L from '../layout.js';
+import { endedAs } from '../presence/index.js';
+import { abandoning, lockWriter } from '../recovery/index.js';
+import {
+  alreadyThere,
+  disk,
+  explain,
+  inTurns,
+  isOutOfSpace,
+  isRam,
+  noSpace,
+  refuseFileSystem,
+} from '../runtime/index.js';
+import {
+  type Base,
+  type ChannelOptions,
+  chooseChecksums,
+  designHeader,
+  START_OF_STREAM,
+  writeHeader,
+} from './design.js';
+
+/** Makes the file, complete and with its writer's lock held, and only then gives it its name. */
+export async function createChannel(
+  givenPath: string,
+  options: ChannelOptions,
+  base: Base = START_OF_STREAM,
+): Promise<Mapped> {
+  const path = resolve(aPath(givenPath));
+  const header = designHeader(options, base);
+  const directory = dirname(path);
+  const inRam = checkDirectory(directory);
+  header.checksums = chooseChecksums(options.checksum, header, inRam);
+  if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
+  const permissions = checkFileMode(options.fileMode ?? 0o600);
+  const bytes = header.dataOffset + header.capacity;
+  let file: Awaited<ReturnType<ReturnType<typeof binding>['createFile']>>;
+  try {
+    file = await binding().createFile(directory, bytes, permissions);
+  } catch (error) {
+    if (isOutOfSpace(error)) {
+      throw noSpace(path, bytes, freeBytes(directory), error);
+    }
+    throw explain(error, path, 'create');
+  }
+  try {
+    const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
+    // step 50
+    writeHeader(channel);
+    const { kind } = header.sync;
+    // Before it has a name: after a power cut there is no name without a header under it.
+    if (kind !== L.SYNC_NONE) await disk.flushFrames(file, 0, 0, 0, 0, true);
+    // step 51
+    if (options.replace === true) await replaceName(channel);
+    else binding().linkFile(file, path);
+    // step 52
+    if (kind !== L.SYNC_NONE) await syncName(channel);
+    return channel;
+  } catch (error) {
+    binding().closeFile(file);
+    throw explain(error, path, 'create');
+  }
+}
+
+/** What could not be brought to the disk is not there: so it has no name either. */
+async function syncName(channel: Mapped): Promise<void> {
+  try {
+    await disk.syncDirectory(dirname(channel.path));
+  } catch (error) {
+    if (isNamed(channel)) rmSync(channel.path, { force: true });
+    throw syncFailed(channel.path, error);
+  }
+}
+
+export function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+/** Whether it is in RAM. */
+export function checkDirectory(directory: string): boolean {
+  try {
+    const { type } = statfsSync(directory);
+    refuseFileSystem(type, directory);
+    return isRam(type);
+  } catch (error) {
+    throw explain(error, directory, 'create a channel in');
+  }
+}
+
+/** Takes the name over from a dead or ended channel, in one step; the old one is told first. */
+async function replaceName(channel: Mapped): Promise<void> {
+  const { path, file } = channel;
+  let old: Mapped;
+  try {
+    old = openMapped(path, 'write');
+  } catch (error) {
+    const code = (error as MillraceError).code;
+    if (code === 'ERR_NOT_FOUND') {
+      binding().linkFile(file, path);
+      return;
+    }
+    throw error;
+  }
+  try {
+    // step 57
+    lockWriter(old);
+    // step 53
+    // Someone else took the name since it was opened: what has it now may be alive.
+    if (!isNamed(old)) {
+      await replaceName(channel);
+      return;
+    }
+    if (endedAs(old) === undefined) {
+      binding().allowWrites(old.file, old.bytes.length);
+      await inTurns(abandoning(old));
+    }
+    // step 54
+    takeName(file, path);
+  } finally {
+    binding().closeFile(old.file);
+  }
+}
+
+/** Gives a file the name that another one has, in one step. */
+export function takeName(file: FileHandle, path: string): void {
+  // A name that whoever died between these two steps left behind. Nobody else uses it.
+  const waiting = join(dirname(path), `.${basename(path)}.replacing`);
+  rmSync(waiting, { force: true });
+  binding().linkFile(file, waiting);
+  // step 55
+  try {
+    renameSync(waiting, path);
+  } catch (error) {
+    rmSync(waiting, { force: true });
+    throw error;
+  }
+  // step 56
+}
+
+/** Whether its path leads to this very file. */
+function isNamed(channel: Mapped): boolean {
+  const { device, inode } = binding().statFile(channel.file);
+  const named = statSync(channel.path, { throwIfNoEntry: false });
+  return named !== undefined && named.ino === inode && named.dev === device;
+}

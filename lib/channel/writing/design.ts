@@ -1,0 +1,184 @@
+import { invalidArgument } from '../../errors.js';
+import { oneOf, parseSize, type Size, show, wholeNumber } from '../../options.js';
+import {
+  encodeHeader,
+  encodeMetadata,
+  type Header,
+  type Mapped,
+  type Mode,
+  parseSync,
+  planFile,
+  STATE,
+  type Sync,
+  storePosition,
+  storeSplit,
+} from '../file/index.js';
+import * as L from '../layout.js';
+import { signAsWriter } from '../presence/index.js';
+import { environment } from '../runtime/index.js';
+
+export interface ChannelOptions {
+  /** `ring` (default) wraps round; `linear` fills once. */
+  mode?: Mode;
+  /** Bytes for frames: 64 KiB to 1 GiB, a power of two (ring), or 16 KiB to 1 GiB in steps of 4 KiB (linear). */
+  capacity?: Size;
+  /** The largest payload: at most (and by default) an eighth of a ring, a quarter of a linear channel. */
+  maxRecord?: Size;
+  /** How many readers may register, 0 to 1024 (64). With 0 nobody can hold the writer back. */
+  readers?: number;
+  /** Whether each record carries a timestamp and a tag. */
+  timestamps?: boolean;
+  /**
+   * Whether frames carry a checksum: `crc32c` costs the writer nothing, since it is filled in behind it. Default: on linear
+   * channels that lie on a disk or are synced, and nowhere else.
+   */
+  checksum?: 'none' | 'crc32c';
+  /** When what is written reaches the disk; linear channels only (`none`). */
+  sync?: Sync;
+  /** How often the writer shows that it lives (250). */
+  heartbeatMs?: number;
+  /** After how long without a sign a living writer is called stalled (2000). */
+  stalledAfterMs?: number;
+  /** Anything JSON can say, up to 4096 bytes; for whoever opens the channel. */
+  metadata?: Record<string, unknown>;
+  /** Permissions of the file (0o600). */
+  fileMode?: number;
+  /** Take the place of a dead or ended channel of this name. */
+  replace?: boolean;
+}
+
+export const CHANNEL_OPTIONS: readonly (keyof ChannelOptions)[] = [
+  'mode',
+  'capacity',
+  'maxRecord',
+  'readers',
+  'timestamps',
+  'checksum',
+  'sync',
+  'heartbeatMs',
+  'stalledAfterMs',
+  'metadata',
+  'fileMode',
+  'replace',
+];
+
+/** Where the stream of a channel begins: 0, unless it continues another. */
+export interface Base {
+  position: number;
+  record: number;
+}
+
+export const START_OF_STREAM: Base = { position: 0, record: 0 };
+
+/** What a channel's static part will be, but for `checksums`, which where it lies decides. */
+export function designHeader(options: ChannelOptions, base: Base): Header {
+  const mode = oneOf('mode', options.mode ?? 'ring', ['ring', 'linear'] as const);
+  const capacity = parseSize('capacity', options.capacity ?? '8MiB');
+  checkCapacity(mode, capacity);
+  const readerSlots = wholeNumber('readers', options.readers ?? 64, 0, L.MAX_READER_SLOTS);
+  const timestamps = oneOf('timestamps', options.timestamps ?? false, [true, false]);
+  oneOf('replace', options.replace ?? false, [true, false]);
+  const plan = planFile(mode, capacity, readerSlots);
+  const maxRecord = parseSize('maxRecord', options.maxRecord ?? plan.largest);
+  if (maxRecord > plan.largest) {
+    throw invalidArgument(
+      `maxRecord may be at most ${plan.largest} bytes here, ${mode === 'ring' ? 'an eighth' : 'a quarter'} of ` +
+        `the capacity; it is ${maxRecord}`,
+      { max: plan.largest, size: maxRecord },
+    );
+  }
+  return {
+    ...plan,
+    mode,
+    capacity,
+    readerSlots,
+    frameHeader: timestamps ? L.FRAME_HEADER_EXTENDED : L.FRAME_HEADER,
+    maxRecord,
+    checksums: false,
+    sync: parseSync(options.sync, mode),
+    basePosition: base.position,
+    baseRecord: base.record,
+    heartbeatMs: wholeNumber('heartbeatMs', options.heartbeatMs ?? 250, 1, 60_000),
+    stalledAfterMs: wholeNumber('stalledAfterMs', options.stalledAfterMs ?? 2000, 1, 3_600_000),
+    channelId: environment.random(16),
+    // Never 0: a link that names no successor says 0.
+    incarnation: environment.random(4).readInt32LE() || 1,
+    createdUs: environment.nowUs(),
+    creatorPid: environment.pid,
+    creatorStart: environment.startTicks(),
+    bootId: environment.bootId(),
+    metadata: checkMetadata(options.metadata),
+  };
+}
+
+export function chooseChecksums(
+  checksum: ChannelOptions['checksum'],
+  header: Header,
+  inRam: boolean,
+): boolean {
+  const synced = header.sync.kind !== L.SYNC_NONE;
+  const useful = header.mode === 'linear' && (synced || !inRam);
+  const chosen = oneOf('checksum', checksum ?? (useful ? 'crc32c' : 'none'), ['none', 'crc32c'] as const);
+  if (synced && chosen === 'none') {
+    throw invalidArgument(
+      "sync needs checksum: 'crc32c': without it nobody could tell after a power cut what of a channel is whole",
+    );
+  }
+  return chosen === 'crc32c';
+}
+
+function checkCapacity(mode: Mode, capacity: number): void {
+  const ring = mode === 'ring';
+  const least = ring ? L.MIN_RING_CAPACITY : L.MIN_LINEAR_CAPACITY;
+  const even = ring ? Number.isInteger(Math.log2(capacity)) : capacity % 4096 === 0;
+  if (capacity < least || capacity > L.MAX_CAPACITY || !even) {
+    throw invalidArgument(
+      ring
+        ? `The capacity of a ring must be a power of two from 64KiB to 1GiB, not ${capacity}`
+        : `The capacity of a linear channel must be a multiple of 4096 from 16KiB to 1GiB, not ${capacity}`,
+      { capacity },
+    );
+  }
+}
+
+function checkMetadata(metadata: Record<string, unknown> | undefined): Record<string, unknown> {
+  if (metadata === undefined) return {};
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw invalidArgument(`metadata must be an object, not ${show(metadata)}`);
+  }
+  const size = metadataBytes(metadata);
+  if (size > L.METADATA_BYTES) {
+    throw invalidArgument(`metadata may be at most ${L.METADATA_BYTES} bytes of JSON; it is ${size}`, {
+      size,
+      max: L.METADATA_BYTES,
+    });
+  }
+  // What is in the file is what it was now, whatever becomes of the caller's object.
+  return JSON.parse(JSON.stringify(metadata)) as Record<string, unknown>;
+}
+
+function metadataBytes(metadata: Record<string, unknown>): number {
+  try {
+    return encodeMetadata(metadata).length;
+  } catch (cause) {
+    throw invalidArgument('metadata must be an object that JSON can say', { cause });
+  }
+}
+
+/** A channel that nothing was written to yet, with its writer. */
+export function writeHeader(channel: Mapped): void {
+  const { bytes, words, header } = channel;
+  encodeHeader(bytes, header);
+  storePosition(words, L.TAIL_OFFSET >> 2, header.basePosition);
+  storeSplit(
+    words,
+    L.RECORD_COUNT_OFFSET >> 2,
+    Math.floor(header.baseRecord / 2 ** 32),
+    header.baseRecord | 0,
+  );
+  // A linear channel is granted whole; a ring nothing yet: its first write asks.
+  const limit = header.basePosition + (header.mode === 'linear' ? header.capacity : 0);
+  storePosition(words, L.LIMIT_OFFSET >> 2, limit);
+  signAsWriter(channel);
+  Atomics.store(words, STATE, L.STATE_OPEN);
+}

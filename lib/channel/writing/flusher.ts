@@ -1,0 +1,301 @@
+import { realpath } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { closedHandle, MillraceError } from '../../errors.js';
+import { binding } from '../../native.js';
+import {
+  loadPosition,
+  type Mapped,
+  noteFailedSync,
+  offsetAt,
+  positionAt,
+  raisePosition,
+  stampOf,
+  storePosition,
+  syncFailed,
+} from '../file/index.js';
+import * as L from '../layout.js';
+import { damaged } from '../recovery/index.js';
+import { disk, explain, isShortOfFiles } from '../runtime/index.js';
+import type { Appender } from './appender.js';
+
+const DURABLE = L.DURABLE_OFFSET >> 2;
+/** Where nobody syncs, checksums are filled in each so many bytes. */
+const SUM_EVERY = 2 ** 20;
+
+/** Not more often than this, or commits of a record each would write more of these than of records. */
+const CHECKPOINT_EVERY = 4096;
+
+export interface FlusherOptions {
+  /** The channel's name is known to be on the disk. */
+  named?: boolean;
+  /** What has to be on the disk before anything of this is said to be: resolves once it is. */
+  before?: () => Promise<void>;
+  /** Others append to it, too, and sync it, each in its turn: nothing may be appended out of turn. */
+  shared?: boolean;
+}
+
+interface Waiter {
+  position: number;
+  resolve(durable: number): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Brings a linear channel to its disk, behind its writer: fills in the checksums of what was committed since the last
+ * time, syncs, and then says how far that reached. One round at a time, on another thread; all who wait while one runs
+ * share the next.
+ *
+ *   summed     checksums are filled in below it
+ *   durable    on the disk below it; stored in the channel only after the sync that makes it true has ended
+ */
+export class Flusher {
+  readonly #channel: Mapped;
+  readonly #appender: Appender;
+  /** A round begins each time so many bytes were written, if it isn't 0; and whether that syncs. */
+  readonly #eachBytes: number;
+  readonly #eachSyncs: boolean;
+  #summed: number;
+  #durable: number;
+  #checkpointAt = Number.NEGATIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  /** Whether what runs syncs. */
+  #isSyncing = false;
+  #scheduled = false;
+  #waiting: Waiter[] = [];
+  #failure: MillraceError | undefined;
+  #closed = false;
+  /** It is closed, and a last sync is under way, or to come. */
+  #ending = false;
+  /** Whether its name is on the disk, too. */
+  #named: boolean;
+  /** Whether all that has to be there with it is: of a stream of no bytes, too, that is to be waited for. */
+  #isRooted: boolean;
+  readonly #before: (() => Promise<void>) | undefined;
+  readonly #shared: boolean;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    channel: Mapped,
+    appender: Appender,
+    { named = false, before, shared = false }: FlusherOptions,
+  ) {
+    const { header } = channel;
+    const { kind, everyMs, everyBytes } = header.sync;
+    this.#channel = channel;
+    this.#appender = appender;
+    // What lies above may have checksums or not: its writer died. Filling them in twice does no harm.
+    this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
+    this.#named = named;
+    this.#isRooted = named && before === undefined;
+    this.#before = before;
+    this.#shared = shared;
+    this.#eachSyncs = kind === L.SYNC_INTERVAL;
+    this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
+    if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
+    const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
+    if (ms > 0) this.#timer = every(ms, this);
+  }
+
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** Whether somebody waits for a sync. */
+  get isAwaited(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Whether a sync is under way: who let go of the file now would not hear of its failure. */
+  get isSyncing(): boolean {
+    return this.#running !== undefined && this.#isSyncing;
+  }
+
+  /** Resolves with how far the disk has it, once that is as far as the stream is now. */
+  flush(): Promise<number> {
+    return this.reached(this.#appender.position);
+  }
+
+  /** Resolves once all below `position` is on the disk. Whoever calls within one turn of the event loop shares a sync. */
+  reached(position: number): Promise<number> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#isRooted && position <= this.#durable) return Promise.resolve(this.#durable);
+    if (this.#closed && !this.#ending) return Promise.reject(closedHandle('writer', this.#channel.path));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ position, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Syncs what came since the last time, if anything. */
+  tick(): void {
+    if (this.#appender.position > this.#durable) this.#pass(true);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== undefined) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pass(true);
+    });
+  }
+
+  /** One round over all that is committed, unless one runs: it is followed by another where somebody waits. */
+  #pass(sync: boolean): void {
+    if (this.#isBusy()) return;
+    // This may call back here, and begin a round; only one may run.
+    this.#appender.publish();
+    if (this.#isBusy()) return;
+    this.#isSyncing = sync;
+    this.#running = this.#round(sync).then(
+      () => this.#settle(),
+      (error) => void this.#fail(error),
+    );
+  }
+
+  #isBusy(): boolean {
+    return this.#running !== undefined || this.#failure !== undefined || this.#closed;
+  }
+
+  async #round(sync: boolean): Promise<void> {
+    const { file, header } = this.#channel;
+    const target = this.#appender.position;
+    const from = header.checksums ? this.#summed : target;
+    const [start, end] = [offsetAt(this.#channel, from), offsetAt(this.#channel, target)];
+    const stopped = await disk.flushFrames(file, start, end, stampOf(from), header.incarnation, sync);
+    if (stopped !== end) throw damaged(this.#channel, positionAt(this.#channel, stopped));
+    this.#summed = Math.max(this.#summed, target);
+    if (!sync) return;
+    await this.#syncRoots();
+    this.#durable = target;
+    // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
+    if (this.#closed && !this.#ending) return;
+    // step 80
+    this.#storeDurable();
+    // step 81
+    if (!this.#shared && !this.#closed) this.#checkpoint(target);
+  }
+
+  #storeDurable(): void {
+    if (this.#shared) raisePosition(this.#channel.words, DURABLE, this.#durable);
+    else storePosition(this.#channel.words, DURABLE, this.#durable);
+  }
+
+  async #syncRoots(): Promise<void> {
+    await this.#syncName();
+    await this.#before?.();
+    this.#isRooted = true;
+  }
+
+  async #syncName(): Promise<void> {
+    if (this.#named) return;
+    try {
+      await disk.syncDirectory(dirname(await realpath(this.#channel.path)));
+    } catch (error) {
+      // Removed or renamed meanwhile, as may happen to a file that is in use: there is no such name to bring anywhere.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    this.#named = true;
+  }
+
+  /** What a power cut leaves of the header may be older than this sync; a frame behind it proves that there was one. */
+  #checkpoint(synced: number): void {
+    const { header } = this.#channel;
+    const end = this.#appender.position;
+    if (!header.checksums || end === synced || end - this.#checkpointAt < CHECKPOINT_EVERY) return;
+    const need = this.#appender.appendCheckpoint(synced);
+    // At once: what has no checksum proves nothing.
+    const at = offsetAt(this.#channel, end);
+    binding().sumFrames(this.#channel.file, at, at + need, stampOf(end), header.incarnation);
+    this.#checkpointAt = end;
+  }
+
+  #settle(): void {
+    this.#running = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const waiter of waiting) {
+      if (this.#isRooted && waiter.position <= this.#durable) waiter.resolve(this.#durable);
+      else if (this.#closed && !this.#ending) waiter.reject(closedHandle('writer', this.#channel.path));
+      else this.#waiting.push(waiter);
+    }
+    if (this.#closed) return;
+    if (this.#waiting.length > 0) this.#schedule();
+    else if (this.#eachBytes > 0) this.#catchUp();
+  }
+
+  /** Nobody was told of what was written while the round ran. */
+  #catchUp(): void {
+    const reached = this.#eachSyncs ? this.#durable : this.#summed;
+    if (this.#appender.position - reached >= this.#eachBytes) this.#pass(this.#eachSyncs);
+  }
+
+  /** Returns what those are told who wait. */
+  #fail(error: unknown): unknown {
+    this.#running = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const { path } = this.#channel;
+    if (isShortOfFiles(error)) {
+      // What was to be synced could not even be opened. That may go well another time.
+      const explained = explain(error, path, 'sync');
+      for (const waiter of waiting) waiter.reject(explained);
+      return explained;
+    }
+    const failure = error instanceof MillraceError ? error : syncFailed(path, error);
+    this.#failure = failure;
+    if (!this.#closed) this.#appender.stop(() => failure);
+    // As long as it is mapped.
+    if (failure.code === 'ERR_SYNC_FAILED' && (!this.#closed || this.#ending)) noteFailedSync(this.#channel);
+    for (const waiter of waiting) waiter.reject(failure);
+    return failure;
+  }
+
+  /**
+   * Before the channel is said to be ended: every frame up to the end behind its last one has its checksum. `syncEnd` or
+   * `letGo` are to follow; who waits until then is not sent away.
+   */
+  finish(end: number): void {
+    this.#closed = true;
+    this.#ending = true;
+    clearInterval(this.#timer);
+    const { file, header } = this.#channel;
+    if (!header.checksums) return;
+    const from = offsetAt(this.#channel, this.#summed);
+    binding().sumFrames(file, from, end, stampOf(this.#summed), header.incarnation);
+  }
+
+  /** Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. */
+  letGo(): void {
+    this.#ending = false;
+    if (this.#running === undefined) this.#settle();
+  }
+
+  /** Once it is ended, and before its file is closed: brings all of it to the disk, its end too. */
+  async syncEnd(): Promise<void> {
+    await this.#running;
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
+      await this.#syncRoots();
+    } catch (error) {
+      const failure = this.#fail(error);
+      this.#ending = false;
+      throw failure;
+    }
+    this.#durable = this.#appender.position;
+    this.#storeDurable();
+    this.#settle();
+  }
+}
+
+/** A timer that keeps neither the process nor the flusher, and so its writer, alive. */
+function every(ms: number, flusher: Flusher): NodeJS.Timeout {
+  const kept = new WeakRef(flusher);
+  const timer = setInterval(() => {
+    const flusher = kept.deref();
+    if (flusher === undefined) clearInterval(timer);
+    else flusher.tick();
+  }, ms);
+  return timer.unref();
+}

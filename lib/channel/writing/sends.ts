@@ -1,0 +1,89 @@
+import { invalidArgument } from '../../errors.js';
+import { checkWait, knownOptions, show } from '../../options.js';
+import type { Flow } from '../presence/index.js';
+import type { RecordOptions } from '../records/index.js';
+import {
+  type IdleStrategy,
+  type Limits,
+  type Sleeper,
+  throwIfAborted,
+  type WaitOptions,
+  waitUntil,
+  within,
+} from '../waiting/index.js';
+import { Refusal } from './refusal.js';
+
+/** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
+export interface Sent {
+  taken: number;
+  end: number;
+}
+
+export type SendOptions = RecordOptions & WaitOptions;
+
+const UNLIMITED = { described: undefined, limits: {} as WaitOptions };
+
+/** What of the options is about the record, and what about the waiting. */
+export function splitOptions(options: SendOptions | undefined) {
+  if (options === undefined) return UNLIMITED;
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
+  }
+  knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
+  const { signal, timeoutMs, ...described } = options;
+  const limits = { signal, timeoutMs };
+  checkWait(limits);
+  return { described, limits };
+}
+
+/** Those who wait until their record has room: what is sent goes in in the order of the calls. */
+export class Sends {
+  readonly #what: string;
+  readonly #flow: Flow;
+  readonly #sleeper: Sleeper;
+  readonly #strategy: IdleStrategy;
+  /** Each is called when its turn comes. */
+  readonly #queue = new Set<() => void>();
+
+  constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy) {
+    this.#flow = flow;
+    this.#what = `Waiting for room in ${path}`;
+    this.#sleeper = sleeper;
+    this.#strategy = strategy;
+  }
+
+  /**
+   * Whether there is room shows when the record is in. Encoded at each try, so that a codec that counts does so in the
+   * order of the stream.
+   */
+  async inTurn(write: () => Sent, limits: Limits): Promise<Sent> {
+    throwIfAborted(limits.signal, this.#what);
+    const tryToSend = (): Sent | undefined => {
+      const sent = write();
+      return sent.taken === Refusal.BACK_PRESSURE ? undefined : sent;
+    };
+    if (this.#queue.size === 0) {
+      const sent = tryToSend();
+      if (sent !== undefined) return sent;
+    } else {
+      this.#flow.refusals++;
+    }
+    let begin: () => void = () => {};
+    const turn = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    this.#queue.add(begin);
+    if (this.#queue.size === 1) begin();
+    try {
+      await within(turn, this.#what, limits);
+      const look = () => this.#flow.looking(tryToSend);
+      return await waitUntil(look, this.#what, limits, this.#strategy, this.#sleeper);
+    } finally {
+      const [first] = this.#queue;
+      this.#queue.delete(begin);
+      // Who gives up out of turn lets nobody pass those before it.
+      const [next] = this.#queue;
+      if (first === begin) next?.();
+    }
+  }
+}
