@@ -35,8 +35,13 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     share: { type: 'string' },
     only: { type: 'string', multiple: true },
+    help: { type: 'boolean' },
   },
 });
+if (values.help) {
+  console.log(`${listOfParts()}\n--seed N, --share I/OF, --only PART: as the head of this file says`);
+  process.exit();
+}
 const seed = wholeNumber('seed', values.seed ?? String(Math.floor(Math.random() * 2 ** 31)));
 const share = shareOf(values.share ?? '1/1');
 for (const name of values.only ?? []) {
@@ -45,11 +50,7 @@ for (const name of values.only ?? []) {
 const chosen = [...parts].filter(([name, { option }]) =>
   values.only === undefined ? values[option] !== undefined : values.only.includes(name),
 );
-if (chosen.length === 0) {
-  stop(
-    `Say what to do: ${[...parts.values()].map(({ option, takesCount, says }) => `--${option}${takesCount === false ? '' : ' N'} (${says})`).join(', ')}`,
-  );
-}
+if (chosen.length === 0) stop(`Say what to do:\n${listOfParts()}`);
 
 // Children and helpers look for it under this name, as in the tests.
 const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -76,6 +77,12 @@ console.log(
     `seed ${seed}, ${seconds} s`,
 );
 process.exit(failures.length > 0 ? 1 : 0);
+
+function listOfParts() {
+  return [...parts.values()]
+    .map(({ option, takesCount, says }) => `--${option}${takesCount === false ? '' : ' N'}: ${says}`)
+    .join('\n');
+}
 
 /** Runs one piece of a part: prints what came of it, and goes on after a failure. */
 function attemptsOf(part) {
