@@ -53,13 +53,13 @@ function next(reader: Reader): ReaderRecord | Gap | undefined {
 }
 
 function passOver(reader: Reader, error: unknown): Gap {
-  if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
+  if (!isDamage(error)) throw error;
   if (error.next === undefined) return new Gap(error, 0, undefined);
   try {
     reader.seek(error.next);
     return new Gap(error, 0, error.next);
   } catch (again) {
-    if (!(again instanceof MillraceError) || again.code !== 'ERR_CORRUPT') throw again;
+    if (!isDamage(again)) throw again;
     return new Gap(error, 0, undefined);
   }
 }
@@ -74,33 +74,20 @@ export function seekEnd(reader: Reader): number {
   return reader.position;
 }
 
-/** The records before the reader's place, last one first. Where there is damage, the reader is moved. */
+/** The records before the reader's place, last one first; where there is damage, the reader is put in front of it. */
 export function* backward(reader: Reader): Generator<ReaderRecord | Gap> {
-  let end = reader.position;
-  try {
-    for (const record of reader.backwards()) {
-      yield record;
-      end = record.position;
+  for (;;) {
+    try {
+      yield* reader.backwards();
+      return;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      yield new Gap(error, 0, error.next);
+      reader.seek(error.position as number);
     }
-    return;
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'ERR_CORRUPT') throw error;
   }
-  yield* backwardInParts(reader, end);
 }
 
-const PART = 1024;
-
-/** Damage can be passed forwards only: notes places on the way, and takes the parts between them last one first. */
-function* backwardInParts(reader: Reader, end: number): Generator<ReaderRecord | Gap> {
-  reader.seek('oldest');
-  const starts = [reader.position];
-  let steps = 0;
-  for (const step of forward(reader, end)) {
-    if (++steps % PART === 0 && !(step instanceof Gap)) starts.push(step.position);
-  }
-  for (let part = starts.length - 1; part >= 0; part--) {
-    reader.seek(starts[part]);
-    yield* [...forward(reader, starts[part + 1] ?? end)].reverse();
-  }
+function isDamage(error: unknown): error is MillraceError {
+  return error instanceof MillraceError && error.code === 'ERR_CORRUPT';
 }

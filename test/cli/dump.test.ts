@@ -107,9 +107,7 @@ describe('faults', () => {
     expect(seen.toSpliced(1700, 1).map(({ text }) => text)).toEqual(numbered(5000).toSpliced(1700, 1));
     const reversed = await millrace('dump', path, '--json', '--reverse');
     expect(reversed.code).toBe(1);
-    expect(objectsOf(reversed.stdout).map(({ text }) => text)).toEqual(
-      seen.map(({ text }) => text).reverse(),
-    );
+    expect(objectsOf(reversed.stdout)).toEqual(seen.toReversed());
     const people = await millrace('dump', path, '--from', 'record:1699', '--limit', '2');
     expect(people.code).toBe(1);
     expect(linesOf(people.stdout)[2]).toContain(`damaged at position ${positions[1700]}`);
