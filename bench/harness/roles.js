@@ -17,6 +17,20 @@ function awaitRecord(poll, tally) {
   while (poll(tally) === 0) {}
 }
 
+/** Until the time is up, or so many are written; `writeOne` ends it. */
+function writeTurn(writeSome, writeOne, source, deadlineNs, most) {
+  let records = 0;
+  let refusals = 0;
+  do {
+    const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
+    refusals += writeSome(count);
+    records += count;
+  } while (records < most && nowNs() < deadlineNs);
+  source.number(END);
+  refusals += writeOrWait(writeOne, source);
+  return sent(records, source, refusals);
+}
+
 /** Writes one by one: `write(source)` puts it into the channel, or returns false where there is no room yet. */
 export function writeTurns(size, write) {
   const source = new Source(size);
@@ -30,18 +44,7 @@ export function writeTurns(size, write) {
     }
     return refusals;
   }
-  runTurns((deadlineNs, most) => {
-    let records = 0;
-    let refusals = 0;
-    do {
-      const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
-      refusals += writeSome(count);
-      records += count;
-    } while (records < most && nowNs() < deadlineNs);
-    source.number(END);
-    refusals += writeOrWait(write, source);
-    return sent(records, source, refusals);
-  });
+  runTurns((deadlineNs, most) => writeTurn(writeSome, write, source, deadlineNs, most));
 }
 
 /**
@@ -62,18 +65,7 @@ export function writeBatchTurns(size, write, writeOne) {
     }
     return refusals;
   }
-  runTurns((deadlineNs, most) => {
-    let records = 0;
-    let refusals = 0;
-    do {
-      const count = Math.min(RECORDS_BETWEEN_CLOCKS, most - records);
-      refusals += writeSome(count);
-      records += count;
-    } while (records < most && nowNs() < deadlineNs);
-    sources[0].number(END);
-    refusals += writeOrWait(writeOne, sources[0]);
-    return sent(records, sources[0], refusals);
-  });
+  runTurns((deadlineNs, most) => writeTurn(writeSome, writeOne, sources[0], deadlineNs, most));
 }
 
 /** Reads until END: `poll(tally)` hands each record to the tally. */

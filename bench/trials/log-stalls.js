@@ -1,15 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, curve, figure, share } from '../harness/figures.js';
+import { barOf, figure, share } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
+import { longTurns, turnDistributions } from './stall-rows.js';
 
 const script = fileURLToPath(new URL('./log-stalls-process.js', import.meta.url));
 const RECORD = 1024;
 const MEGABYTES_A_SECOND = 50;
 const EVERY_MS = 100;
 const MOST_MS = 10;
-const LONGEST_SHOWN = 5;
 const ENDS_WITHIN_MS = 120_000;
 
 export const logStalls = {
@@ -60,7 +60,7 @@ the time in which the thread stood ready and others had its cpu. The first 3 s, 
         'max, less waiting': ms(one.turnsWithoutCpuWait.max),
         'waits p99.9': ms(one.waits.p999),
         'waits p99.99': ms(one.waits.p9999),
-        'longest append': ms(one.longestAppendMs),
+        'longest append': ms(one.longestActMs),
       },
       bar: barOf(
         `waits p99.99 at most ${MOST_MS} ms`,
@@ -85,21 +85,10 @@ the time in which the thread stood ready and others had its cpu. The first 3 s, 
         rss: figure('KiB', one.rssKiB),
       },
       bar: barOf('no roll waits', one.rollStalls === 0, [], 'rolls that waited'),
-      note: `${one.longTurns} turns longer than 1 ms: ${one.longest.slice(0, LONGEST_SHOWN).map(apart).join(', ') || 'none'}`,
+      note: longTurns(one),
     });
     return [...summary.map(turns), ...summary.map(surroundings)];
   },
 
-  distributions({ summary }) {
-    const series = (which) =>
-      summary.map((one) => ({ name: one.name, quantiles: curve(one[which], one[which].count) }));
-    return [
-      { title: 'Turns of the event loop', unit: 'ms', series: series('turns') },
-      { title: 'Turns, less the time without a cpu', unit: 'ms', series: series('turnsWithoutCpuWait') },
-    ];
-  },
+  distributions: ({ summary }) => turnDistributions(summary),
 };
-
-function apart({ ms: took, waitedMs }) {
-  return `${took.toFixed(1)} ms (${waitedMs.toFixed(1)} for a cpu)`;
-}

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
-import { curve, figure, share } from '../harness/figures.js';
+import { figure, share } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
+import { longTurns, turnDistributions } from './stall-rows.js';
 
 const CAPACITY = 2 ** 30;
 const RECORD = 1024;
 const MEGABYTES_A_SECOND = 50;
 const EVERY_MS = 100;
-const LONGEST_SHOWN = 5;
 /** Creating three channels of 1 GiB, and bringing them to a slow disk, comes before the measured minute. */
 const CREATING_TAKES_MS = 300_000;
 
@@ -56,7 +56,7 @@ away.`,
         max: ms(one.turns.max),
         'waits p99.9': ms(one.waits.p999),
         'waits p99.99': ms(one.waits.p9999),
-        'longest write': ms(one.longestWriteMs),
+        'longest write': ms(one.longestActMs),
       },
       samples: one.turns.count,
     });
@@ -72,19 +72,12 @@ away.`,
         heap: figure('B', one.heapBytes),
         rss: figure('KiB', one.rssKiB),
       },
-      note: `${one.syncs} syncs, ${one.longTurns} turns longer than 1 ms: ${one.longest.slice(0, LONGEST_SHOWN).map(apart).join(', ') || 'none'}`,
+      note: `${one.syncs} syncs, ${longTurns(one)}`,
     });
     return [...summary.map(turns), ...summary.map(surroundings)];
   },
 
-  distributions({ summary }) {
-    const series = (which) =>
-      summary.map((one) => ({ name: one.name, quantiles: curve(one[which], one[which].count) }));
-    return [
-      { title: 'Turns of the event loop', unit: 'ms', series: series('turns') },
-      { title: 'Turns, less the time without a cpu', unit: 'ms', series: series('turnsWithoutCpuWait') },
-    ];
-  },
+  distributions: ({ summary }) => turnDistributions(summary),
 };
 
 async function measure({ into, everyMs }, cpus, flags, seconds) {
@@ -97,8 +90,4 @@ async function measure({ into, everyMs }, cpus, flags, seconds) {
   } finally {
     await started.end();
   }
-}
-
-function apart({ ms: took, waitedMs }) {
-  return `${took.toFixed(1)} ms (${waitedMs.toFixed(1)} for a cpu)`;
 }
