@@ -93,6 +93,7 @@ export {
   RecordIterator,
   type Source,
   throwIfAborted,
+  throwIfOver,
   type WaitOptions,
   type WaitStats,
   waitOptions,

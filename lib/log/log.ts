@@ -38,7 +38,7 @@ import type { LogRecord } from './records/index.js';
 import { type LogRepair, type LogVerification, repairLog, verifyLog } from './repair/index.js';
 import { type LogStats, NO_STATS } from './stats.js';
 import { type Compacted, type CompactOptions, checkCompactOptions, every, Upkeep } from './upkeep/index.js';
-import { type Appendable, type LogWriter, RecordAppender } from './writing/index.js';
+import { type Appendable, AppendLine, type LogWriter, RecordAppender } from './writing/index.js';
 
 /** One segment of a log. */
 export interface SegmentInfo {
@@ -61,6 +61,7 @@ export class Log {
   readonly #lock: LockFile | undefined;
   readonly #writer: LogWriter | undefined;
   readonly #shared: SharedWriter | undefined;
+  readonly #line: AppendLine | undefined;
   readonly #cursors: CursorFile;
   readonly #tails = new Set<Tail>();
   readonly #appender: RecordAppender;
@@ -84,6 +85,7 @@ export class Log {
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });
     this.#writer = appending?.writer;
     this.#shared = appending?.shared;
+    this.#line = this.#writer && new AppendLine(this.#writer);
     if (this.#writer !== undefined && lock !== undefined) {
       const upkeep = this.#makeUpkeep(this.#writer, lock);
       this.#writer.onRoll = () => void upkeep.retainSoon();
@@ -113,6 +115,7 @@ export class Log {
     const directory = new Directory(resolve(aPath(path)), settings.readOnly === true, settings.fileMode);
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     await directory.make();
+    directory.refuseForeign();
     const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
     directory.id = lock.id;
     try {
@@ -182,21 +185,26 @@ export class Log {
     return this.#appendWithin(record, limitsFromNow(options));
   }
 
+  /** Where nobody has to wait for anything it is appended before this returns: what is appended next comes behind it. */
   async #appendWithin(record: Appendable | readonly Appendable[], limits: Limits): Promise<number> {
     const writer = this.#openWriter();
     const append = () =>
       isBatch(record) ? this.#appender.appendBatch(writer, record) : this.#appender.append(writer, record);
+    if (this.#shared === undefined) {
+      return (this.#line as AppendLine).append(append, `Appending to ${this.path}`, limits);
+    }
     await writer.ready(limits);
-    return this.#shared === undefined ? append() : this.#shared.inTurn(append, limits);
+    return this.#shared.inTurn(append, limits);
   }
 
   /** The same; resolves once it is on the disk. All who wait at the same time share a sync. */
   async commit(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('commit', options);
     const limits = limitsFromNow(options);
+    const writer = this.#openWriter();
     const offset = await this.#appendWithin(record, limits);
     try {
-      await within(this.#openWriter().synced(), `Syncing record ${offset} of ${this.path}`, limits);
+      await within(writer.synced(), `Syncing record ${offset} of ${this.path}`, limits);
     } catch (error) {
       // It is in the log, whatever became of the sync.
       throw error instanceof MillraceError ? withFacts(error, { offset }) : error;

@@ -177,6 +177,12 @@ describe('a writer that readers hold back', () => {
       code: 'ERR_CHANNEL_FULL',
       size: 4000,
     });
+    await writer.ready();
+    expect(await failure(() => writer.ready({ bytes: 5000 }))).toMatchObject({
+      code: 'ERR_RECORD_TOO_LARGE',
+    });
+    // It was only asked about.
+    await writer.ready();
   });
 
   test('send() resolves to the position of its own record, whatever is written meanwhile', async () => {

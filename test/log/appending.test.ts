@@ -26,6 +26,47 @@ async function all(log: Log): Promise<LogRecord[]> {
 
 const textOf = ({ value }: LogRecord) => value.toString();
 
+describe('what is appended without waiting for the one before', () => {
+  test('comes behind it, however it is appended', async () => {
+    const log = await open();
+    const first = log.commit('a');
+    expect(log.append('b')).toBe(1);
+    const third = log.appendAsync(['c', 'd']);
+    expect(log.append('e')).toBe(4);
+    expect(await Promise.all([first, third])).toEqual([0, 2]);
+  });
+
+  test('comes behind it also where all have to wait for the disk, and one of them no longer does', async () => {
+    const log = await open({ maxUnsyncedBytes: '4KiB', sync: { everyMs: 3_600_000 } });
+    while (log.stats().unsyncedBytes < 4096) log.append(Buffer.alloc(100));
+    const abort = new AbortController();
+    const texts = ['a', 'b', 'c', 'd'];
+    const appended = texts.map((text) => log.appendAsync(text, text === 'b' ? { signal: abort.signal } : {}));
+    abort.abort();
+    const settled = await Promise.allSettled(appended);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect((await all(log)).slice(-3).map(textOf)).toEqual(['a', 'c', 'd']);
+  });
+
+  test('is in the log, and on the disk, when it is closed', async () => {
+    const log = await open({ sync: 'commit' });
+    const committed = log.commit('a');
+    await log.close();
+    expect(await committed).toBe(0);
+    expect((await all(await open({ readOnly: true }, log.path))).map(textOf)).toEqual(['a']);
+  });
+});
+
+test('a batch with holes is refused', async () => {
+  const log = await open();
+  const records = new Array<string>(2);
+  records[1] = 'x';
+  const refused = { code: 'ERR_INVALID_ARGUMENT' };
+  expect(thrown(() => log.appendBatch(records))).toMatchObject(refused);
+  expect(await failure(() => log.commit(records))).toMatchObject(refused);
+  expect(log.next).toBe(0);
+});
+
 test('offsets count from 0, one by one and in batches, and are read back in order', async () => {
   const log = await open();
   expect(log.append('a')).toBe(0);

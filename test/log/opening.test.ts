@@ -1,9 +1,37 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { declareAbandoned, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
+import { thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+
+test('a segment is gone on with, and ended, by its log alone', async () => {
+  const log = await Log.open(newDirectory(), { sync: 'none' });
+  log.append('a');
+  await log.close();
+  const [{ path }] = await segmentsOf(log.path);
+  const before = readFileSync(path);
+  const refused = { code: 'ERR_INVALID_ARGUMENT', path };
+  await expect(Writer.resume(path)).rejects.toMatchObject(refused);
+  expect(thrown(() => declareAbandoned(path))).toMatchObject(refused);
+  expect(readFileSync(path).equals(before)).toBe(true);
+});
+
+async function segmentsOf(path: string) {
+  await using log = await Log.open(path, { readOnly: true });
+  return log.segments();
+}
 
 describe('a directory', () => {
   test('is made with all that is missing above it', async () => {
@@ -29,6 +57,25 @@ describe('a directory', () => {
     await expect(Log.open(path, { readOnly: true })).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', path });
     await expect(Log.open(join(path, 'log'))).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
     expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
+  test('that is full of others’ files stays theirs', async () => {
+    const path = newDirectory();
+    writeFileSync(join(path, 'mine.txt'), 'mine');
+    mkdirSync(join(path, 'src'));
+    await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_EXISTS', path });
+    expect(readdirSync(path).sort()).toEqual(['mine.txt', 'src']);
+  });
+
+  test('may be the root of a file system', async () => {
+    const path = newDirectory();
+    mkdirSync(join(path, 'lost+found'));
+    for (let i = 0; i < 2; i++) {
+      const log = await Log.open(path, { sync: 'none' });
+      expect(log.recovery?.setAside).toEqual([]);
+      await log.close();
+    }
+    expect(existsSync(join(path, 'lost+found'))).toBe(true);
   });
 
   test('that can’t be made is told', async () => {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout, setImmediate as turn } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { MillraceError } from '../../lib/errors.js';
 import { Log, type LogOptions, type LogRecord, type ReadOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -54,6 +54,7 @@ test('limits in records and in bytes; one record at least', async () => {
   expect(await offsetsOf(log, { limit: 0 })).toEqual([]);
   expect(await offsetsOf(log, { maxBytes: 250 })).toEqual([0, 1]);
   expect(await offsetsOf(log, { maxBytes: 10, from: 5 })).toEqual([5]);
+  expect(await offsetsOf(log, { maxBytes: 0 })).toEqual([0]);
   expect(await offsetsOf(log, { reverse: true, limit: 3 })).toEqual([9, 8, 7]);
   const batches = await collect(log.batches({ max: 4, limit: 9 }));
   expect(batches.map(({ length }) => length)).toEqual([4, 4, 1]);
@@ -227,6 +228,97 @@ test('a named cursor is where its reader is: behind a record once the next one w
   expect(log.cursor('jobs').lag).toBe(0);
   log.append('e');
   expect(log.cursor('jobs').lag).toBe(1);
+});
+
+test('a cursor is behind what was passed within a tenth of a second, however long each record takes', async () => {
+  const log = await open();
+  log.appendBatch(['a', 'b', 'c', 'd', 'e']);
+  const cursor = log.cursor('jobs');
+  await cursor.set(0);
+  const reading = log.read({ cursor: 'jobs' });
+  for (let i = 0; i < 3; i++) await reading.next();
+  expect(cursor.get()).toBe(1);
+  const later = performance.now() + 100;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => later);
+  await reading.next();
+  clock.mockRestore();
+  expect(cursor.get()).toBe(3);
+});
+
+test('a cursor is behind all that is not to be read any more, at the end', async () => {
+  const log = await open();
+  for (const value of ['a', 'b']) log.append(value);
+  for (const value of ['x', 'y']) log.append({ value, timestamp: 1, ttlMs: 1 });
+  expect(await offsetsOf(log, { cursor: 'one' })).toEqual([0, 1]);
+  expect((await collect(log.batches({ cursor: 'many' }))).flat().length).toBe(2);
+  expect(log.cursors().map(({ offset, lag }) => [offset, lag])).toEqual([
+    [4, 0],
+    [4, 0],
+  ]);
+  // Nor further than this reading was to go.
+  const reading = log.read({ cursor: 'more' });
+  await reading.next();
+  log.append('later');
+  expect((await collect(reading)).length).toBe(1);
+  expect(log.cursor('more').get()).toBe(4);
+});
+
+describe('a reading with records all the time', () => {
+  const MANY = 300;
+  let log: Log;
+  beforeEach(async () => {
+    log = await open({ sync: 'none' });
+    for (let i = 0; i < MANY; i++) log.append(`${i}`);
+  });
+
+  test.each([
+    ['read', {}],
+    ['read', { reverse: true }],
+    ['batches', { max: 1 }],
+    ['batches', { reverse: true, max: 1 }],
+  ] as const)('%s %o is over when its signal says so', async (how, options) => {
+    const none = log[how]({ ...options, signal: AbortSignal.abort() });
+    expect(await failure(() => none.next())).toMatchObject({ code: 'ERR_ABORTED' });
+    const abort = new AbortController();
+    const some = log[how]({ ...options, signal: abort.signal });
+    for (let i = 0; i < 3; i++) expect((await some.next()).done).toBe(false);
+    abort.abort();
+    expect(await failure(() => some.next())).toMatchObject({ code: 'ERR_ABORTED' });
+  });
+
+  test.each(['read', 'batches'] as const)('%s is over when its time is', async (how) => {
+    const reading = log[how]({ timeoutMs: 60_000, ...(how === 'batches' && { max: 1 }) });
+    expect((await reading.next()).done).toBe(false);
+    const later = performance.now() + 60_000;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => later);
+    const error = await failure(() => reading.next());
+    clock.mockRestore();
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 60_000 });
+  });
+
+  test('has its cursor behind what was passed until then', async () => {
+    const cursor = log.cursor('c');
+    await cursor.set(0);
+    const abort = new AbortController();
+    const reading = log.read({ cursor: 'c', signal: abort.signal });
+    for (let i = 0; i < 5; i++) await reading.next();
+    abort.abort();
+    await failure(() => reading.next());
+    expect(cursor.get()).toBe(5);
+  });
+});
+
+test('backwards from what was removed is an error, or begins at what there is, as was asked', async () => {
+  const log = await open({ segment: '64KiB', sync: 'none' });
+  while (log.segments().length < 3) log.append(Buffer.alloc(1000));
+  await rm(log.segments()[0].path);
+  const { earliest, next } = log;
+  expect(earliest).toBeGreaterThan(0);
+  const back = (outOfRange?: ReadOptions['outOfRange']) =>
+    offsetsOf(log, { reverse: true, from: 0, limit: 2, ...(outOfRange && { outOfRange }) });
+  expect(await failure(() => back())).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', earliest });
+  expect(await back('earliest')).toEqual([earliest]);
+  expect(await back('latest')).toEqual([next - 1, next - 2]);
 });
 
 test('an empty segment may give way to another of its name, and nobody is left to say so', async () => {

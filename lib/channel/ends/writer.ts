@@ -16,7 +16,7 @@ import {
   measure,
   type RecordOptions,
 } from '../records/index.js';
-import { type Start, storeEnd } from '../recovery/index.js';
+import { refuseSegment, type Start, storeEnd } from '../recovery/index.js';
 import { environment, Teller } from '../runtime/index.js';
 import {
   type IdleStrategy,
@@ -116,7 +116,9 @@ export class Writer<In = Data> {
   static async resume<In = Data>(path: string, options: WritingOptions<In> = {}): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, WRITING_OPTIONS);
     checkWritingOptions(options);
-    const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)));
+    const resolved = resolve(aPath(path));
+    refuseSegment(resolved);
+    const { channel, recovered, recovery } = await resumeChannel(resolved);
     return new Writer<In>(channel, recovered, options, recovery);
   }
 
@@ -218,7 +220,10 @@ export class Writer<In = Data> {
       this.#strategy,
       this.#roomSleeper,
     );
-    if (refusal < 0) throw this.#refused(refusal, options.bytes ?? this.#appender.lastRefusal.forget());
+    if (refusal >= 0) return;
+    // Nobody waits any more for what was only asked about.
+    const refused = this.#appender.lastRefusal.forget();
+    throw this.#refused(refusal, options.bytes ?? refused);
   }
 
   /**

@@ -8,6 +8,7 @@ import { isOfThisBoot } from '../presence/index.js';
 import { atOnce, type InSlices } from '../runtime/index.js';
 import { examine, isCutOff, type Remains } from './cut-off.js';
 import { lockUnended, publishRecovered, recoverable, storeEnd, sumUnflushed } from './recovery.js';
+import { refuseSegment } from './segment.js';
 
 const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.STATE_ABANDONED };
 
@@ -16,7 +17,9 @@ const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.ST
  * Over a live writer: ERR_WRITER_ACTIVE; over an ended channel: ERR_ENDED.
  */
 export function declareAbandoned(givenPath: string): void {
-  const channel = lockUnended(resolve(aPath(givenPath)));
+  const path = resolve(aPath(givenPath));
+  refuseSegment(path);
+  const channel = lockUnended(path);
   try {
     atOnce(abandoning(channel));
   } finally {

@@ -15,3 +15,4 @@ export {
   storeEnd,
   sumUnflushed,
 } from './recovery.js';
+export { refuseSegment } from './segment.js';

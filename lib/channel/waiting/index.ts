@@ -6,6 +6,7 @@ export {
   type Limits,
   limitsFromNow,
   throwIfAborted,
+  throwIfOver,
   type WaitOptions,
   waitBlocked,
   waitOptions,

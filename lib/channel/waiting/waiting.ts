@@ -332,6 +332,16 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
   if (signal?.aborted === true) throw aborted(what, signal.reason);
 }
 
+/** For what takes long without waiting. */
+export function throwIfOver(
+  { signal, timeoutMs, until = Number.POSITIVE_INFINITY }: Limits,
+  what: string,
+): void {
+  throwIfAborted(signal, what);
+  if (until < Number.POSITIVE_INFINITY && performance.now() >= until)
+    throw timedOut(what, timeoutMs as number);
+}
+
 function timedOut(what: string, timeoutMs: number): MillraceError {
   return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs });
 }

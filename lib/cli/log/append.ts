@@ -6,7 +6,7 @@ import { sayError } from '../output.js';
 import { plural } from '../words.js';
 import { batchesOf } from './batches.js';
 import { cutterFor, InputError, type InputFormat, type Template } from './input.js';
-import { openOrMake } from './open.js';
+import { openToAppend } from './open.js';
 
 const DEFAULT_SEGMENT = 64 * 2 ** 20;
 
@@ -57,7 +57,7 @@ Examples
     const cutter = cutterFor(formatOf(values), segment, templateOf(values));
     const exactly = countOption(append, values, 'batch', 1, undefined);
     const writers = values.shared === true ? 'shared' : undefined;
-    const log = await openOrMake(append, path, {
+    const log = await openToAppend(append, path, {
       segment,
       sync: syncOf(values),
       writers,

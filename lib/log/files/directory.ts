@@ -10,6 +10,8 @@ export const CURSORS_FILE = 'cursors.mr';
 /** A larger file of cursors, until it has taken the place of that. Who changes cursors clears away what is left of one. */
 export const CURSORS_REPLACEMENT = `.${CURSORS_FILE}.replacing`;
 export const SET_ASIDE = 'set-aside';
+/** What a file system has at its root stays there. */
+const LOST_AND_FOUND = 'lost+found';
 
 const DIGITS = 20;
 const BLOCK = 512;
@@ -39,6 +41,10 @@ export interface SegmentFacts {
 
 function isSegmentName(name: string): boolean {
   return name.length === NAME_LENGTH && SEGMENT_NAME.test(name) && Number.isSafeInteger(baseOf(name));
+}
+
+function isOurs(name: string): boolean {
+  return [LOCK_FILE, CURSORS_FILE, CURSORS_REPLACEMENT, SET_ASIDE].includes(name) || isSegmentName(name);
 }
 
 function baseOf(name: string): number {
@@ -112,6 +118,21 @@ export class Directory {
     if (!isDirectory(path)) throw invalidArgument(`${path} is a file, and a log is a directory`, { path });
   }
 
+  /**
+   * What is in a log's directory and not the log's is set aside. That must not befall the files of a mistaken path: where
+   * nothing is the log's, none is made.
+   */
+  refuseForeign(): void {
+    const { path } = this;
+    const names = this.#list((directory) => readdirSync(directory));
+    if (names.every((name) => name === LOST_AND_FOUND) || names.some(isOurs)) return;
+    throw new MillraceError(
+      'ERR_EXISTS',
+      `${path} has files in it and is no log: a new log needs a directory of its own`,
+      { path },
+    );
+  }
+
   assertThere(): void {
     if (isDirectory(this.path)) return;
     throw noLog(this.path);
@@ -131,9 +152,8 @@ export class Directory {
 
   /** What is not a log's. Names that are not UTF-8 are told as text; `bytesOf` finds them again. */
   foreign(): string[] {
-    const known = [LOCK_FILE, CURSORS_FILE, CURSORS_REPLACEMENT, SET_ASIDE];
     const names = this.#rawNames().map(textOf);
-    return names.filter((name) => !known.includes(name) && !isSegmentName(name));
+    return names.filter((name) => name !== LOST_AND_FOUND && !isOurs(name));
   }
 
   /** A name here, by its text. Where two have the same, it is that which is UTF-8. */

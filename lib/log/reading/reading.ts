@@ -1,4 +1,11 @@
-import { type Limits, limitsFromNow, RecordIterator, turn, type WaitOptions } from '../../channel/index.js';
+import {
+  type Limits,
+  limitsFromNow,
+  RecordIterator,
+  throwIfOver,
+  turn,
+  type WaitOptions,
+} from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../../options.js';
 import type { NamedCursor } from '../cursors/index.js';
@@ -46,6 +53,8 @@ const READ_OPTIONS = [
 const RECORDS_A_BATCH = 1024;
 /** Read ahead of who iterates. */
 const RECORDS_AHEAD = 64;
+/** Who takes long for each record loses no more than that. */
+const MOVED_EACH_MS = 100;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
@@ -79,7 +88,7 @@ class Allowance {
   }
 
   get isUsedUp(): boolean {
-    return this.#records <= 0 || this.#bytes <= 0;
+    return this.#records <= 0;
   }
 
   /** False where it is too much; the first one never is. */
@@ -91,6 +100,7 @@ class Allowance {
     }
     this.#records--;
     this.#bytes -= bytes;
+    if (this.#bytes <= 0) this.#records = 0;
     return true;
   }
 }
@@ -98,6 +108,10 @@ class Allowance {
 /** Where records come from: a tail that is moved on, or the way back. */
 export interface RecordSource {
   readonly closed: boolean;
+  /** What is read, for messages. */
+  readonly path: string;
+  /** The offset from which on nothing was looked at. */
+  readonly offset: number;
   /** What is there now, up to `max`; nothing: wait. */
   read(max: number): LogRecord[];
   /** False: there will be nothing more. */
@@ -108,12 +122,14 @@ export interface RecordSource {
 
 /** Records from a tail, up to where the log ended when it began; or, following, without an end. */
 class Forwards implements RecordSource {
+  readonly path: string;
   readonly #tail: Tail;
   readonly #until: number;
   readonly #findEnd: () => number;
 
   /** `until`: NaN where damage hides the end. Nothing is at or behind it then, and `findEnd` throws that damage. */
-  constructor(tail: Tail, until: number, findEnd: () => number) {
+  constructor(path: string, tail: Tail, until: number, findEnd: () => number) {
+    this.path = path;
     this.#tail = tail;
     this.#until = until;
     this.#findEnd = findEnd;
@@ -121,6 +137,11 @@ class Forwards implements RecordSource {
 
   get closed(): boolean {
     return this.#tail.closed;
+  }
+
+  get offset(): number {
+    const { offset } = this.#tail;
+    return offset >= this.#until ? this.#until : offset;
   }
 
   read(max: number): LogRecord[] {
@@ -152,12 +173,16 @@ class Forwards implements RecordSource {
 
 /** Records from the last one before a place back to the earliest. */
 class Backwards implements RecordSource {
+  readonly path: string;
+  /** All lies behind it. */
+  readonly offset = 0;
   readonly #records: Iterator<LogRecord>;
   #done = false;
   #failure: { error: unknown } | undefined;
   closed = false;
 
-  constructor(records: Iterator<LogRecord>) {
+  constructor(path: string, records: Iterator<LogRecord>) {
+    this.path = path;
     this.#records = records;
   }
 
@@ -197,13 +222,16 @@ class Backwards implements RecordSource {
 }
 
 /**
- * Moves a named cursor behind what was read: now and then while records are there, and always before nothing is. Never
- * back: others may have moved it further.
+ * Moves a named cursor behind what was read: each so many records and milliseconds while records are there, and always
+ * before nothing is. Never back: others may have moved it further.
  */
 class CursorMover {
   readonly #cursor: NamedCursor;
   #given: number | undefined;
   #passed: number | undefined;
+  #hasRead = false;
+  #movedAtMs = Number.NEGATIVE_INFINITY;
+  #movedTo = 0;
   #failure: unknown;
   #moved: Promise<unknown> | undefined;
 
@@ -214,12 +242,21 @@ class CursorMover {
   /** Behind all that was given before this one, whoever asks for more is. */
   giving({ offset }: LogRecord): void {
     this.#given = offset;
+    this.#hasRead = true;
   }
 
   /** More is asked for. */
   pass(): void {
-    if (this.#given !== undefined) this.#passed = this.#given + 1;
+    if (this.#given === undefined) return;
+    this.#passed = this.#given + 1;
     this.#given = undefined;
+    if (performance.now() - this.#movedAtMs >= MOVED_EACH_MS) this.move();
+  }
+
+  /** Nothing is to be read below this offset: what was there behind the last record has expired, or was compacted away. */
+  reach(offset: number): void {
+    if (this.#hasRead && offset > this.#movedTo) this.#passed = offset;
+    this.move();
   }
 
   move(): void {
@@ -227,6 +264,8 @@ class CursorMover {
     if (this.#passed === undefined) return;
     const offset = this.#passed;
     this.#passed = undefined;
+    this.#movedAtMs = performance.now();
+    this.#movedTo = offset;
     this.#moved = this.#cursor.advance(offset).catch((error) => {
       this.#failure ??= error;
     });
@@ -253,6 +292,7 @@ export function iterate(
   let at = 0;
   let isFirst = true;
   const mover = cursor && new CursorMover(cursor);
+  const checkLimits = checkOf(source, limits, mover);
   return new RecordIterator<LogRecord>({
     get closed() {
       return source.closed;
@@ -261,12 +301,14 @@ export function iterate(
     read() {
       mover?.pass();
       if (allowance.isUsedUp) return undefined;
+      checkLimits();
       if (at >= ahead.length) {
         mover?.move();
         ahead = source.read(Math.min(RECORDS_AHEAD, allowance.records));
         at = 0;
       }
       const record = ahead[at];
+      if (record === undefined) mover?.reach(source.offset);
       if (record === undefined || !allowance.take(record, isFirst)) return undefined;
       isFirst = false;
       at++;
@@ -296,9 +338,11 @@ export async function* iterateBatches(
   const allowance = new Allowance(options);
   const limits = limitsFromNow(options);
   const mover = cursor && new CursorMover(cursor);
+  const checkLimits = checkOf(source, limits, mover);
   let isFirst = true;
   try {
     while (!allowance.isUsedUp && !source.closed) {
+      checkLimits();
       const batch: LogRecord[] = [];
       for (const record of source.read(Math.min(max, allowance.records))) {
         if (!allowance.take(record, isFirst)) break;
@@ -311,12 +355,28 @@ export async function* iterateBatches(
         mover?.pass();
         mover?.move();
         await turn();
-      } else if (allowance.isUsedUp || !(await source.wait(limits, () => false))) return;
+      } else {
+        if (allowance.isUsedUp) return;
+        mover?.reach(source.offset);
+        if (!(await source.wait(limits, () => false))) return;
+      }
     }
   } finally {
     source.close();
     await mover?.moved();
   }
+}
+
+/** Also where records are there all the time, reading is over when it is to be; what was passed until then is. */
+function checkOf({ path }: RecordSource, limits: Limits, mover: CursorMover | undefined): () => void {
+  return () => {
+    try {
+      throwIfOver(limits, `Reading ${path}`);
+    } catch (error) {
+      mover?.move();
+      throw error;
+    }
+  };
 }
 
 /** What is read: an open log. */
@@ -329,10 +389,11 @@ interface ReadLog {
 /** Where the records come from that were asked for. */
 export function sourceOf(log: ReadLog, directory: Directory, options: ReadOptions): RecordSource {
   const { from, follow = false, reverse = false, durableOnly, outOfRange, cursor } = options;
-  if (reverse) return new Backwards(backwards(directory, behind(log, from ?? 'latest')));
+  const { path } = directory;
+  if (reverse) return new Backwards(path, backwards(directory, behind(log, from ?? 'latest', outOfRange)));
   const until = follow ? Number.POSITIVE_INFINITY : knownEnd(log);
   const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
-  return new Forwards(log.tail({ from: start, durableOnly, outOfRange }), until, () => log.next);
+  return new Forwards(path, log.tail({ from: start, durableOnly, outOfRange }), until, () => log.next);
 }
 
 /** NaN where damage hides it: what lies before that can be read. */
@@ -346,9 +407,9 @@ export function knownEnd(log: Pick<ReadLog, 'next'>): number {
 }
 
 /** Past damage that hides where that is: who reads there hears of it. */
-function behind(log: ReadLog, where: LogWhere): Behind {
+function behind(log: ReadLog, where: LogWhere, outOfRange: ReadOptions['outOfRange']): Behind {
   try {
-    return offsetBehind(log, where);
+    return offsetBehind(log, where, outOfRange);
   } catch (error) {
     if (!isBroken(error) || typeof where === 'object') throw error;
     return typeof where === 'number' ? where + 1 : error;
@@ -356,10 +417,10 @@ function behind(log: ReadLog, where: LogWhere): Behind {
 }
 
 /** Going backwards from a record begins with that record; from a time, with the one before that. */
-function offsetBehind(log: ReadLog, where: LogWhere): number {
+function offsetBehind(log: ReadLog, where: LogWhere, outOfRange: ReadOptions['outOfRange']): number {
   if (where === 'latest') return log.next;
   if (where === 'earliest') return log.earliest + 1;
-  const tail = log.tail({ from: where });
+  const tail = log.tail({ from: where, outOfRange });
   const { offset } = tail;
   tail.close();
   return typeof where === 'number' ? offset + 1 : offset;

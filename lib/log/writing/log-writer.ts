@@ -375,11 +375,16 @@ export class LogWriter {
     return (segment.metadata.log as SegmentFacts).base;
   }
 
-  /** Resolves once appending isn't refused for what waits for the disk. */
+  /** Whether appending is refused for what waits for the disk. */
+  get isPressed(): boolean {
+    return this.#settings.sync !== 'none' && this.unsyncedBytes >= this.#settings.maxUnsyncedBytes;
+  }
+
+  /** Resolves once it isn't. */
   async ready(limits: Limits): Promise<void> {
     const { path } = this.#directory;
     throwIfAborted(limits.signal, `Waiting until ${path} is on its disk`);
-    while (this.#settings.sync !== 'none' && this.unsyncedBytes >= this.#settings.maxUnsyncedBytes) {
+    while (this.isPressed) {
       await within(this.synced(), `Waiting until ${path} is on its disk`, limits);
     }
   }

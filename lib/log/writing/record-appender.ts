@@ -44,7 +44,8 @@ export class RecordAppender {
     const compression = this.#compression;
     if (compression === undefined && areBytes(records)) return writer.appendBatch(records, length, now, now);
     let maxTimeUs = 0;
-    const items = (records as readonly Appendable[]).map((record, i) => {
+    // Unlike `map`, this does not pass over holes.
+    const items = Array.from(records as readonly Appendable[], (record, i) => {
       const item = this.#describe(record, writer.next + i, now);
       maxTimeUs = Math.max(maxTimeUs, item.timeUs);
       return item;

@@ -1,0 +1,37 @@
+import { type Limits, throwIfAborted, within } from '../../channel/index.js';
+import type { LogWriter } from './log-writer.js';
+
+/** Those who append where too much waits for the disk: each waits, and is appended in the order of the calls. */
+export class AppendLine {
+  readonly #writer: LogWriter;
+  #waiting = 0;
+  /** Settled once all have left the line that stand in it. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(writer: LogWriter) {
+    this.#writer = writer;
+  }
+
+  /** Appends at once where nobody has to wait. */
+  append(append: () => number, what: string, limits: Limits): number | Promise<number> {
+    throwIfAborted(limits.signal, what);
+    if (this.#waiting === 0 && !this.#writer.isPressed) return append();
+    this.#waiting++;
+    const before = this.#last;
+    const appended = this.#inLine(before, append, what, limits).finally(() => this.#waiting--);
+    // Who waits no longer lets nobody before those who came first.
+    this.#last = Promise.allSettled([before, appended]);
+    return appended;
+  }
+
+  async #inLine(
+    before: Promise<unknown>,
+    append: () => number,
+    what: string,
+    limits: Limits,
+  ): Promise<number> {
+    await within(before, what, limits);
+    await this.#writer.ready(limits);
+    return append();
+  }
+}
