@@ -186,6 +186,19 @@ describe('--cursor', () => {
     expect(await values(directory, '--limit', '1')).toEqual(['record 0']);
   });
 
+  test('of a wrong name is wrong use, as with every verb', async () => {
+    const directory = await closedLog(['one']);
+    for (const [verb, ...args] of [
+      ['read', '--cursor', 'a/b'],
+      ['cursors', 'set', 'a/b', '1'],
+      ['cursors', 'delete', 'a/b'],
+    ]) {
+      const { code, stdout, stderr } = await millrace('log', verb, directory, ...args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^millrace: log [^\n]+'a\/b' - see: millrace help log [^\n]+\n$/);
+    }
+  });
+
   test('what was printed when it was interrupted is not printed again', async () => {
     const directory = await closedLog(['one', 'two']);
     const following = new Running(['log', 'read', directory, '--follow', '--cursor', 'mine', '--values']);

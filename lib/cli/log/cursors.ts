@@ -1,5 +1,5 @@
 import { type CursorInfo, Log } from '../../log/index.js';
-import { asUse, UsageError, type Values, type Verb } from '../command.js';
+import { inUse, UsageError, type Values, type Verb } from '../command.js';
 import { type Output, say, sayError } from '../output.js';
 import { count, table } from '../words.js';
 import { placeOf } from './place.js';
@@ -96,7 +96,7 @@ async function set(
 ): Promise<boolean> {
   const from = placeOf(cursors, place);
   await using log = await Log.open(path, { readOnly: 'records' });
-  const cursor = cursorOf(log, name);
+  const cursor = inUse(cursors, () => log.cursor(name));
   using tail = log.tail({ from });
   const { offset } = tail;
   try {
@@ -114,19 +114,11 @@ async function set(
 
 async function remove(path: string, name: string, values: Values, output: Output): Promise<boolean> {
   await using log = await Log.open(path, { readOnly: 'records' });
-  const cursor = cursorOf(log, name);
+  const cursor = inUse(cursors, () => log.cursor(name));
   const deleted = await cursor.delete();
   await cursor.flush();
   if (values.json === true) output.line(JSON.stringify({ name, deleted }));
   else if (deleted) output.line(`${name} is deleted`);
   else say(`there is no cursor '${name}' in ${log.path}`);
   return deleted;
-}
-
-function cursorOf(log: Log, name: string) {
-  try {
-    return log.cursor(name);
-  } catch (error) {
-    throw asUse(cursors, error);
-  }
 }

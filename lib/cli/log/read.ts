@@ -1,5 +1,5 @@
 import { Log } from '../../log/index.js';
-import { countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
+import { countOption, inUse, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
 import { placeOf } from './place.js';
@@ -49,6 +49,7 @@ Examples
     const canWait = asked.follow || asked.cursor !== undefined;
     const what = { ...asked, signal: canWait ? interruption() : undefined };
     await using log = await Log.open(path, { readOnly: what.cursor === undefined ? true : 'records' });
+    if (what.cursor !== undefined) inUse(read, () => log.cursor(what.cursor as string));
     return await withProgress(log.path, (onProgress) => {
       // Records on a terminal tell by themselves how far it is.
       const isShown = !output.isTerminal && !what.follow;
