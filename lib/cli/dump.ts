@@ -21,7 +21,7 @@ Nothing in the channel changes, and its writer does not notice.
   --text, --hex, --base64
                   how to show payloads; by default text where it is UTF-8, else hex (base64 with --json)
   --full          payloads as a whole, not their beginnings
-  --json          an object a line, payloads as a whole
+  --json          an object a line, as millrace tail has it, payloads as a whole
 
 Examples
   millrace dump /dev/shm/orders --limit 20

@@ -20,7 +20,8 @@ printed is counted on standard error.
   -f, --follow    go on with what is written, until the stream ends, its writer dies (exit code 1) or Ctrl-C
   --text, --hex, --base64
                   how to print payloads
-  --json          an object a line: position, record, type, time, tag, size and payload
+  --json          an object a line: position, record, type, timestamp (in microseconds) and tag where the channel has them,
+                  size, and the payload as text, or base64 where it is not UTF-8
 
 Examples
   millrace tail /dev/shm/orders

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Verb } from '../../lib/cli/command.js';
 import { dump } from '../../lib/cli/dump.js';
 import { log } from '../../lib/cli/log/index.js';
+import { asObject } from '../../lib/cli/payload.js';
 import { stat } from '../../lib/cli/stat.js';
 import { tail } from '../../lib/cli/tail.js';
 import { verify } from '../../lib/cli/verify.js';
@@ -28,4 +29,15 @@ describe.each(verbs.map((verb) => [verb.name, verb] as const))('%s', (name, verb
   test('docs/command.md has it', () => {
     expect(page).toContain(`| \`${name} `);
   });
+});
+
+test('what a record is with --json is as the help of tail and docs/command.md have it', () => {
+  const record = { position: 0, record: 0, type: 0, timestamp: 0, tag: 0 };
+  const row = page.split('\n').find((line) => line.startsWith('| `dump ')) ?? '';
+  for (const data of [Buffer.from('text'), Buffer.from([0xff])]) {
+    for (const name of Object.keys(asObject({ ...record, data, value: data }, 'auto'))) {
+      expect(tail.help).toMatch(new RegExp(`\\b${name}\\b`));
+      expect(row).toContain(`\`${name}\``);
+    }
+  }
 });
