@@ -2,6 +2,7 @@ import { inspect, type Reader, type ReaderRecord, type Where } from '../index.js
 import { countOption, onePath, UsageError, type Values, type Verb } from './command.js';
 import { type Output, say } from './output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from './payload.js';
+import { timeOf } from './time-of.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 import { count, time } from './words.js';
 
@@ -14,8 +15,9 @@ Shows a line for each record that is there now: where it starts, its number, typ
 and tag where the channel has them. Damage is shown in its place, and what follows it is read; then the exit code is 1.
 Nothing in the channel changes, and its writer does not notice.
 
-  --from PLACE    where to begin: oldest (the default), latest, a position, record:N or time:2026-11-21T05:00:00Z;
-                  with --reverse the records before that place are shown, and the default is latest
+  --from PLACE    where to begin: oldest (the default), latest, a position, record:N, a time such as 2026-11-21 or
+                  time:2026-11-21T05:00:00Z, or @ and milliseconds since 1970; with --reverse the records before that place
+                  are shown (before oldest none), and the default is latest
   --limit N       no more than N records
   --reverse       last record first
   --text, --hex, --base64
@@ -73,15 +75,13 @@ function placeOption(values: Values, otherwise: Where): Where {
   if (given === undefined) return otherwise;
   if (given === 'oldest' || given === 'latest') return given;
   const [, kind, value] = /^(?:(record|time):)?(.+)$/.exec(String(given)) ?? [];
-  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (kind === 'time') {
-    const when = Number.isNaN(number) ? Date.parse(value) : number;
-    if (!Number.isNaN(when)) return { time: when };
-  } else if (Number.isSafeInteger(number)) {
-    return kind === 'record' ? { record: number } : number;
-  }
+  const number = kind !== 'time' && /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isSafeInteger(number)) return kind === 'record' ? { record: number } : number;
+  const time = kind === 'record' ? undefined : timeOf(value);
+  if (time !== undefined) return { time };
   throw new UsageError(
-    `dump: --from takes oldest, latest, a position, record:N or time:ISO, not '${given}'`,
+    'dump: --from takes oldest, latest, a position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and ' +
+      `milliseconds since 1970, not '${given}'`,
     'dump',
   );
 }

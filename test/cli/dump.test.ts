@@ -48,6 +48,16 @@ describe('records', () => {
     ]);
     const later = await millrace('dump', path, '--json', '--from', 'time:2023-11-14T22:13:20.5Z');
     expect(objectsOf(later.stdout)).toMatchObject([{ text: 'y' }]);
+    for (const [from, texts] of [
+      ['2023-11-14', ['x', 'y']],
+      ['2023-11-14T22:13:20.5Z', ['y']],
+      ['@1700000000500', ['y']],
+      ['time:@1700000000500', ['y']],
+      ['2023-11-15', []],
+    ] as const) {
+      const { stdout } = await millrace('dump', path, '--json', '--from', from);
+      expect(objectsOf(stdout).map(({ text }) => text)).toEqual(texts);
+    }
   });
 
   test('from any place, forwards and backwards, as many as asked for', async () => {

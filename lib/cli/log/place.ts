@@ -1,20 +1,15 @@
 import type { LogWhere } from '../../log/index.js';
 import { UsageError, type Verb } from '../command.js';
+import { timeOf } from '../time-of.js';
 
 const OFFSET = /^\d+$/;
-const MILLISECONDS = /^@\d+$/;
-const ISO = /^\d{4}-\d\d-\d\d/;
 
 /** A place in a log, as people write it. */
 export function placeOf(verb: Verb, given: string): LogWhere {
   if (given === 'earliest' || given === 'latest') return given;
   if (OFFSET.test(given) && Number.isSafeInteger(Number(given))) return Number(given);
-  const time = MILLISECONDS.test(given)
-    ? Number(given.slice(1))
-    : ISO.test(given)
-      ? Date.parse(given)
-      : Number.NaN;
-  if (Number.isSafeInteger(time)) return { time };
+  const time = timeOf(given);
+  if (time !== undefined) return { time };
   throw new UsageError(
     `${verb.name}: a place is earliest, latest, an offset, a time such as 2026-11-21T05:00:00Z, or @ and ` +
       `milliseconds since 1970, not '${given}'`,
