@@ -16,8 +16,8 @@ and tag where the channel has them. Damage is shown in its place, and what follo
 Nothing in the channel changes, and its writer does not notice.
 
   --from PLACE    where to begin: oldest (the default), latest, a position, record:N, a time such as 2026-11-21 or
-                  time:2026-11-21T05:00:00Z, or @ and milliseconds since 1970; with --reverse the records before that place
-                  are shown (before oldest none), and the default is latest
+                  time:2026-11-21T05:00:00Z, or @ and milliseconds since 1970, UTC unless it says its zone; with --reverse
+                  the records before that place are shown (before oldest none), and the default is latest
   --limit N       no more than N records
   --reverse       last record first
   --text, --hex, --base64

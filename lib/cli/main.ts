@@ -65,7 +65,8 @@ ${summaries(VERBS)}
   millrace help VERB   options and examples
   millrace --version
 
-All take --json. Exit codes: 0, or 1 for a fault found, or 2 for wrong use.
+All take --json. Exit codes: 0, or 1 for a fault found, or 2 for wrong use. Times are UTC, those that are given unless they say
+their zone.
 
 Examples
   millrace stat /dev/shm/orders
@@ -97,4 +98,6 @@ async function run(): Promise<number> {
   }
 }
 
+// What is printed is UTC: so is a time that is given without a zone.
+process.env.TZ = 'UTC';
 process.exitCode = await run();

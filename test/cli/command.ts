@@ -17,8 +17,12 @@ export class Running {
   readonly #outcome: Outcome = { code: null, stdout: '', stderr: '' };
   readonly #closed: Promise<unknown>;
 
-  constructor(args: string[], stdin: 'ignore' | 'pipe' = 'ignore') {
-    this.child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: [stdin, 'pipe', 'pipe'] });
+  constructor(args: string[], stdin: 'ignore' | 'pipe' = 'ignore', env: NodeJS.ProcessEnv = {}) {
+    this.child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: ROOT,
+      stdio: [stdin, 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     this.#closed = once(this.child, 'close');
     for (const stream of ['stdout', 'stderr'] as const) {
       this.child[stream]?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { newDirectory } from '../helpers/run-directory.js';
-import { millrace } from './command.js';
+import { Writer } from '../../lib/index.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { millrace, objectsOf, Running } from './command.js';
+import { closedLog, recordsOf } from './log.js';
 
 const VERBS = ['stat', 'dump', 'tail', 'verify'];
 const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact'];
@@ -123,5 +125,45 @@ describe('what is not a channel ends with 1 and one line with the code', () => {
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toMatch(new RegExp(`^millrace: [^\n]+ \\(${errorCode}\\)\n$`));
     }
+  });
+});
+
+describe('a time that says no zone is UTC, wherever the machine is', () => {
+  const inNewYork = async (args: string[], input = '') => {
+    const running = new Running(args, 'pipe', { TZ: 'America/New_York' });
+    running.child.stdin?.end(input);
+    return (await running.end()).stdout;
+  };
+  const AT = Date.UTC(2026, 10, 21, 5);
+  const WAYS = ['2026-11-21T05:00:00', '2026-11-21 05:00:00', '2026-11-21T05:00', '2026-11-21T00:00-05:00'];
+
+  test('as a place in a log', async () => {
+    const directory = await closedLog([-1, 0, 1].map((ms) => ({ value: String(ms), timestamp: AT + ms })));
+    for (const way of [...WAYS, '2026-11-21T05:00:00Z']) {
+      expect(await inNewYork(['log', 'read', directory, '--values', '--from', way])).toBe('0\n1\n');
+    }
+    expect(await inNewYork(['log', 'read', directory, '--values', '--from', '2026-11-21'])).toBe(
+      '-1\n0\n1\n',
+    );
+  });
+
+  test('as a place in a channel', async () => {
+    const path = newPath();
+    const writer = await Writer.create(path, { mode: 'linear', capacity: '16KiB', timestamps: true });
+    for (const ms of [-1, 0, 1]) writer.write(String(ms), { timestamp: AT + ms });
+    writer.close();
+    for (const way of WAYS.flatMap((way) => [way, `time:${way}`])) {
+      const shown = objectsOf(await inNewYork(['dump', path, '--json', '--from', way]));
+      expect(shown.map(({ text }) => text)).toEqual(['0', '1']);
+    }
+  });
+
+  test('as the timestamp of a record', async () => {
+    const directory = newDirectory();
+    const ways = [...WAYS, '21 Nov 2026 05:00', 'Sat, 21 Nov 2026 00:00:00 EST'];
+    const input = ways.map((timestamp) => `${JSON.stringify({ value: 'v', timestamp })}\n`).join('');
+    await inNewYork(['log', 'append', directory, '--json'], input);
+    const times = (await recordsOf(directory)).map(({ timestamp }) => timestamp);
+    expect(times).toEqual(ways.map(() => AT * 1000));
   });
 });

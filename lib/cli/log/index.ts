@@ -21,7 +21,7 @@ ${summaries(VERBS)}
   millrace help log VERB   options and examples
 
 All take --json. Exit codes: 0, or 1 for a fault found, or 2 for wrong use. What reads changes nothing, also beside a live
-writer; append is that writer, and there is one at a time.
+writer; append is that writer, and there is one at a time. Times are UTC, those that are given unless they say their zone.
 
 Examples
   millrace log append /var/lib/app/events < events.txt

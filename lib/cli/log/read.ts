@@ -16,7 +16,7 @@ Prints a line for each record: its offset, time, key (or -), headers if it has a
 in its place, and what follows it is read; then the exit code is 1. Nothing in the log changes, but with --cursor.
 
   --from PLACE    where to begin: earliest (the default), latest (the default with --follow and --reverse), an offset, a
-                  time such as 2026-11-21 or 2026-11-21T05:00:00Z, or @ and milliseconds since 1970
+                  time such as 2026-11-21 or 2026-11-21T05:00:00Z, or @ and milliseconds since 1970; UTC unless it says its zone
   --limit N       no more than N records
   --max-bytes SIZE
                   no more bytes of keys and values than that, such as 64KiB; but one record at least
