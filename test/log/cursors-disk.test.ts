@@ -6,6 +6,15 @@ import { closingAll, holdLock, openFile, pathIn } from './cursor-files.js';
 
 closingAll();
 
+const noFiles = () => Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+
+/** Whoever wants to sync a directory finds so many times that no more files can be opened. */
+function shortOfFiles(times: number) {
+  const names = vi.spyOn(disk, 'syncDirectory');
+  for (let i = 0; i < times; i++) names.mockRejectedValueOnce(noFiles());
+  return names;
+}
+
 describe('the lock', () => {
   test('of another one is waited for, in the order in which changes were asked for', async () => {
     const { directory, cursor } = openFile();
@@ -170,6 +179,59 @@ describe('the disk', () => {
     expect(await failure(() => cursor('one').set(2))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
     expect(cursor('one').get()).toBe(1);
     expect(await failure(() => file.close())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  });
+
+  test('that could not be asked for want of files is asked again, and nothing is locked by that', async () => {
+    const { directory, file, cursor } = openFile();
+    await cursor('one').set(1);
+    const names = shortOfFiles(1);
+    expect(await failure(() => cursor('one').flush())).toMatchObject({
+      code: 'ERR_SYSTEM',
+      path: pathIn(directory),
+    });
+    await vi.waitFor(() => expect(names).toHaveBeenCalledTimes(2));
+    await cursor('one').set(2);
+    await openFile(directory).cursor('two').set(3);
+    await file.close();
+  });
+
+  test('gets what is outstanding at close where there were no files for a moment', async () => {
+    const { file, cursor } = openFile();
+    await cursor('one').set(1);
+    let fail = () => {};
+    const names = vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(
+      () =>
+        new Promise((_, reject) => {
+          fail = () => reject(noFiles());
+        }),
+    );
+    const flushed = failure(() => cursor('one').flush());
+    await vi.waitFor(() => expect(names).toHaveBeenCalledTimes(1));
+    const closed = file.close();
+    // Nothing is due but the round that is to fail: close waits for that.
+    await new Promise(setImmediate);
+    fail();
+    await closed;
+    expect(names).toHaveBeenCalledTimes(2);
+    expect(await flushed).toMatchObject({ code: 'ERR_SYSTEM' });
+  });
+
+  test('that there are no files for is told of at close, and not tried again', async () => {
+    const { directory, file, cursor } = openFile();
+    await cursor('one').set(1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      shortOfFiles(2);
+      expect(await failure(() => cursor('one').flush())).toMatchObject({ code: 'ERR_SYSTEM' });
+      expect(vi.getTimerCount()).toBeGreaterThan(0);
+      expect(await failure(() => file.close())).toMatchObject({ code: 'ERR_SYSTEM' });
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+    const again = openFile(directory).cursor('one');
+    await again.set(2);
+    await again.flush();
   });
 
   test('that failed before the machine was started again is trusted again', async () => {

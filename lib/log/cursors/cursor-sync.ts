@@ -1,3 +1,4 @@
+import { explain, isShortOfFiles } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import type { CursorMapping } from './cursor-mapping.js';
 
@@ -38,11 +39,19 @@ export class CursorSync {
     return this.#next;
   }
 
-  /** Brings to the disk what is not known to be there. */
+  /** Brings to the disk what is not known to be there. Nothing is tried again after that. */
   async finish(): Promise<void> {
-    if (this.#timer !== undefined || this.#next !== undefined) await this.flush();
-    else await this.#running;
+    try {
+      if (!this.#isDue) await this.#running;
+      if (this.#isDue) await this.flush();
+    } finally {
+      clearTimeout(this.#timer);
+    }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  get #isDue(): boolean {
+    return this.#timer !== undefined || this.#next !== undefined;
   }
 
   /** After a failed sync the kernel takes the pages for written: a later one would say nothing. */
@@ -54,8 +63,13 @@ export class CursorSync {
   async #round(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const cursors = this.#current();
-    if (cursors !== undefined) await this.bring(cursors);
+    try {
+      const cursors = this.#current();
+      if (cursors !== undefined) await this.bring(cursors);
+    } catch (error) {
+      if (isShortOfFiles(error)) this.soon();
+      throw error;
+    }
   }
 
   /** What is stored there now is brought to the disk. */
@@ -68,6 +82,8 @@ export class CursorSync {
     try {
       await cursors.sync();
     } catch (cause) {
+      // What was to be synced could not even be opened. That may go well another time.
+      if (isShortOfFiles(cause)) throw explain(cause, cursors.path, 'sync');
       this.#failure = syncFailed(cursors.path, cause);
       this.#current()?.noteFailedSync();
       throw this.#failure;
