@@ -7,7 +7,7 @@ import { Child } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { withOwnClock } from './own-clock.js';
-import { A_SEGMENT, apply, basesOf, fillTo, open, readAll, until, VALUE } from './retained.js';
+import { A_SEGMENT, apply, basesOf, fillTo, open, overruns, readAll, until, VALUE } from './retained.js';
 
 withOwnClock();
 
@@ -42,6 +42,30 @@ describe('step by step', () => {
     await log.lookAfter();
     expect(log.segments().length).toBe(2);
     expect(heard.length).toBe(1);
+  });
+
+  test('a cursor that is made, or moved back, while segments go is respected from then on', async () => {
+    const log = await open();
+    fillTo(log, 8);
+    const bases = basesOf(log);
+    await log.cursor('moved').set(log.next);
+    vi.spyOn(disk, 'syncDirectory').mockImplementation(async () => {
+      const gone = bases.length - basesOf(log).length;
+      if (gone === 2) await log.cursor('made').set(bases[5]);
+      if (gone === 3) await log.cursor('moved').set(bases[4], { force: true });
+    });
+    await apply(log, { segments: 1 });
+    expect(basesOf(log)).toEqual(bases.slice(4));
+  });
+
+  test('a cursor that is made while segments go without regard to it is told as overrun', async () => {
+    const log = await open();
+    fillTo(log, 6);
+    const bases = basesOf(log);
+    const heard = overruns();
+    vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(() => log.cursor('made').set(bases[1]));
+    await apply(log, { segments: 3, keepUnread: false });
+    expect(heard).toMatchObject([{ cursor: 'made', from: bases[1], to: bases[3] }]);
   });
 
   test('closing ends it with the segment that goes', async () => {

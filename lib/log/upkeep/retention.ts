@@ -46,7 +46,6 @@ export class Retention {
     if (this.keepsAll) return;
     await this.#log.settled();
     const segments = await this.#measure();
-    const cursors = this.#log.cursors.list();
     const last = segments.length - 1;
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     let removed = 0;
@@ -54,7 +53,7 @@ export class Retention {
       while (removed < last && !signal.aborted) {
         const isTooMuch = bytes > this.#settings.bytes || segments.length - removed > this.#settings.segments;
         if (!isTooMuch && !(await this.#isOld(segments, removed))) break;
-        if (this.#isKeptUnread(segments[removed + 1].base, bytes, cursors)) break;
+        if (this.#isKeptUnread(segments[removed + 1].base, bytes)) break;
         await this.#remove(segments[removed]);
         bytes -= segments[removed].bytes;
         removed++;
@@ -65,7 +64,7 @@ export class Retention {
     } finally {
       if (removed > 0) {
         this.#log.directory.mappings.sweep();
-        this.#tellOverrun(cursors, segments[0].base, segments[removed].base);
+        this.#tellOverrun(segments[0].base, segments[removed].base);
       }
     }
   }
@@ -82,9 +81,11 @@ export class Retention {
   }
 
   /** Whether the segment that ends before record `end` has something that is still to be read, and isn't too much. */
-  #isKeptUnread(end: number, bytes: number, cursors: readonly CursorEntry[]): boolean {
+  #isKeptUnread(end: number, bytes: number): boolean {
     const { keepUnread, maxUnread } = this.#settings;
-    return keepUnread && bytes <= maxUnread && cursors.some((cursor) => nextOf(cursor) < end);
+    if (!keepUnread || bytes > maxUnread) return false;
+    // As they are now: while many segments go, cursors are made, and moved back.
+    return this.#log.cursors.list().some((cursor) => nextOf(cursor) < end);
   }
 
   /**
@@ -128,8 +129,8 @@ export class Retention {
     directory.forget(base);
   }
 
-  #tellOverrun(cursors: readonly CursorEntry[], earlier: number, earliest: number): void {
-    for (const cursor of cursors) {
+  #tellOverrun(earlier: number, earliest: number): void {
+    for (const cursor of this.#log.cursors.list()) {
       const from = Math.max(nextOf(cursor), earlier);
       if (from >= earliest) continue;
       const who = cursor.name === undefined ? 'A damaged cursor' : `The cursor '${cursor.name}'`;
