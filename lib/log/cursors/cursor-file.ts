@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Limits, limitsFromNow, type WaitOptions, waitUntil, within } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
+import { CURSORS_FILE, DEFAULT_FILE_MODE, refuseDanglingLink } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
 import type { CursorName } from './cursor-name.js';
@@ -251,7 +251,7 @@ export class CursorFile {
     const what = `Setting the cursor '${name.text}'`;
     return this.#inLine(what, options, async (limits) => {
       for (;;) {
-        await this.#open();
+        await this.#open(what, limits);
         const outcome = await waitUntil(() => unlessNotNow(this.#put(name, offset, force)), what, limits);
         if (typeof outcome === 'number') return outcome;
         if (outcome === NO_ROOM) await this.#holding((mapping) => this.#enlarge(mapping), what, limits);
@@ -260,22 +260,27 @@ export class CursorFile {
   }
 
   /** Opens the file for changes, or makes it. */
-  async #open(): Promise<void> {
+  async #open(what: string, limits: Limits): Promise<void> {
     for (;;) {
-      const mapping = this.#current() ?? (await this.#create());
+      const mapping =
+        this.#current() ?? (await this.#create()) ?? (await waitUntil(() => this.#current(), what, limits));
       try {
-        await mapping?.allowWrites();
+        await mapping.allowWrites();
       } catch (error) {
         if (mapping === this.#mapping) throw error;
       }
       // Somebody may have gone over to another one meanwhile.
-      if (mapping !== undefined && mapping === this.#mapping) return;
+      if (mapping === this.#mapping) return;
     }
   }
 
+  /** Undefined where another one was quicker. */
   async #create(): Promise<CursorMapping | undefined> {
     const made = await CursorMapping.create(this.path, this.#fileMode);
-    if (made === undefined) return undefined;
+    if (made === undefined) {
+      refuseDanglingLink(this.path);
+      return undefined;
+    }
     this.#goOver(made);
     made.unlock();
     return made;
@@ -284,7 +289,7 @@ export class CursorFile {
   /** Holds the lock for as long as the work takes. */
   async #holding<T>(work: (mapping: CursorMapping) => Promise<T>, what: string, limits: Limits): Promise<T> {
     for (;;) {
-      await this.#open();
+      await this.#open(what, limits);
       const mapping = await waitUntil(() => unlessNotNow(this.#tryLock()), what, limits);
       if (mapping === NOT_READY) continue;
       try {

@@ -1,4 +1,5 @@
 export { isBroken } from './damage.js';
+export { refuseDanglingLink } from './dangling-link.js';
 export {
   CURSORS_FILE,
   CURSORS_REPLACEMENT,

@@ -1,8 +1,9 @@
-import { existsSync, lstatSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { disk, environment, explain, takeName } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
+import { refuseDanglingLink } from './dangling-link.js';
 import { type Directory, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
 
@@ -218,12 +219,6 @@ function read(path: string, file: FileHandle): LockFacts {
   if (stat.bytes !== FILE_BYTES) throw notOurs(path);
   const id = bytes.toString('hex', ID_OFFSET, ID_OFFSET + ID_BYTES);
   return { id, shared: (features & FEATURE_SHARED) !== 0 };
-}
-
-/** A name that is taken, and under which nothing is to be found. */
-function refuseDanglingLink(path: string): void {
-  if (existsSync(path) || lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
-  throw new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
 }
 
 function notOurs(path: string): MillraceError {
