@@ -1,5 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { SegmentReader } from '../../lib/channel/index.js';
+import { MillraceError } from '../../lib/errors.js';
 import { Directory } from '../../lib/log/files/directory.js';
 import type { SegmentInfo } from '../../lib/log/index.js';
 import { type RetentionSettings, settingsOf } from '../../lib/log/options.js';
@@ -179,6 +181,21 @@ describe('by age', () => {
     clock.us = at(4);
     await apply(log, age(1));
     expect(basesOf(log)).toEqual([0, 15, 30]);
+  });
+
+  test('a segment that can not be opened for want of files is as old as it is, and nothing goes', async () => {
+    const log = await open();
+    appendSegment(log, at(10));
+    appendSegment(log, at(0));
+    appendSegment(log, at(-5));
+    log.append(Buffer.alloc(VALUE));
+    clock.us = at(0.2);
+    const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+    const short = new MillraceError('ERR_SYSTEM', 'no more files', { cause });
+    vi.spyOn(SegmentReader, 'open').mockRejectedValueOnce(short);
+    expect(await failure(() => apply(log, age(1)))).toBe(short);
+    await apply(log, age(1));
+    expect(basesOf(log)).toEqual([0, 15, 30, 45]);
   });
 
   test('a segment of which nobody can tell goes with the one behind it', async () => {

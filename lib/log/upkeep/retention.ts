@@ -1,8 +1,7 @@
 import { unlink } from 'node:fs/promises';
 import { disk, environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
-import { MillraceError } from '../../errors.js';
 import type { CursorEntry, CursorFile } from '../cursors/index.js';
-import { type Directory, diskBytes, type SegmentFile, walkFrames } from '../files/index.js';
+import { type Directory, diskBytes, isBroken, type SegmentFile, walkFrames } from '../files/index.js';
 import type { RetentionSettings } from '../options.js';
 
 const FILES_A_TURN = 256;
@@ -29,7 +28,7 @@ export class Retention {
   readonly #settings: RetentionSettings;
   readonly #log: RetainedLog;
   /** The largest timestamps of segments that had to be looked through. */
-  readonly #newest = new Map<number, number | undefined>();
+  readonly #newest = new Map<number, number>();
 
   constructor(settings: RetentionSettings, log: RetainedLog) {
     this.#settings = settings;
@@ -111,8 +110,9 @@ export class Retention {
     const behind = directory.maxTimeBefore(next);
     if (behind !== undefined && (behind < oldest || (before !== undefined && before < behind))) return behind;
     // An earlier segment has a larger one, so what is known of the log says nothing of this one.
-    if (!this.#newest.has(segment.base)) this.#newest.set(segment.base, await newestIn(segment.path));
-    return this.#newest.get(segment.base);
+    const newest = this.#newest.get(segment.base) ?? (await newestIn(segment.path));
+    if (newest !== undefined) this.#newest.set(segment.base, newest);
+    return newest;
   }
 
   async #remove({ base, path }: SegmentFile): Promise<void> {
@@ -148,6 +148,7 @@ function nextOf({ offset }: CursorEntry): number {
   return offset ?? 0;
 }
 
+/** Undefined where it is damaged. */
 async function newestIn(path: string): Promise<number | undefined> {
   let newest = 0;
   try {
@@ -161,7 +162,7 @@ async function newestIn(path: string): Promise<number | undefined> {
     }
   } catch (error) {
     // What is damaged goes with what was appended behind it.
-    if (!(error instanceof MillraceError)) throw error;
+    if (!isBroken(error)) throw error;
     return undefined;
   }
   return newest;
