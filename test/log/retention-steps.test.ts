@@ -1,5 +1,6 @@
 import diagnostics from 'node:diagnostics_channel';
-import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../lib/channel/index.js';
 import { Log } from '../../lib/log/index.js';
@@ -174,6 +175,22 @@ describe('who reads meanwhile', () => {
     expect(isMapped(gone[0])).toBe(true);
     inFirst.close();
     await until(() => !isMapped(gone[0]));
+  });
+
+  test('whose directory cannot be looked at for a while keeps what it has mapped, and goes on', async () => {
+    const log = await open();
+    log.append('one');
+    const reader = await Log.open(log.path, { readOnly: true });
+    onTestFinished(() => reader.close());
+    const tail = reader.tail({ from: 0 });
+    expect(`${tail.read()?.value}`).toBe('one');
+    renameSync(log.path, `${log.path}-elsewhere`);
+    symlinkSync(basename(log.path), log.path);
+    await reader.lookAfter();
+    unlinkSync(log.path);
+    renameSync(`${log.path}-elsewhere`, log.path);
+    log.append('two');
+    expect(`${tail.read()?.value}`).toBe('two');
   });
 
   test('backwards, ends where the log begins by then', async () => {

@@ -61,7 +61,7 @@ export class SegmentMappings {
 
   /** Lets go of those that have been removed or replaced: as long as they are mapped, they take their space. */
   sweep(): void {
-    for (const kept of this.#kept.values()) if (!isNamed(kept.channel)) this.#forget(kept);
+    for (const kept of this.#kept.values()) if (isGone(kept.channel)) this.#forget(kept);
   }
 
   #shrink(): void {
@@ -100,6 +100,15 @@ function openSegment(path: string, readOnly: boolean): Mapped {
     return openMapped(path, readOnly ? 'read' : 'write if allowed');
   } catch (error) {
     throw asOfSegment(error, path);
+  }
+}
+
+/** Not where its path can't be looked at: what hinders that says nothing of the file. */
+function isGone(channel: Mapped): boolean {
+  try {
+    return !isNamed(channel);
+  } catch {
+    return false;
   }
 }
 
