@@ -102,8 +102,8 @@ export class Log {
       settings: this.#settings,
       lock,
       settled: () => writer.settled(),
-      synced: async () => {
-        await this.flush();
+      synced: async (signal) => {
+        await this.flush({ signal });
         return this.durable;
       },
     });
@@ -344,8 +344,7 @@ export class Log {
   async lookAfter(): Promise<void> {
     this.#directory.mappings.sweep();
     try {
-      await this.#shared?.inTurn(rollByAge, {});
-      this.#exclusiveWriter?.rollByAge();
+      await (this.#shared ?? this.#writer)?.rollByAge();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }
@@ -376,7 +375,10 @@ export class Log {
     if (this.#closing !== undefined) throw closedHandle('log', this.path);
   }
 
-  /** Ends all reading by this handle; resolves once what was promised to be on the disk is there. */
+  /**
+   * Ends all reading by this handle, and all waiting for a turn to append; resolves once what was promised to be on the disk
+   * is there.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -402,11 +404,6 @@ export class Log {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function rollByAge(writer: LogWriter): number {
-  writer.rollByAge();
-  return writer.next;
 }
 
 function isBatch(record: Appendable | readonly Appendable[]): record is readonly Appendable[] {

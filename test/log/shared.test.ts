@@ -1,6 +1,8 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { disk, SegmentWriter } from '../../lib/channel/index.js';
+import { LockFile, Turns } from '../../lib/log/files/index.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
+import { SharedWriter } from '../../lib/log/opening/shared-writer.js';
 import { binding } from '../../lib/native.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -23,6 +25,7 @@ async function open(directory: string, options: LogOptions = {}): Promise<Log> {
 }
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await endAll();
   await Promise.all(opened.splice(0).map((log) => log.close()));
 });
@@ -89,6 +92,57 @@ test('who waits for the turn of one that stands still is told of whom, and gets 
   const values = (await collect(log.read())).map(({ value }) => value.toString());
   expect(values.filter((value) => /late|given up/.test(value))).toEqual([]);
   expect(values.filter((value) => value.startsWith('after'))).toEqual(['after SIGCONT', 'after SIGKILL']);
+});
+
+/** Somebody else has the turn and stands still in it, until this test is over. */
+async function takeTurn(directory: string): Promise<void> {
+  const lock = LockFile.open(directory, true) as LockFile;
+  onTestFinished(() => lock.close());
+  await new Turns(lock).take({});
+}
+
+test('closing does not wait for a turn: who waits for one is told, what is appended is on the disk', {
+  timeout: 20_000,
+}, async () => {
+  const directory = newDirectory();
+  const log = await Log.open(directory, { writers: 'shared', sync: { everyMs: 3_600_000 }, rollAfterMs: 1 });
+  await log.appendAsync('appended');
+  await takeTurn(directory);
+  const waiting = [() => log.appendAsync('late'), () => log.commit('late'), () => log.flush()].map(failure);
+  const looking = log.lookAfter();
+  await log.close();
+  for (const refused of waiting) expect(await refused).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+  await looking;
+  const reading = await open(directory, { readOnly: true });
+  expect([reading.next, reading.durable]).toEqual([1, 1]);
+});
+
+test('compacting ends by its signal while it waits for a turn', { timeout: 20_000 }, async () => {
+  const directory = newDirectory();
+  const log = await open(directory, { writers: 'shared' });
+  await takeTurn(directory);
+  const controller = new AbortController();
+  const compacting = failure(() => log.compact({ signal: controller.signal }));
+  const closedOver = failure(() => log.compact());
+  setImmediate(() => controller.abort());
+  expect(await compacting).toMatchObject({ code: 'ERR_ABORTED' });
+  await log.close();
+  expect(await closedOver).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+});
+
+test('a look after the log takes a turn only to begin new segments by age, and waits for one at a time', {
+  timeout: 20_000,
+}, async () => {
+  const directory = newDirectory();
+  const log = await open(directory, { writers: 'shared' });
+  const rolling = await open(directory, { writers: 'shared', rollAfterMs: 3_600_000 });
+  await takeTurn(directory);
+  const turns = vi.spyOn(SharedWriter.prototype, 'inTurn');
+  await log.lookAfter();
+  const looks = [rolling.lookAfter(), rolling.lookAfter()];
+  expect(turns).toHaveBeenCalledTimes(1);
+  await rolling.close();
+  await Promise.all(looks);
 });
 
 test('a shared log is appended to in turns only, and is not opened as an exclusive one, nor the reverse', async () => {

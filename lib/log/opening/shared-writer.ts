@@ -35,6 +35,7 @@ export class SharedWriter {
   readonly #writer: LogWriter;
   #wanted: Wanted[] = [];
   #working: Promise<void> | undefined;
+  #rolling: Promise<number> | undefined;
   /** Ends the waiting for a turn in which nothing would be done any more. */
   #inVain = new AbortController();
   #closed = false;
@@ -109,7 +110,7 @@ export class SharedWriter {
   }
 
   async #work(): Promise<void> {
-    while (this.#wanted.length > 0) {
+    while (this.#wanted.length > 0 && !this.#closed) {
       let others = false;
       this.#inVain = new AbortController();
       try {
@@ -157,9 +158,26 @@ export class SharedWriter {
     }
   }
 
+  /** In the next turn; where one of these waits for that already, it is enough. */
+  async rollByAge(): Promise<void> {
+    if (this.#settings.rollAfterMs === undefined) return;
+    this.#rolling ??= this.inTurn(rollByAge, {}).finally(() => {
+      this.#rolling = undefined;
+    });
+    await this.#rolling;
+  }
+
+  /** Whoever has the turn may stand still for ever: what waits for one is not appended any more. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#inVain.abort();
     await this.#working;
+    for (const { reject } of this.#wanted.splice(0)) reject(closedHandle('log', this.#directory.path));
     await this.#writer.close();
   }
+}
+
+function rollByAge(writer: LogWriter): number {
+  writer.rollByAge();
+  return writer.next;
 }

@@ -27,7 +27,7 @@ export interface CompactedLog {
   directory: Directory;
   cursors: CursorFile;
   /** Brings all that was appended so far to the disk; resolves with the offset behind it. */
-  synced(): Promise<number>;
+  synced(signal: AbortSignal): Promise<number>;
   /** Does this while no segment is removed or replaced by anybody else. */
   alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
@@ -68,7 +68,7 @@ export class Compaction {
   ): Promise<Compacted> {
     const compacted: Compacted = { segments: 0, records: 0, bytes: 0 };
     // What a power cut could take away must not be what others went for.
-    const limit = await this.#log.synced();
+    const limit = await this.#log.synced(signal);
     const files = this.#log.directory.segments();
     const end = this.#endOf(files, limit);
     const judged = files.filter(({ base }) => base < end);

@@ -17,7 +17,7 @@ export interface KeptLog {
   /** Resolves once the segments that were sealed have given back what they don't use. */
   settled(): Promise<void>;
   /** Brings all that was appended so far to the disk; resolves with the offset below which everything is there. */
-  synced(): Promise<number>;
+  synced(signal: AbortSignal): Promise<number>;
 }
 
 /** Looks after a log beside its appending: takes segments away, and replaces them by smaller ones. */
