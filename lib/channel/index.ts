@@ -92,6 +92,7 @@ export {
   limitsFromNow,
   RecordIterator,
   type Source,
+  type Task,
   throwIfAborted,
   throwIfOver,
   type WaitOptions,

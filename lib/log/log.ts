@@ -191,7 +191,7 @@ export class Log {
     const append = () =>
       isBatch(record) ? this.#appender.appendBatch(writer, record) : this.#appender.append(writer, record);
     if (this.#shared === undefined) {
-      return (this.#line as AppendLine).append(append, `Appending to ${this.path}`, limits);
+      return (this.#line as AppendLine).append(append, { what: `Appending to ${this.path}`, path: this.path }, limits);
     }
     await writer.ready(limits);
     return this.#shared.inTurn(append, limits);
@@ -204,7 +204,9 @@ export class Log {
     const writer = this.#openWriter();
     const offset = await this.#appendWithin(record, limits);
     try {
-      await within(writer.synced(), `Syncing record ${offset} of ${this.path}`, limits);
+      const { path } = this;
+      const task = { what: `Syncing record ${offset} of ${path}`, path };
+      await within(writer.synced(), task, limits);
     } catch (error) {
       // It is in the log, whatever became of the sync.
       throw error instanceof MillraceError ? withFacts(error, { offset }) : error;
@@ -219,7 +221,7 @@ export class Log {
     const writer = this.#openWriter();
     // What others appended is known in a turn.
     await this.#shared?.inTurn(() => writer.next, limits);
-    return within(writer.synced(), `Syncing ${this.path}`, limits);
+    return within(writer.synced(), { what: `Syncing ${this.path}`, path: this.path }, limits);
   }
 
   /** Resolves once appending isn't refused for what waits for the disk. */

@@ -22,16 +22,17 @@ export function checkStreamOptions(what: string, options: StreamOptions, others:
   checkWait(options);
 }
 
-/** Destroys a stream when the user's signal says so. Listens no longer than until `over`. */
+/** Destroys a stream when the user's signal says so. Listens no longer than until `over`. `path`: of what is streamed. */
 export function destroyOn(
   signal: AbortSignal | undefined,
   over: AbortSignal,
+  path: string | undefined,
   stream: { destroy(error: Error): unknown },
 ): void {
   if (signal === undefined) return;
   const abort = () => {
     stream.destroy(
-      new MillraceError('ERR_ABORTED', 'Streaming a channel: aborted', { cause: signal.reason }),
+      new MillraceError('ERR_ABORTED', 'Streaming a channel: aborted', { path, cause: signal.reason }),
     );
   };
   if (signal.aborted) abort();

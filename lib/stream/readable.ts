@@ -12,6 +12,7 @@ export interface ReadableOptions extends StreamOptions {
 
 /** What can be streamed: a `Reader`, or a `ManyReader`. */
 export interface ReadableSource {
+  readonly path?: string;
   poll(handler: RecordHandler, limit: number): number;
   read(): { value: unknown; record: number } | undefined;
   ready(options: WaitOptions): Promise<boolean>;
@@ -54,7 +55,7 @@ class RecordReadable extends Readable {
     super({ objectMode: options.objectMode, highWaterMark: options.highWaterMark });
     this.#reader = reader;
     this.#options = options;
-    destroyOn(options.signal, this.#stop.signal, this);
+    destroyOn(options.signal, this.#stop.signal, reader.path, this);
   }
 
   override _read(): void {

@@ -30,7 +30,7 @@ class RecordWritable extends Writable {
     this.#writer = writer;
     this.#options = options;
     this.#syncs = writer.sync === 'commit';
-    destroyOn(options.signal, this.#stop.signal, this);
+    destroyOn(options.signal, this.#stop.signal, writer.path, this);
   }
 
   override _write(chunk: unknown, _encoding: BufferEncoding, callback: Callback): void {

@@ -74,8 +74,9 @@ describe('flush', () => {
     const late = failure(() => writer.flush({ timeoutMs: 5 }));
     const patient = writer.flush({ timeoutMs: Number.POSITIVE_INFINITY });
     gone.abort();
-    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError' });
-    expect(await late).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5 });
+    const { path } = writer;
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', path });
+    expect(await late).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5, path });
     expect(await failure(() => writer.flush({ signal: AbortSignal.abort() }))).toMatchObject({
       code: 'ERR_ABORTED',
     });

@@ -1,9 +1,9 @@
 import { renameSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Reader, Refusal, Writer } from '../../lib/index.js';
-import { failure } from '../helpers/failure.js';
-import { newPath } from '../helpers/run-directory.js';
+import { openAll, Reader, Refusal, verify, type WaitOptions, Writer } from '../../lib/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 
 /** A ring that its reader has let fill up. */
 async function full() {
@@ -320,6 +320,38 @@ describe('a reader that waits for a channel', () => {
     using moved = await Reader.open(`${path}.moved`, { from: 'oldest' });
     expect(moved.read()?.data.toString()).toBe('still mine');
   });
+});
+
+test('what ends a wait too soon names the path of what was waited for', async () => {
+  using both = await ring();
+  const { writer } = both;
+  using log = await Writer.create(newPath(), { mode: 'linear', capacity: '64KiB', sync: 'commit' });
+  using reader = await Reader.open(log.path);
+  using follower = await Reader.open(log.path, { follow: true });
+  const directory = newDirectory();
+  using many = await openAll(directory);
+  const missing = newPath();
+  const waits: [string, (limits: WaitOptions) => unknown][] = [
+    [writer.path, (limits) => writer.ready({ bytes: 1000, ...limits })],
+    [writer.path, (limits) => writer.send(Buffer.alloc(1000), limits)],
+    [log.path, (limits) => reader.ready(limits)],
+    [log.path, (limits) => reader.batches(limits).next()],
+    [log.path, (limits) => follower.ready(limits)],
+    [missing, (limits) => Reader.open(missing, { wait: true, ...limits })],
+    [directory, (limits) => many.ready(limits)],
+  ];
+  const signal = AbortSignal.abort();
+  for (const [path, wait] of waits) {
+    expect(await failure(() => wait({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_TIMEOUT', path });
+    expect(await failure(() => wait({ signal }))).toMatchObject({ code: 'ERR_ABORTED', path });
+  }
+  const { path } = log;
+  expect(thrown(() => reader.waitSync({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_TIMEOUT', path });
+  for (const wait of [() => log.flush({ signal }), () => verify(path, { signal })])
+    expect(await failure(wait)).toMatchObject({ code: 'ERR_ABORTED', path });
+  // It waits until what took its place is there.
+  log.close();
+  expect(await failure(() => follower.ready({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_TIMEOUT', path });
 });
 
 describe('iteration', () => {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { WaitOptions } from '../../lib/index.js';
 import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -305,6 +306,30 @@ describe('durability', () => {
     expect((await next).value?.offset).toBe(1);
     await following.return?.();
   });
+});
+
+test('what ends a wait too soon names the directory of the log', async () => {
+  const log = await open();
+  const { path } = log;
+  const tail = log.tail();
+  for (const wait of [
+    (limits: WaitOptions) => log.read({ follow: true, ...limits }).next(),
+    (limits: WaitOptions) => tail.ready(limits),
+  ]) {
+    expect(await failure(() => wait({ timeoutMs: 5 }))).toMatchObject({ code: 'ERR_TIMEOUT', path });
+  }
+  const signal = AbortSignal.abort();
+  for (const wait of [
+    () => log.appendAsync('x', { signal }),
+    () => log.commit('x', { signal }),
+    () => log.flush({ signal }),
+    () => log.ready({ signal }),
+    () => log.compact({ signal }),
+    () => log.read({ follow: true, signal }).next(),
+    () => tail.ready({ signal }),
+  ]) {
+    expect(await failure(wait)).toMatchObject({ code: 'ERR_ABORTED', path });
+  }
 });
 
 test('a closed log says so, and closes twice', async () => {

@@ -57,11 +57,13 @@ describe('the lock', () => {
     const gone = new AbortController();
     const aborted = failure(() => cursor('one').set(2, { signal: gone.signal }));
     const behind = failure(() => cursor('one').set(3, { timeoutMs: 5 }));
-    expect(await behind).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5 });
+    const path = pathIn(directory);
+    expect(await behind).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5, path });
     gone.abort();
-    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', path });
     expect(await failure(() => cursor('one').delete({ timeoutMs: 1 }))).toMatchObject({
       code: 'ERR_TIMEOUT',
+      path,
     });
     lock.release();
     expect(cursor('one').get()).toBe(1);

@@ -196,7 +196,8 @@ describe('destroying it', () => {
     await once(stream, 'data');
     const failed = once(stream, 'error');
     controller.abort(new Error('enough'));
-    expect((await failed)[0]).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError' });
+    const { path } = reader;
+    expect((await failed)[0]).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', path });
 
     const late = readable(reader, { signal: controller.signal });
     expect((await once(late, 'error'))[0]).toMatchObject({ code: 'ERR_ABORTED' });
@@ -207,7 +208,7 @@ describe('destroying it', () => {
   test('comes by itself when nothing was written for too long', async () => {
     const { writer, reader } = await channel(['a']);
     const error = await failure(() => text(readable(reader, { timeoutMs: 5 })));
-    expect(error.code).toBe('ERR_TIMEOUT');
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', path: reader.path });
     writer.close();
   });
 

@@ -150,10 +150,11 @@ describe('where readers hold the writer back', () => {
     aborted.write(payloadOf(0, 1000));
     const failed = once(aborted, 'error');
     controller.abort();
-    expect((await failed)[0]).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError' });
+    const { path } = writer;
+    expect((await failed)[0]).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', path });
     const late = writable(writer, { timeoutMs: 5 });
     late.write(payloadOf(0, 1000));
-    expect((await once(late, 'error'))[0]).toMatchObject({ code: 'ERR_TIMEOUT' });
+    expect((await once(late, 'error'))[0]).toMatchObject({ code: 'ERR_TIMEOUT', path });
     reader.close();
     writer.close();
   });

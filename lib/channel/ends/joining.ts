@@ -86,7 +86,7 @@ export async function openForReading(path: string, options: ReaderOptions<unknow
       throw error;
     }
   };
-  return waitUntil(open, `Waiting for ${path}`, { signal, timeoutMs });
+  return waitUntil(open, { what: `Waiting for ${path}`, path }, { signal, timeoutMs });
 }
 
 /** Takes a place in the reader table, where there is one to take. */

@@ -93,7 +93,7 @@ export class Session<Out> {
       // In RAM nothing decays; what was cut off is checked wherever it lies.
       const verify = options.verify ?? (!channel.inRam || isCutOff(channel));
       const checker = verify && channel.header.checksums ? await Checker.of(channel) : undefined;
-      throwIfAborted(options.signal, `Opening ${channel.path}`);
+      throwIfAborted(options.signal, { what: `Opening ${path}`, path });
       session = new Session<Out>(channel, options, teller, checker);
       session.seek(options.from ?? (channel.header.mode === 'ring' ? 'latest' : 'oldest'));
       return session;

@@ -90,14 +90,15 @@ export class Succession<Out> {
 
   /** Goes over to what takes the place of a channel that was read to its end; or hears that there is more, or enough of it. */
   async #waitForNext(session: Session<Out>, look: Looking, limits: Limits): Promise<boolean | undefined> {
-    const what = `Waiting for what takes the place of ${session.channel.path}`;
+    const { path } = session.channel;
+    const task = { what: `Waiting for what takes the place of ${path}`, path };
     const found = await waitUntil(
       () => {
         if (this.#closed) return false;
         if (this.session !== session) return MOVED;
         return look() ?? (session.isReplaced() ? REPLACED : undefined);
       },
-      what,
+      task,
       limits,
     );
     if (typeof found === 'boolean') return found;
@@ -105,7 +106,7 @@ export class Succession<Out> {
       this.#goingOver ??= this.#goOver().finally(() => {
         this.#goingOver = undefined;
       });
-      await within(this.#goingOver, what, limits);
+      await within(this.#goingOver, task, limits);
     }
     return undefined;
   }

@@ -181,8 +181,9 @@ export class Writer<In = Data> {
     const position = end - taken;
     if (this.#flusher === undefined || this.#channel.header.sync.kind !== L.SYNC_COMMIT) return position;
     try {
-      const what = `Syncing the record at position ${position} of ${this.path}`;
-      await within(this.#flusher.reached(end), what, both);
+      const { path } = this;
+      const task = { what: `Syncing the record at position ${position} of ${path}`, path };
+      await within(this.#flusher.reached(end), task, both);
     } catch (error) {
       // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
       throw error instanceof MillraceError ? withFacts(error, { position }) : error;
@@ -215,7 +216,7 @@ export class Writer<In = Data> {
         const taken = this.#appender.flow.looking(reserve);
         return taken === Refusal.BACK_PRESSURE ? undefined : taken;
       },
-      `Waiting for room in ${this.path}`,
+      { what: `Waiting for room in ${this.path}`, path: this.path },
       options,
       this.#strategy,
       this.#roomSleeper,
@@ -311,7 +312,7 @@ export class Writer<In = Data> {
     waitOptions('flush', options);
     this.#assertOpen();
     if (this.#flusher === undefined) throw ringsDoNotLast('flush', this.path);
-    return within(this.#flusher.flush(), `Syncing ${this.path}`, options);
+    return within(this.#flusher.flush(), { what: `Syncing ${this.path}`, path: this.path }, options);
   }
 
   readers(): ReaderInfo[] {

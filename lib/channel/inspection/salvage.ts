@@ -166,7 +166,7 @@ export class Salvage {
       if (slice <= 0) {
         slice = SLICE_BYTES;
         yield;
-        throwIfAborted(signal, `Repairing ${this.path}`);
+        throwIfAborted(signal, { what: `Repairing ${this.path}`, path: this.path });
       }
       const kind = words[(at >> 2) + 1] & 0xff;
       const found: boolean =

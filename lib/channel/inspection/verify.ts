@@ -194,7 +194,7 @@ class Verifier {
     const until = isEndless ? loadPosition(words, TAIL) : Number.POSITIVE_INFINITY;
     const total = Math.max(loadPosition(words, TAIL), report.durable) - report.from;
     for (let going = true; going; ) {
-      throwIfAborted(signal, `Verifying ${report.path}`);
+      throwIfAborted(signal, { what: `Verifying ${report.path}`, path: report.path });
       going = this.#slice(Math.min(until, cursor.position + SLICE)) && cursor.position < until;
       onProgress?.(Math.min(cursor.position - report.from, total), total);
       await turn();

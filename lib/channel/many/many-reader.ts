@@ -34,6 +34,12 @@ interface Waiter {
   wake(): void;
 }
 
+/** What is read as one, in words; and the path, where it is a directory. */
+export interface Channels {
+  what: string;
+  path?: string;
+}
+
 /** What `openAll` alone does with the reader that it makes. */
 export interface Making<Out> {
   many: ManyReader<Out>;
@@ -46,11 +52,11 @@ export interface Making<Out> {
   follow(directory: Directory): void;
 }
 
-let create: <Out>(what: string, options: ManyOptions<Out>) => Making<Out>;
+let create: <Out>(channels: Channels, options: ManyOptions<Out>) => Making<Out>;
 
 /** Many channels, read as one stream. */
 export class ManyReader<Out = Buffer> {
-  readonly #what: string;
+  readonly #channels: Channels;
   readonly #onDeath: ManyOptions['onDeath'];
   readonly #order: Order<Out>;
   #directory: Directory | undefined;
@@ -71,15 +77,15 @@ export class ManyReader<Out = Buffer> {
   #closed = false;
   #closing = false;
 
-  private constructor(what: string, options: ManyOptions<Out>) {
-    this.#what = what;
+  private constructor(channels: Channels, options: ManyOptions<Out>) {
+    this.#channels = channels;
     this.#onDeath = options.onDeath;
     this.#order = options.order === 'timestamp' ? new TimeOrder(options.holdMs ?? 0) : new FairOrder();
   }
 
   static {
-    create = <T>(what: string, options: ManyOptions<T>): Making<T> => {
-      const many = new ManyReader<T>(what, options);
+    create = <T>(channels: Channels, options: ManyOptions<T>): Making<T> => {
+      const many = new ManyReader<T>(channels, options);
       return {
         many,
         add: (reader) => many.#add(reader),
@@ -274,11 +280,13 @@ export class ManyReader<Out = Buffer> {
   }
 
   async #arrive(options: WaitOptions = {}): Promise<boolean> {
+    const { what, path } = this.#channels;
+    const task = { what: `Waiting for records of ${what}`, path };
     const waiter: Waiter = { over: false, wake: () => {} };
     this.#waiters.add(waiter);
     this.#directory?.keepAlive(true);
     try {
-      return await within(this.#arrival(waiter), `Waiting for records of ${this.#what}`, options);
+      return await within(this.#arrival(waiter), task, options);
     } finally {
       waiter.over = true;
       waiter.wake();
@@ -394,16 +402,16 @@ export class ManyReader<Out = Buffer> {
 
   #assertOpen(): void {
     if (!this.#closed) return;
-    throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.#what} is closed`);
+    throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.#channels.what} is closed`);
   }
 
   #assertFree(): void {
     this.#assertOpen();
     if (!this.#busy) return;
-    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.#what} is running`);
+    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.#channels.what} is running`);
   }
 }
 
-export function createMany<Out>(what: string, options: ManyOptions<Out>): Making<Out> {
-  return create(what, options);
+export function createMany<Out>(channels: Channels, options: ManyOptions<Out>): Making<Out> {
+  return create(channels, options);
 }

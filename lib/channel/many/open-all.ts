@@ -32,7 +32,7 @@ function checkedPaths(channels: readonly string[]): string[] {
 }
 
 async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promise<ManyReader<Out>> {
-  const { many, add } = createMany(`${paths.length} channels`, options);
+  const { many, add } = createMany({ what: `${paths.length} channels` }, options);
   using failing = new Failing(options.signal);
   const openings = paths.map(async (path) => {
     try {
@@ -47,7 +47,7 @@ async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promis
 
 async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Promise<ManyReader<Out>> {
   checkDirectory(path);
-  const { many, add, tell, forget, follow } = createMany(path, options);
+  const { many, add, tell, forget, follow } = createMany({ what: path, path }, options);
   using failing = new Failing(options.signal);
   let opened = false;
   const directory = new Directory(path, options.match, {

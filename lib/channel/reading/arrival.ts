@@ -3,7 +3,14 @@ import { loadPosition, type Mapped } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs, lastBeat, type WriterWatch } from '../presence/index.js';
 import { truncated } from '../recovery/index.js';
-import { type IdleStrategy, type Limits, type Sleeper, waitBlocked, waitUntil } from '../waiting/index.js';
+import {
+  type IdleStrategy,
+  type Limits,
+  type Sleeper,
+  type Task,
+  waitBlocked,
+  waitUntil,
+} from '../waiting/index.js';
 import type { Cursor } from './cursor.js';
 
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
@@ -24,7 +31,7 @@ export class Arrival {
   readonly #deadAfterMs: number;
   /** Given where a dead writer's channel has ended as soon as another one took its place. */
   readonly #isReplaced: (() => boolean) | undefined;
-  readonly #what: string;
+  readonly #task: Task;
   #asked = Number.NEGATIVE_INFINITY;
   /** What the last one who asked heard. */
   #dead = false;
@@ -48,18 +55,18 @@ export class Arrival {
     this.#strategy = strategy;
     this.#deadAfterMs = deadAfterMs;
     this.#isReplaced = isReplaced;
-    this.#what = `Waiting for records of ${channel.path}`;
+    this.#task = { what: `Waiting for records of ${channel.path}`, path: channel.path };
   }
 
   /** True where `look` says so; false where it says so, or where there will be nothing more. */
   wait(look: Looking, options?: Limits): Promise<boolean> {
     const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
-    return waitUntil(lookAt, this.#what, options, this.#strategy, this.#sleeper);
+    return waitUntil(lookAt, this.#task, options, this.#strategy, this.#sleeper);
   }
 
   waitSync(look: Looking, timeoutMs: number | undefined): boolean {
     const lookAt = (now: number) => look() ?? this.#endOrNothing(now);
-    return waitBlocked(lookAt, this.#what, timeoutMs, this.#strategy, this.#sleeper);
+    return waitBlocked(lookAt, this.#task, timeoutMs, this.#strategy, this.#sleeper);
   }
 
   /** False: there will be nothing more. */

@@ -24,6 +24,7 @@ import {
   ROUNDS_FOR_RECORDS,
   Sleeper,
   strategyOf,
+  type Task,
   waitUntil,
 } from '../waiting/index.js';
 import type { Link } from '../writing/index.js';
@@ -214,9 +215,9 @@ export class SegmentReader {
   }
 
   /** Waits until `look` finds something; it looks again whenever something was written, or this segment ended. */
-  wait<T>(look: () => T | undefined, what: string, limits: Limits): Promise<T> {
+  wait<T>(look: () => T | undefined, task: Task, limits: Limits): Promise<T> {
     this.#waits; // so that there is a place to sleep
-    return waitUntil(look, what, limits, this.#strategy, this.#sleeper);
+    return waitUntil(look, task, limits, this.#strategy, this.#sleeper);
   }
 
   waitSync(look: Looking, timeoutMs: number | undefined): boolean {

@@ -5,6 +5,7 @@ export { Sleeper, type WaitStats } from './sleeper.js';
 export {
   type Limits,
   limitsFromNow,
+  type Task,
   throwIfAborted,
   throwIfOver,
   type WaitOptions,

@@ -16,6 +16,12 @@ export interface Limits extends WaitOptions {
   until?: number;
 }
 
+/** What is under way, in the words of the error that ends it, and the path that it is about. */
+export interface Task {
+  what: string;
+  path?: string;
+}
+
 /** Node takes what is more for 1. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Where nobody can be heard, sleeping is looking now and then: rarer the longer nothing came. */
@@ -33,7 +39,7 @@ const NO_LIMITS: Limits = {};
  */
 export function waitUntil<T>(
   look: Look<T>,
-  what: string,
+  task: Task,
   options: Limits = NO_LIMITS,
   strategy: IdleStrategy = DEAF,
   sleeper?: Sleeper,
@@ -42,10 +48,10 @@ export function waitUntil<T>(
     const now = performance.now();
     try {
       checkWait(options);
-      throwIfAborted(options.signal, what);
+      throwIfAborted(options.signal, task);
       const found = look(now);
       if (found !== undefined) handOver(found, now, resolve);
-      else new Wait(look, what, options, strategy, sleeper, now, resolve, reject).begin();
+      else new Wait(look, task, options, strategy, sleeper, now, resolve, reject).begin();
     } catch (error) {
       handOver(error, now, reject);
     }
@@ -60,7 +66,7 @@ function handOver<T>(found: T, now: number, resolve: (found: T) => void): void {
 
 class Wait<T> implements Waiting {
   readonly #lookFor: Look<T>;
-  readonly #what: string;
+  readonly #task: Task;
   readonly #options: Limits;
   readonly #strategy: IdleStrategy;
   readonly #sleeper: Sleeper | undefined;
@@ -82,7 +88,7 @@ class Wait<T> implements Waiting {
 
   constructor(
     look: Look<T>,
-    what: string,
+    task: Task,
     options: Limits,
     strategy: IdleStrategy,
     sleeper: Sleeper | undefined,
@@ -91,7 +97,7 @@ class Wait<T> implements Waiting {
     reject: (error: unknown) => void,
   ) {
     this.#lookFor = look;
-    this.#what = what;
+    this.#task = task;
     this.#options = options;
     this.#strategy = strategy;
     this.#sleeper = sleeper;
@@ -132,7 +138,7 @@ class Wait<T> implements Waiting {
   #look(): void {
     for (let now = performance.now(); ; now = performance.now()) {
       if (this.#finds(now)) return;
-      if (now >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
+      if (now >= this.#until) throw timedOut(this.#task, this.#options.timeoutMs as number);
       this.#looks++;
       if (this.#idle(now) !== 'look') return;
       if (!isTurnOver(now)) continue;
@@ -160,9 +166,9 @@ class Wait<T> implements Waiting {
     const { signal } = this.#options;
     if (signal === undefined) return;
     // The strategy may have aborted it.
-    throwIfAborted(signal, this.#what);
+    throwIfAborted(signal, this.#task);
     this.#abort = () => {
-      if (!this.#looking) this.#fail(aborted(this.#what, signal.reason));
+      if (!this.#looking) this.#fail(aborted(this.#task, signal.reason));
     };
     onAbort(signal, this.#abort);
   }
@@ -204,7 +210,7 @@ class Wait<T> implements Waiting {
     turnBegins();
     try {
       if (this.#findsAsleep(false)) return;
-      if (performance.now() >= this.#until) throw timedOut(this.#what, this.#options.timeoutMs as number);
+      if (performance.now() >= this.#until) throw timedOut(this.#task, this.#options.timeoutMs as number);
     } catch (error) {
       this.#fail(error);
     }
@@ -241,7 +247,7 @@ class Wait<T> implements Waiting {
       this.#looking = false;
     }
     if (found === undefined) {
-      throwIfAborted(this.#options.signal, this.#what);
+      throwIfAborted(this.#options.signal, this.#task);
       return false;
     }
     this.#end();
@@ -273,7 +279,7 @@ const endInTime = <T>(wait: Wait<T>): void => wait.endInTime();
 /** The same, but blocks this thread. To yield is to look again: who blocks has a core of its own, or should park. */
 export function waitBlocked<T>(
   look: Look<T>,
-  what: string,
+  task: Task,
   timeoutMs: number | undefined,
   strategy: IdleStrategy,
   sleeper: Sleeper,
@@ -291,7 +297,7 @@ export function waitBlocked<T>(
   };
   while (found === undefined) {
     looks++;
-    if (now >= until) throw timedOut(what, timeoutMs as number);
+    if (now >= until) throw timedOut(task, timeoutMs as number);
     const left = Math.ceil(Math.min(until - now, LONGEST_TIMER_MS));
     const idling = checkIdling(strategy.idle(looks, now - since));
     if (typeof idling === 'number') pause(Math.min(idling, left));
@@ -328,35 +334,35 @@ export function waitOptions(what: string, options: WaitOptions | undefined, othe
   knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
-  if (signal?.aborted === true) throw aborted(what, signal.reason);
+export function throwIfAborted(signal: AbortSignal | undefined, task: Task): void {
+  if (signal?.aborted === true) throw aborted(task, signal.reason);
 }
 
 /** For what takes long without waiting. */
 export function throwIfOver(
   { signal, timeoutMs, until = Number.POSITIVE_INFINITY }: Limits,
-  what: string,
+  task: Task,
 ): void {
-  throwIfAborted(signal, what);
+  throwIfAborted(signal, task);
   if (until < Number.POSITIVE_INFINITY && performance.now() >= until)
-    throw timedOut(what, timeoutMs as number);
+    throw timedOut(task, timeoutMs as number);
 }
 
-function timedOut(what: string, timeoutMs: number): MillraceError {
-  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { timeoutMs });
+function timedOut({ what, path }: Task, timeoutMs: number): MillraceError {
+  return new MillraceError('ERR_TIMEOUT', `${what}: not within ${timeoutMs} ms`, { path, timeoutMs });
 }
 
-function aborted(what: string, cause: unknown): MillraceError {
-  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { cause });
+function aborted({ what, path }: Task, cause: unknown): MillraceError {
+  return new MillraceError('ERR_ABORTED', `${what}: aborted`, { path, cause });
 }
 
 /** Waits for work that can't be stopped, as long as the options say. Whoever waits no longer leaves it to its end. */
-export async function within<T>(work: Promise<T>, what: string, options: Limits): Promise<T> {
+export async function within<T>(work: Promise<T>, task: Task, options: Limits): Promise<T> {
   const { signal, timeoutMs } = options;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
   checkWait(options);
-  throwIfAborted(signal, what);
+  throwIfAborted(signal, task);
   const left = Math.max(0, endOf(options, performance.now()) - performance.now());
   const limited = left <= LONGEST_TIMER_MS;
   if (signal === undefined && !limited) return work;
@@ -366,9 +372,9 @@ export async function within<T>(work: Promise<T>, what: string, options: Limits)
       if (signal !== undefined) forget(signal, abort);
       settle();
     };
-    const abort = () => end(() => reject(aborted(what, signal?.reason)));
+    const abort = () => end(() => reject(aborted(task, signal?.reason)));
     const timer = limited
-      ? setTimeout(() => end(() => reject(timedOut(what, timeoutMs as number))), left)
+      ? setTimeout(() => end(() => reject(timedOut(task, timeoutMs as number))), left)
       : undefined;
     if (signal !== undefined) onAbort(signal, abort);
     work.then(

@@ -6,6 +6,7 @@ import {
   type IdleStrategy,
   type Limits,
   type Sleeper,
+  type Task,
   throwIfAborted,
   type WaitOptions,
   waitUntil,
@@ -38,7 +39,7 @@ export function splitOptions(options: SendOptions | undefined) {
 
 /** Those who wait until their record has room: what is sent goes in in the order of the calls. */
 export class Sends {
-  readonly #what: string;
+  readonly #task: Task;
   readonly #flow: Flow;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
@@ -47,7 +48,7 @@ export class Sends {
 
   constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy) {
     this.#flow = flow;
-    this.#what = `Waiting for room in ${path}`;
+    this.#task = { what: `Waiting for room in ${path}`, path };
     this.#sleeper = sleeper;
     this.#strategy = strategy;
   }
@@ -57,7 +58,7 @@ export class Sends {
    * order of the stream.
    */
   async inTurn(write: () => Sent, limits: Limits): Promise<Sent> {
-    throwIfAborted(limits.signal, this.#what);
+    throwIfAborted(limits.signal, this.#task);
     const tryToSend = (): Sent | undefined => {
       const sent = write();
       return sent.taken === Refusal.BACK_PRESSURE ? undefined : sent;
@@ -75,9 +76,9 @@ export class Sends {
     this.#queue.add(begin);
     if (this.#queue.size === 1) begin();
     try {
-      await within(turn, this.#what, limits);
+      await within(turn, this.#task, limits);
       const look = () => this.#flow.looking(tryToSend);
-      return await waitUntil(look, this.#what, limits, this.#strategy, this.#sleeper);
+      return await waitUntil(look, this.#task, limits, this.#strategy, this.#sleeper);
     } finally {
       const [first] = this.#queue;
       this.#queue.delete(begin);

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type Limits, limitsFromNow, type WaitOptions, waitUntil, within } from '../../channel/index.js';
+import {
+  type Limits,
+  limitsFromNow,
+  type Task,
+  type WaitOptions,
+  waitUntil,
+  within,
+} from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { CURSORS_FILE, DEFAULT_FILE_MODE, refuseDanglingLink } from '../files/index.js';
 import * as L from './cursor-layout.js';
@@ -75,8 +82,8 @@ export class CursorFile {
   async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
     this.#assertWritable();
     if (this.#current() === undefined) return false;
-    const what = `Deleting the cursor '${name.text}'`;
-    return this.#inLine(what, options, (limits) =>
+    const task = this.#on(`Deleting the cursor '${name.text}'`);
+    return this.#inLine(task, options, (limits) =>
       this.#holding(
         async (mapping) => {
           mapping.slots.assertWhole();
@@ -85,7 +92,7 @@ export class CursorFile {
           mapping.slots.freeRemoved();
           return true;
         },
-        what,
+        task,
         limits,
       ),
     );
@@ -96,8 +103,8 @@ export class CursorFile {
     this.#assertWritable();
     const current = this.#current();
     if (current === undefined || lostIn(current).length === 0) return [];
-    const what = `Repairing ${this.path}`;
-    return this.#inLine(what, undefined, (limits) =>
+    const task = this.#on('Repairing the cursors');
+    return this.#inLine(task, undefined, (limits) =>
       this.#holding(
         async (damaged) => {
           const { count, missing } = damaged.slots;
@@ -105,7 +112,7 @@ export class CursorFile {
           await this.#giveUpLost(missing > 0 ? await this.#replace(damaged, count + missing) : damaged);
           return lost;
         },
-        what,
+        task,
         limits,
       ),
     );
@@ -117,9 +124,9 @@ export class CursorFile {
    */
   async rebuild(aside: () => Promise<void>): Promise<CursorEntry[]> {
     this.#assertWritable();
-    const what = `Repairing ${this.path}`;
-    const lost = await this.#inLine(what, undefined, async (limits) => {
-      const damaged = await CursorMapping.openDamaged(this.path, aside, what, limits);
+    const task = this.#on('Repairing the cursors');
+    const lost = await this.#inLine(task, undefined, async (limits) => {
+      const damaged = await CursorMapping.openDamaged(this.path, aside, task, limits);
       if (damaged === undefined) return undefined;
       try {
         const lost = lostIn(damaged);
@@ -224,9 +231,14 @@ export class CursorFile {
     return mapping;
   }
 
+  #on(what: string): Task {
+    const { path } = this;
+    return { what: `${what} of ${path}`, path };
+  }
+
   /** One after the other, in the order in which they came. */
   async #inLine<T>(
-    what: string,
+    task: Task,
     options: WaitOptions | undefined,
     work: (limits: Limits) => Promise<T>,
   ): Promise<T> {
@@ -238,7 +250,7 @@ export class CursorFile {
     this.#waiting++;
     try {
       const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
-      await within(before, what, limits);
+      await within(before, task, limits);
       return await work(limits);
     } finally {
       this.#waiting--;
@@ -248,22 +260,22 @@ export class CursorFile {
   }
 
   async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {
-    const what = `Setting the cursor '${name.text}'`;
-    return this.#inLine(what, options, async (limits) => {
+    const task = this.#on(`Setting the cursor '${name.text}'`);
+    return this.#inLine(task, options, async (limits) => {
       for (;;) {
-        await this.#open(what, limits);
-        const outcome = await waitUntil(() => unlessNotNow(this.#put(name, offset, force)), what, limits);
+        await this.#open(task, limits);
+        const outcome = await waitUntil(() => unlessNotNow(this.#put(name, offset, force)), task, limits);
         if (typeof outcome === 'number') return outcome;
-        if (outcome === NO_ROOM) await this.#holding((mapping) => this.#enlarge(mapping), what, limits);
+        if (outcome === NO_ROOM) await this.#holding((mapping) => this.#enlarge(mapping), task, limits);
       }
     });
   }
 
   /** Opens the file for changes, or makes it. */
-  async #open(what: string, limits: Limits): Promise<void> {
+  async #open(task: Task, limits: Limits): Promise<void> {
     for (;;) {
       const mapping =
-        this.#current() ?? (await this.#create()) ?? (await waitUntil(() => this.#current(), what, limits));
+        this.#current() ?? (await this.#create()) ?? (await waitUntil(() => this.#current(), task, limits));
       try {
         await mapping.allowWrites();
       } catch (error) {
@@ -287,10 +299,10 @@ export class CursorFile {
   }
 
   /** Holds the lock for as long as the work takes. */
-  async #holding<T>(work: (mapping: CursorMapping) => Promise<T>, what: string, limits: Limits): Promise<T> {
+  async #holding<T>(work: (mapping: CursorMapping) => Promise<T>, task: Task, limits: Limits): Promise<T> {
     for (;;) {
-      await this.#open(what, limits);
-      const mapping = await waitUntil(() => unlessNotNow(this.#tryLock()), what, limits);
+      await this.#open(task, limits);
+      const mapping = await waitUntil(() => unlessNotNow(this.#tryLock()), task, limits);
       if (mapping === NOT_READY) continue;
       try {
         return await work(mapping);

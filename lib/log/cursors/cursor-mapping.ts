@@ -12,6 +12,7 @@ import {
   noSpace,
   refuseFileSystem,
   storeRelease,
+  type Task,
   waitUntil,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
@@ -76,7 +77,7 @@ export class CursorMapping {
   static async openDamaged(
     path: string,
     aside: () => Promise<void>,
-    what: string,
+    task: Task,
     limits: Limits,
   ): Promise<CursorMapping | undefined> {
     let file: FileHandle;
@@ -87,7 +88,7 @@ export class CursorMapping {
     }
     try {
       if (!binding().statFile(file).regular) throw notOurs(path);
-      await waitUntil(() => binding().lockByte(file, L.CHANGE_BYTE) || undefined, what, limits);
+      await waitUntil(() => binding().lockByte(file, L.CHANGE_BYTE) || undefined, task, limits);
       if (placeOf(path, file) !== 'here') {
         binding().closeFile(file);
         return undefined;

@@ -28,7 +28,7 @@ export async function walkFrames(
   { until = Number.POSITIVE_INFINITY, signal }: WalkOptions = {},
 ): Promise<void> {
   for (let goesOn = true; goesOn; await turn()) {
-    throwIfAborted(signal, `Reading ${segment.path}`);
+    throwIfAborted(signal, { what: `Reading ${segment.path}`, path: segment.path });
     goesOn =
       handSlice(segment, Math.min(until, segment.position + SLICE), handler) && segment.position < until;
   }

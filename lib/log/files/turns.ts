@@ -1,4 +1,4 @@
-import { environment, type Limits, waitUntil } from '../../channel/index.js';
+import { environment, type Limits, type Task, waitUntil } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
 import { binding } from '../../native.js';
 import { isNamed, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
@@ -74,26 +74,24 @@ export class Turns {
   /** Waits for a turn, and takes it. */
   async take(limits: Limits): Promise<TurnFacts> {
     try {
-      return await waitUntil(() => this.#tryTake(), this.what, limits);
+      return await waitUntil(() => this.#tryTake(), this.task, limits);
     } catch (error) {
       throw this.explain(error);
     }
   }
 
   /** What it is that one waits for. */
-  get what(): string {
-    return `Waiting for a turn to append, by ${this.#lock.path}`;
+  get task(): Task {
+    const { path } = this.#lock;
+    return { what: `Waiting for a turn to append, by ${path}`, path };
   }
 
   /** Where it took too long: who has the turn. */
   explain(error: unknown): unknown {
     if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') return error;
-    const { path } = this.#lock;
     const holder = Atomics.load(this.#words, APPENDING) - 1;
-    return withFacts(
-      error,
-      holder < 0 ? { path } : { path, appender: holder, pid: this.#words[PIDS + holder] },
-    );
+    if (holder < 0) return error;
+    return withFacts(error, { appender: holder, pid: this.#words[PIDS + holder] });
   }
 
   #tryTake(): TurnFacts | undefined {

@@ -94,12 +94,12 @@ export class SharedWriter {
   /** Appends in the next turn; what `append` throws is what this rejects with. */
   async inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
     if (this.#closed) throw closedHandle('log', this.#directory.path);
-    throwIfAborted(limits.signal, this.#turns.what);
+    throwIfAborted(limits.signal, this.#turns.task);
     const wanted = new Wanted(append);
     this.#wanted.push(wanted);
     this.#working ??= this.#work();
     try {
-      return await within(wanted.offset, this.#turns.what, limits);
+      return await within(wanted.offset, this.#turns.task, limits);
     } catch (error) {
       // In the very moment in which patience ended it was done.
       if (!this.#wanted.includes(wanted)) return wanted.offset;

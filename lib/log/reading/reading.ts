@@ -371,7 +371,7 @@ export async function* iterateBatches(
 function checkOf({ path }: RecordSource, limits: Limits, mover: CursorMover | undefined): () => void {
   return () => {
     try {
-      throwIfOver(limits, `Reading ${path}`);
+      throwIfOver(limits, { what: `Reading ${path}`, path });
     } catch (error) {
       mover?.move();
       throw error;

@@ -349,7 +349,8 @@ export class Tail {
 
   /** @internal The same; ends by false, too, where `isOver` says so when it looks. */
   async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
-    const what = `Waiting for records of ${this.#directory.path}`;
+    const { path } = this.#directory;
+    const task = { what: `Waiting for records of ${path}`, path };
     for (;;) {
       const { segment } = this.#frames;
       const look = () => {
@@ -359,7 +360,7 @@ export class Tail {
       };
       // Nobody rings when the disk has something, nor for a first segment.
       const canSleep = segment !== undefined && !this.#settings.durableOnly;
-      const found = await (canSleep ? segment.wait(look, what, limits) : waitUntil(look, what, limits));
+      const found = await (canSleep ? segment.wait(look, task, limits) : waitUntil(look, task, limits));
       if (found !== MOVED) return found;
     }
   }

@@ -193,7 +193,8 @@ class Repairing {
     before: readonly Kept[],
   ): Promise<void> {
     const { signal } = this.#options;
-    throwIfAborted(signal, `Repairing ${this.#directory.path}`);
+    const { path } = this.#directory;
+    throwIfAborted(signal, { what: `Repairing ${path}`, path });
     await this.setCopyAside(basename(file.path), why);
     // What is written anew says that all before it is on the disk.
     await new Sealed(this.#directory, true, before.at(-1)?.file.base).upToNow()();

@@ -1,21 +1,21 @@
-import { waitUntil } from '../../channel/index.js';
+import { type Task, waitUntil } from '../../channel/index.js';
 import type { LockFile } from '../files/index.js';
 
 /** Work of one kind on a log, of which only one is under way at a time: in this process, and in all others. */
 export class Exclusive {
   readonly #lock: LockFile;
   readonly #byte: number;
-  readonly #what: string;
+  readonly #task: Task;
   readonly #signal: AbortSignal;
   /** Resolves once all is at an end that was begun. */
   #last: Promise<unknown> = Promise.resolve();
   #count = 0;
 
   /** `signal`: aborts what still waits for its turn. */
-  constructor(lock: LockFile, byte: number, what: string, signal: AbortSignal) {
+  constructor(lock: LockFile, byte: number, task: Task, signal: AbortSignal) {
     this.#lock = lock;
     this.#byte = byte;
-    this.#what = what;
+    this.#task = task;
     this.#signal = signal;
   }
 
@@ -33,7 +33,7 @@ export class Exclusive {
 
   async #locked<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const lock = this.#lock;
-    await waitUntil(() => lock.tryLock(this.#byte) || undefined, this.#what, { signal });
+    await waitUntil(() => lock.tryLock(this.#byte) || undefined, this.#task, { signal });
     try {
       return await work();
     } finally {

@@ -41,8 +41,13 @@ export class Upkeep {
     this.#path = path;
     this.#settings = settings;
     this.#teller = teller;
-    this.#segments = new Exclusive(lock, SEGMENTS_BYTE, `Changing segments of ${path}`, signal);
-    this.#compactions = new Exclusive(lock, COMPACTION_BYTE, `Compacting ${path}`, signal);
+    this.#segments = new Exclusive(
+      lock,
+      SEGMENTS_BYTE,
+      { what: `Changing segments of ${path}`, path },
+      signal,
+    );
+    this.#compactions = new Exclusive(lock, COMPACTION_BYTE, { what: `Compacting ${path}`, path }, signal);
     this.#retention = new Retention(settings.retention, { directory, cursors, teller, settled });
     const alone: CompactedLog['alone'] = (work, signal) => this.#segments.do(work, signal);
     this.#compaction = new Compaction({ directory, cursors, synced, alone }, settings.compaction);

@@ -1,4 +1,4 @@
-import { type Limits, throwIfAborted, within } from '../../channel/index.js';
+import { type Limits, type Task, throwIfAborted, within } from '../../channel/index.js';
 import type { LogWriter } from './log-writer.js';
 
 /** Those who append where too much waits for the disk: each waits, and is appended in the order of the calls. */
@@ -13,12 +13,12 @@ export class AppendLine {
   }
 
   /** Appends at once where nobody has to wait. */
-  append(append: () => number, what: string, limits: Limits): number | Promise<number> {
-    throwIfAborted(limits.signal, what);
+  append(append: () => number, task: Task, limits: Limits): number | Promise<number> {
+    throwIfAborted(limits.signal, task);
     if (this.#waiting === 0 && !this.#writer.isPressed) return append();
     this.#waiting++;
     const before = this.#last;
-    const appended = this.#inLine(before, append, what, limits).finally(() => this.#waiting--);
+    const appended = this.#inLine(before, append, task, limits).finally(() => this.#waiting--);
     // Who waits no longer lets nobody before those who came first.
     this.#last = Promise.allSettled([before, appended]);
     return appended;
@@ -27,10 +27,10 @@ export class AppendLine {
   async #inLine(
     before: Promise<unknown>,
     append: () => number,
-    what: string,
+    task: Task,
     limits: Limits,
   ): Promise<number> {
-    await within(before, what, limits);
+    await within(before, task, limits);
     await this.#writer.ready(limits);
     return append();
   }

@@ -383,9 +383,10 @@ export class LogWriter {
   /** Resolves once it isn't. */
   async ready(limits: Limits): Promise<void> {
     const { path } = this.#directory;
-    throwIfAborted(limits.signal, `Waiting until ${path} is on its disk`);
+    const task = { what: `Waiting until ${path} is on its disk`, path };
+    throwIfAborted(limits.signal, task);
     while (this.isPressed) {
-      await within(this.synced(), `Waiting until ${path} is on its disk`, limits);
+      await within(this.synced(), task, limits);
     }
   }
 
