@@ -57,7 +57,7 @@ describe('the lock', () => {
     const gone = new AbortController();
     const aborted = failure(() => cursor('one').set(2, { signal: gone.signal }));
     const behind = failure(() => cursor('one').set(3, { timeoutMs: 5 }));
-    const path = pathIn(directory);
+    const path = directory;
     expect(await behind).toMatchObject({ code: 'ERR_TIMEOUT', timeoutMs: 5, path });
     gone.abort();
     expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', path });
@@ -256,7 +256,9 @@ describe('the disk', () => {
     const late = cursor('one').set(2);
     const closed = file.close();
     expect(file.close()).toBe(closed);
-    expect(thrown(() => cursor('one').get()).code).toBe('ERR_CLOSED_HANDLE');
+    const refused = thrown(() => cursor('one').get());
+    expect(refused).toMatchObject({ code: 'ERR_CLOSED_HANDLE', path: directory });
+    expect(refused.message).toBe(`This log of ${directory} is closed`);
     lock.release();
     await Promise.all([late, closed]);
     expect(synced).toHaveBeenCalledTimes(1);

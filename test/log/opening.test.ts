@@ -98,7 +98,7 @@ test('one alone has it open to append; others may read, and it is free once that
   const path = newPath();
   const log = await Log.open(path, { sync: 'none' });
   log.append('read by others');
-  await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_WRITER_ACTIVE' });
+  await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
   const other = await Log.open(path, { readOnly: true });
   expect((await collect(other.read())).map(({ value }) => `${value}`)).toEqual(['read by others']);
   expect(() => other.append('x')).toThrow(expect.objectContaining({ code: 'ERR_PERMISSION' }));

@@ -59,7 +59,8 @@ describe('while the lock file is made anew', () => {
       code = (await failure(() => Log.open(directory))).code;
     });
     expect(code).toBe('ERR_WRITER_ACTIVE');
-    expect((await failure(() => Log.open(directory))).code).toBe('ERR_WRITER_ACTIVE');
+    const again = await failure(() => Log.open(directory));
+    expect(again).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path: directory });
     lock.close();
     await (await Log.open(directory)).close();
   });

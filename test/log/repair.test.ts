@@ -84,7 +84,8 @@ test.each(['exclusive', 'shared'] as const)(
     await using log = await Log.open(directory, { writers });
     await log.commit('x');
     const before = contentsOf(directory).map(({ name, bytes }) => ({ name, bytes }));
-    expect((await failure(() => Log.repair(directory))).code).toBe('ERR_WRITER_ACTIVE');
+    const error = await failure(() => Log.repair(directory));
+    expect(error).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path: directory });
     expect(contentsOf(directory).map(({ name, bytes }) => ({ name, bytes }))).toEqual(before);
   },
 );

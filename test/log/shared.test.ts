@@ -71,16 +71,15 @@ test('who waits for the turn of one that stands still is told of whom, and gets 
   expect(await log.appendAsync('before')).toBe(0);
   for (const signal of ['SIGCONT', 'SIGKILL'] as const) {
     const child = await stoppedInItsTurn(directory);
-    expect(await failure(() => log.appendAsync('late', { timeoutMs: 30 }))).toMatchObject({
-      code: 'ERR_TIMEOUT',
-      pid: child.pid,
-    });
+    const late = await failure(() => log.appendAsync('late', { timeoutMs: 30 }));
+    expect(late).toMatchObject({ code: 'ERR_TIMEOUT', path: directory, pid: child.pid, timeoutMs: 30 });
+    expect(late.message).toContain(`${directory}: not within 30 ms; process ${child.pid} has it`);
     const controller = new AbortController();
     const aborted = failure(() => log.commit('given up', { signal: controller.signal }));
     const patient = log.appendAsync(`after ${signal}`);
     const short = failure(() => log.flush({ timeoutMs: 30 }));
     controller.abort();
-    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', path: directory });
     expect(await short).toMatchObject({ code: 'ERR_TIMEOUT', pid: child.pid });
     // Whose patience is over goes by himself: who came before him and has more of it waits on.
     child.kill(signal);
@@ -151,9 +150,15 @@ test('a shared log is appended to in turns only, and is not opened as an exclusi
   for (const work of [() => log.append('x'), () => log.appendBatch(['x'])]) {
     expect(thrown(work)).toMatchObject({ code: 'ERR_SHARED' });
   }
-  expect(await failure(() => open(shared, { writers: 'exclusive' }))).toMatchObject({ code: 'ERR_SHARED' });
   const alone = await open(exclusive, {});
-  expect(await failure(() => open(exclusive, { writers: 'shared' }))).toMatchObject({ code: 'ERR_SHARED' });
+  for (const [path, writers] of [
+    [shared, 'exclusive'],
+    [exclusive, 'shared'],
+  ] as const) {
+    const error = await failure(() => open(path, { writers }));
+    expect(error).toMatchObject({ code: 'ERR_SHARED', path });
+    expect(error.message).toContain(`The log ${path} was made`);
+  }
   expect(alone.append('x')).toBe(0);
   // Who doesn't say takes it as it was made.
   const adopting = await open(shared);

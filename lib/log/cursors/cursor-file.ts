@@ -30,6 +30,8 @@ type Outcome = number | typeof NOT_NOW | typeof NOT_READY | typeof NO_ROOM;
  * calls where nobody else has it; else those who want one wait in a line.
  */
 export class CursorFile {
+  /** The log's directory. */
+  readonly directory: string;
   readonly path: string;
   readonly #readOnly: boolean;
   readonly #sync = new CursorSync(() => this.#current());
@@ -45,6 +47,7 @@ export class CursorFile {
     directory: string,
     { readOnly = false, fileMode = DEFAULT_FILE_MODE }: { readOnly?: boolean; fileMode?: number } = {},
   ) {
+    this.directory = directory;
     this.path = join(directory, CURSORS_FILE);
     this.#readOnly = readOnly;
     this.#fileMode = fileMode;
@@ -174,7 +177,7 @@ export class CursorFile {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw closedHandle('log', this.path);
+    if (this.#closing !== undefined) throw closedHandle('log', this.directory);
   }
 
   #assertWritable(): void {
@@ -182,10 +185,8 @@ export class CursorFile {
     if (!this.#readOnly) return;
     throw new MillraceError(
       'ERR_PERMISSION',
-      `${this.path} is open for reading only: cursors are set where the log is open to append, or with readOnly: 'records'`,
-      {
-        path: this.path,
-      },
+      `${this.directory} is open for reading only: cursors are set where the log is open to append, or with readOnly: 'records'`,
+      { path: this.directory },
     );
   }
 
@@ -232,7 +233,7 @@ export class CursorFile {
   }
 
   #on(what: string): Task {
-    const { path } = this;
+    const path = this.directory;
     return { what: `${what} of ${path}`, path };
   }
 
@@ -318,7 +319,7 @@ export class CursorFile {
     if (mapping.slots.hasRoom) return;
     const slots = mapping.slots.count * 2;
     if (slots > L.MOST_SLOTS) {
-      throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path: this.path });
+      throw invalidArgument(`A log has at most ${L.MOST_SLOTS} cursors`, { path: this.directory });
     }
     await this.#replace(mapping, slots);
   }

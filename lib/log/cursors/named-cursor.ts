@@ -62,7 +62,7 @@ export class NamedCursor {
     throw new MillraceError(
       'ERR_INVALID_ARGUMENT',
       `The cursor '${this.name}' stands at ${current} and doesn't go back to ${offset}, but with { force: true }`,
-      { path: this.#file.path, cursor: this.name, current },
+      { path: this.#file.directory, cursor: this.name, current },
     );
   }
 

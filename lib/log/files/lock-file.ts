@@ -52,6 +52,8 @@ export interface LockFacts {
 /** The file that says whose log it is, and on which its writers hold their locks. */
 export class LockFile {
   readonly path: string;
+  /** The log's. */
+  readonly directory: string;
   readonly id: string;
   readonly shared: boolean;
   readonly file: FileHandle;
@@ -59,6 +61,7 @@ export class LockFile {
 
   private constructor(path: string, file: FileHandle, { id, shared }: LockFacts) {
     this.path = path;
+    this.directory = dirname(path);
     this.file = file;
     this.id = id;
     this.shared = shared;
@@ -161,7 +164,7 @@ export class LockFile {
   /** Takes the log for one writer, for life. */
   lockForWriter(): void {
     // One that a repair has replaced since it was opened keeps nobody away any more.
-    if (!this.tryLock(WRITER_BYTE) || !isNamed(this)) throw writerActive(this.path);
+    if (!this.tryLock(WRITER_BYTE) || !isNamed(this)) throw writerActive(this.directory);
   }
 
   /** The words behind what never changes; for who opened it writable. */
@@ -186,11 +189,11 @@ export class LockFile {
   }
 }
 
-export function writerActive(path: string): MillraceError {
+export function writerActive(directory: string): MillraceError {
   return new MillraceError(
     'ERR_WRITER_ACTIVE',
-    `The log ${dirname(path)} is open to append already, in this process or another one; readOnly: true reads it`,
-    { path },
+    `The log ${directory} is open to append already, in this process or another one; readOnly: true reads it`,
+    { path: directory },
   );
 }
 

@@ -1,5 +1,5 @@
 import { environment, type Limits, type Task, waitUntil } from '../../channel/index.js';
-import { MillraceError, withFacts } from '../../errors.js';
+import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import { isNamed, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
 
@@ -59,11 +59,10 @@ export class Turns {
       // Who repairs the log looks for appenders after that: one of the two sees the other.
       if (!lock.hasWriter && isNamed(lock)) return number;
       lock.unlock(FIRST_APPENDER_BYTE + number);
-      throw writerActive(lock.path);
+      throw writerActive(lock.directory);
     }
-    throw new MillraceError('ERR_BUSY', `${this.#lock.path} has ${MOST_APPENDERS} appenders already`, {
-      path: this.#lock.path,
-    });
+    const path = lock.directory;
+    throw new MillraceError('ERR_BUSY', `The log ${path} has ${MOST_APPENDERS} appenders already`, { path });
   }
 
   /** Whether nobody else appends to the log. */
@@ -82,8 +81,8 @@ export class Turns {
 
   /** What it is that one waits for. */
   get task(): Task {
-    const { path } = this.#lock;
-    return { what: `Waiting for a turn to append, by ${path}`, path };
+    const path = this.#lock.directory;
+    return { what: `Waiting for a turn to append to ${path}`, path };
   }
 
   /** Where it took too long: who has the turn. */
@@ -91,7 +90,9 @@ export class Turns {
     if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') return error;
     const holder = Atomics.load(this.#words, APPENDING) - 1;
     if (holder < 0) return error;
-    return withFacts(error, { appender: holder, pid: this.#words[PIDS + holder] });
+    const pid = this.#words[PIDS + holder];
+    const { code, message } = error;
+    return new MillraceError(code, `${message}; process ${pid} has it`, { ...error, appender: holder, pid });
   }
 
   #tryTake(): TurnFacts | undefined {

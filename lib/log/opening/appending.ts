@@ -49,9 +49,9 @@ async function openShared(directory: Directory, lock: LockFile, settings: LogSet
   return { writer: shared.writer, shared, recovery: shared.recovery };
 }
 
-function wrongWay({ path, shared }: LockFile): MillraceError {
+function wrongWay({ directory: path, shared }: LockFile): MillraceError {
   const how = shared ? 'by several processes, each in its turn' : 'by one process alone';
-  return new MillraceError('ERR_SHARED', `The log of ${path} was made to be written ${how}; open it so`, {
+  return new MillraceError('ERR_SHARED', `The log ${path} was made to be written ${how}; open it so`, {
     path,
   });
 }

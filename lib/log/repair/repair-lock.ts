@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { explain } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
@@ -41,7 +41,7 @@ export async function lockForRepair(
   aside: (reason: string) => Promise<void>,
 ): Promise<RepairLock> {
   const path = join(directory.path, LOCK_FILE);
-  refuseHiddenWriter(directory, path);
+  refuseHiddenWriter(directory);
   let fault: LogFault | undefined;
   for (;;) {
     if (!existsSync(path)) {
@@ -69,13 +69,13 @@ export async function lockForRepair(
 }
 
 /** Whether the lock file was removed under a writer that lives: it keeps its last segment locked, too. */
-function refuseHiddenWriter(directory: Directory, lockPath: string): void {
+function refuseHiddenWriter(directory: Directory): void {
   for (let looked: number | undefined; ; ) {
     const segments = directory.segments();
     // A writer that goes on in a new segment lets go of the one before.
     if (looked === segments.at(-1)?.base) return;
     looked = segments.at(-1)?.base;
-    if (segments.some(({ path }) => isWritten(path))) throw writerActive(lockPath);
+    if (segments.some(({ path }) => isWritten(path))) throw writerActive(directory.path);
   }
 }
 
@@ -119,7 +119,7 @@ function take(path: string): FileHandle | undefined {
 /** As its one writer, and as the one whose turn it is. */
 function lockAll(path: string, file: FileHandle): void {
   const isOurs = binding().lockByte(file, WRITER_BYTE) && !hasAppender({ file });
-  if (!isOurs || !binding().lockByte(file, TURN_BYTE)) throw writerActive(path);
+  if (!isOurs || !binding().lockByte(file, TURN_BYTE)) throw writerActive(dirname(path));
 }
 
 /** The lock file itself where it is sound; else one that has taken its place. */
