@@ -85,7 +85,7 @@ export class Log {
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });
     this.#writer = appending?.writer;
     this.#shared = appending?.shared;
-    this.#line = this.#writer && new AppendLine(this.#writer);
+    this.#line = this.#writer && new AppendLine(this.#writer, this.path);
     if (this.#writer !== undefined && lock !== undefined) {
       const upkeep = this.#makeUpkeep(this.#writer, lock);
       this.#writer.onRoll = () => void upkeep.retainSoon();
@@ -191,7 +191,7 @@ export class Log {
     const append = () =>
       isBatch(record) ? this.#appender.appendBatch(writer, record) : this.#appender.append(writer, record);
     if (this.#shared === undefined) {
-      return (this.#line as AppendLine).append(append, { what: `Appending to ${this.path}`, path: this.path }, limits);
+      return (this.#line as AppendLine).append(append, limits);
     }
     await writer.ready(limits);
     return this.#shared.inTurn(append, limits);

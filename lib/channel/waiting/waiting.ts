@@ -359,13 +359,13 @@ function aborted({ what, path }: Task, cause: unknown): MillraceError {
 /** Waits for work that can't be stopped, as long as the options say. Whoever waits no longer leaves it to its end. */
 export async function within<T>(work: Promise<T>, task: Task, options: Limits): Promise<T> {
   const { signal, timeoutMs } = options;
+  if (signal === undefined && timeoutMs === undefined) return work;
   // Should nobody be left to hear of its failure.
   work.catch(() => {});
   checkWait(options);
   throwIfAborted(signal, task);
   const left = Math.max(0, endOf(options, performance.now()) - performance.now());
   const limited = left <= LONGEST_TIMER_MS;
-  if (signal === undefined && !limited) return work;
   return new Promise<T>((resolve, reject) => {
     const end = (settle: () => void) => {
       clearTimeout(timer);
