@@ -23,8 +23,19 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
-export function plural(value: number, thing: string): string {
-  return `${count(value)} ${thing}${value === 1 ? '' : 's'}`;
+/** `written`: how the number is. */
+export function plural(value: number, thing: string, written: (value: number) => string = count): string {
+  return `${written(value)} ${thing}${value === 1 ? '' : 's'}`;
+}
+
+/** Beside offsets, which are there to be copied, all numbers are as these. */
+export function plain(value: number, thing: string): string {
+  return plural(value, thing, String);
+}
+
+/** Offsets from the first one to that before `next`. */
+export function offsets(from: number, next: number): string {
+  return next - from === 1 ? `offset ${from}` : `offsets ${from} to ${next - 1}`;
 }
 
 const AGES: [number, string][] = [

@@ -14,7 +14,7 @@ describe('what comes on standard input', () => {
     const bytes = Buffer.from([0x6f, 0x0d, 0x0a, 0x0a, 0xff, 0x00, 0x1b, 0x0a, 0x65]);
     expect(await fed(bytes, 'log', 'append', directory)).toEqual({
       code: 0,
-      stdout: 'appended 4 records: 0 to 3\n',
+      stdout: 'appended 4 records: offsets 0 to 3\n',
       stderr: '',
     });
     expect((await recordsOf(directory)).map(({ value }) => value.toString('hex'))).toEqual([
@@ -23,8 +23,11 @@ describe('what comes on standard input', () => {
       'ff001b',
       '65',
     ]);
-    expect((await fed('f\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: 4\n');
+    expect((await fed('f\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: offset 4\n');
     expect((await fed('', 'log', 'append', directory)).stdout).toBe('appended nothing\n');
+    expect((await fed('x\n'.repeat(1500), 'log', 'append', directory)).stdout).toBe(
+      'appended 1500 records: offsets 5 to 1504\n',
+    );
   });
 
   test('into a log whose files have the permissions that were asked for', async () => {
@@ -150,16 +153,16 @@ describe('how', () => {
     const input = `0\n1\n2\n3\n4\n${large}\n6\n`;
     const options = ['--segment', '64KiB'];
     const batches = await fed(input, 'log', 'append', directory, ...options, '--batch', '3');
-    expect(batches).toMatchObject({ code: 1, stdout: 'appended 3 records: 0 to 2\n' });
+    expect(batches).toMatchObject({ code: 1, stdout: 'appended 3 records: offsets 0 to 2\n' });
     expect(batches.stderr).toMatch(
       /^millrace: records 4 to 6 of the input: [^\n]+\(ERR_RECORD_TOO_LARGE\)\n$/,
     );
     const alone = await fed(input, 'log', 'append', directory, ...options);
-    expect(alone).toMatchObject({ code: 1, stdout: 'appended 5 records: 3 to 7\n' });
+    expect(alone).toMatchObject({ code: 1, stdout: 'appended 5 records: offsets 3 to 7\n' });
     expect(alone.stderr).toMatch(/^millrace: record 6 of the input: [^\n]+\(ERR_RECORD_TOO_LARGE\)\n$/);
     expect(await valuesOf(directory)).toEqual(['0', '1', '2', '0', '1', '2', '3', '4']);
     expect((await fed('a\nb\nc\nd', 'log', 'append', directory, '--batch', '3')).stdout).toBe(
-      'appended 4 records: 8 to 11\n',
+      'appended 4 records: offsets 8 to 11\n',
     );
   });
 });
@@ -189,7 +192,7 @@ describe('what went in before a fault stays, and is told', () => {
     stdin?.on('error', () => {}).write('0\n');
     const { code, stdout, stderr } = await appending.end();
     clearInterval(feeding);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: 'appended 1 record: 0\n' });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'appended 1 record: offset 0\n' });
     expect(stderr).toBe('millrace: line 2 is longer than a segment of the log\n');
   });
 });
@@ -203,7 +206,7 @@ describe('the end', () => {
     while (log.next < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await appending.end(signal)).toEqual({
       code: 0,
-      stdout: 'appended 2 records: 0 to 1\n',
+      stdout: 'appended 2 records: offsets 0 to 1\n',
       stderr: '',
     });
     expect(await valuesOf(directory)).toEqual(['one', 'two']);
@@ -232,9 +235,11 @@ test('--shared: several append at once, and each tells its own', async () => {
   one.child.stdin?.write('one\n');
   await using log = await opened(directory);
   while (log.next < 1) await new Promise((resolve) => setTimeout(resolve, 5));
-  expect((await fed('other\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: 1\n');
+  expect((await fed('other\n', 'log', 'append', directory)).stdout).toBe('appended 1 record: offset 1\n');
   one.child.stdin?.end('two\n');
-  expect((await one.end()).stdout).toBe('appended 2 records: 0 to 2, with those of others between them\n');
+  expect((await one.end()).stdout).toBe(
+    'appended 2 records: offsets 0 to 2, with those of others between them\n',
+  );
   expect(await valuesOf(directory)).toEqual(['one', 'other', 'two']);
   expect((await fed('x', 'log', 'append', await closedLog(['x']), '--shared')).stderr).toContain(
     '(ERR_SHARED)',

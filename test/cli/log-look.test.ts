@@ -135,7 +135,7 @@ describe('log stat', () => {
     const { found, text } = await look(directory);
     expect(found).toMatchObject({ next: 4000, durable: 0, cursorsFault: { code: 'ERR_TRUNCATED' } });
     expect([found.cursors, found.nextFault, found.durableFault]).toEqual([undefined, undefined, undefined]);
-    expect(text).toMatch(/ {2}next +4000\n {2}durable +0, 4,000 records behind\n/);
+    expect(text).toMatch(/ {2}next +4000\n {2}durable +0, 4000 records behind\n/);
     expect(text).toMatch(/ {2}cursors +can't be told: .+cursors\.mr.+\(ERR_TRUNCATED\)\n/);
   });
 

@@ -26,9 +26,23 @@ test('verify: a sound log, exit code 0', async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(linesOf(stdout)).toEqual([
     `${directory}: sound`,
-    `  ${next} records in 4 segments, ${next} of them by their checksum; offsets 0 to ${next}, on the disk up to 0`,
+    `  ${next} records in 4 segments, ${next} of them by their checksum; offsets 0 to ${next - 1}, on the disk: none`,
   ]);
   expect(contentsOf(directory)).toEqual(before);
+});
+
+test('verify: how far it is on the disk, with the last offset of it, numbers as offsets are', async () => {
+  const directory = newDirectory();
+  const summary = async () => linesOf((await verify(directory)).stdout)[1];
+  await using log = await Log.open(directory, { sync: 'none' });
+  expect(await summary()).toMatch(/; the next offset is 0$/);
+  log.append('one');
+  await log.flush();
+  expect(await summary()).toMatch(/; offset 0, on the disk: all$/);
+  log.appendBatch(Array.from({ length: 1499 }, () => 'x'));
+  expect(await summary()).toMatch(
+    /^ {2}1500 records in 2 segments, \d+ of them by their checksum; offsets 0 to 1499, on the disk: up to 0$/,
+  );
 });
 
 test('verify: each fault with file, position and offsets, exit code 1; the other logs are looked at, too', async () => {
@@ -75,7 +89,7 @@ test('repair: in words', async () => {
   expect(lines).toContain(`  written anew: ${name}`);
   expect(lines.some((line) => line.startsWith(`  put aside: ${name} to ${aside}: `))).toBe(true);
   expect(lines.at(-1)).toBe(
-    `  lost: offset 3, offsets ${bases[2]} to ${bases[3] - 1}; ${bases[3] - bases[2] + 1} at most`,
+    `  lost: offset 3, offsets ${bases[2]} to ${bases[3] - 1}; ${bases[3] - bases[2] + 1} records at most`,
   );
   expect(readFileSync(aside).equals(original)).toBe(true);
 });

@@ -3,7 +3,7 @@ import type { Appendable, Log, LogOptions } from '../../log/index.js';
 import { countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { sayError } from '../output.js';
-import { plural } from '../words.js';
+import { offsets, plain } from '../words.js';
 import { batchesOf } from './batches.js';
 import { cutterFor, InputError, type InputFormat, type Template } from './input.js';
 import { openToAppend } from './open.js';
@@ -161,9 +161,8 @@ class Appending {
 
   get text(): string {
     if (this.#first === undefined || this.#last === undefined) return 'appended nothing';
-    const to = this.#appended === 1 ? '' : ` to ${this.#last}`;
     const others = this.#last - this.#first >= this.#appended ? ', with those of others between them' : '';
-    return `appended ${plural(this.#appended, 'record')}: ${this.#first}${to}${others}`;
+    return `appended ${plain(this.#appended, 'record')}: ${offsets(this.#first, this.#last + 1)}${others}`;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type CursorInfo, Log } from '../../log/index.js';
 import { inUse, UsageError, type Values, type Verb } from '../command.js';
 import { type Output, say, sayError } from '../output.js';
-import { count, table } from '../words.js';
+import { table } from '../words.js';
 import { placeOf } from './place.js';
 import { told } from './told.js';
 
@@ -70,8 +70,8 @@ export function cursorTable(found: readonly CursorLag[]): string[] {
   const rows = found.map(({ name, offset, lag, gone }) => [
     name ?? '(damaged)',
     offset === undefined ? '(damaged)' : String(offset),
-    lag === undefined ? '-' : count(lag),
-    count(gone),
+    lag === undefined ? '-' : String(lag),
+    String(gone),
   ]);
   return table(['CURSOR', 'OFFSET', 'LAG', 'GONE'], rows, ['OFFSET', 'LAG', 'GONE']);
 }

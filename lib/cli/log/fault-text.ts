@@ -1,5 +1,5 @@
 import type { LogFault } from '../../log/index.js';
-import { visible } from '../words.js';
+import { offsets, visible } from '../words.js';
 
 /** A fault of a log on one line, below the log's name. */
 export function faultText({ code, position, next, offset, nextOffset, message }: LogFault): string {
@@ -11,5 +11,5 @@ export function faultText({ code, position, next, offset, nextOffset, message }:
 function offsetsText(offset: number | undefined, next: number | undefined): string {
   if (offset === undefined) return '';
   if (next === undefined) return ` (from offset ${offset} on)`;
-  return next - offset === 1 ? ` (offset ${offset})` : ` (offsets ${offset} to ${next - 1})`;
+  return ` (${offsets(offset, next)})`;
 }

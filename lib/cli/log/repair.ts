@@ -1,8 +1,8 @@
-import { Log, type LogRepair, type LostOffsets } from '../../log/index.js';
+import { Log, type LogRepair } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
-import { count, plural, visible } from '../words.js';
+import { offsets, plain, plural, visible } from '../words.js';
 import { faultText } from './fault-text.js';
 
 export const repair: Verb = {
@@ -42,7 +42,11 @@ function asText({ path, faults, lost, rewritten, setAside, cursors }: LogRepair)
       ({ name, path, reason }) => `  put aside: ${visible(name)} to ${visible(path)}: ${visible(reason)}`,
     ),
     ...givenUp(cursors),
-    ...(lost.length === 0 ? [] : [`  lost: ${lost.map(rangeText).join(', ')}; ${count(most)} at most`]),
+    ...(lost.length === 0
+      ? []
+      : [
+          `  lost: ${lost.map(({ from, to }) => offsets(from, to)).join(', ')}; ${plain(most, 'record')} at most`,
+        ]),
   ];
 }
 
@@ -52,8 +56,4 @@ function givenUp(cursors: LogRepair['cursors']): string[] {
   const most = cursors.length - named.length;
   if (most > 0) lines.push(`  given up: ${plural(most, 'cursor')} at most, of which nothing can be told`);
   return lines;
-}
-
-function rangeText({ from, to }: LostOffsets): string {
-  return to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`;
 }

@@ -3,7 +3,7 @@ import { inspect } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { sayError } from '../output.js';
-import { count, size, table, time } from '../words.js';
+import { size, table, time } from '../words.js';
 import { faultOf, told, type Untold } from './told.js';
 
 export const segments: Verb = {
@@ -90,7 +90,7 @@ function asTable(found: Described[]): string[] {
   const head = ['BASE', 'RECORDS', 'BYTES', 'STATE', 'CREATED', 'GENERATION'];
   const rows = found.map(({ base, records, bytes, state, created, generation }) => [
     String(base),
-    records === undefined ? '-' : count(records),
+    String(records ?? '-'),
     size(bytes),
     state,
     created === undefined ? '-' : time(created),

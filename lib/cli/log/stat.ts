@@ -4,7 +4,7 @@ import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
-import { count, exactSize, plural, visible } from '../words.js';
+import { count, exactSize, plain, plural, visible } from '../words.js';
 import { areSound, type CursorLag, cursorsOf, cursorTable } from './cursors.js';
 import { told, type Untold } from './told.js';
 
@@ -138,7 +138,7 @@ function asText(look: Look): string {
 
 function offsetsOf({ earliest, next, durable, nextFault, durableFault }: Look): [string, string][] {
   const behind =
-    durable === undefined || next === undefined ? '' : `, ${plural(next - durable, 'record')} behind`;
+    durable === undefined || next === undefined ? '' : `, ${plain(next - durable, 'record')} behind`;
   return [
     ['earliest', String(earliest)],
     ['next', next === undefined ? untold(nextFault) : String(next)],

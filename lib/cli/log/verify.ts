@@ -1,7 +1,7 @@
 import { Log, type LogVerification } from '../../log/index.js';
 import { UsageError, type Verb } from '../command.js';
 import { verifyEach } from '../verifying.js';
-import { count, plural, visible } from '../words.js';
+import { offsets, plain, plural, visible } from '../words.js';
 import { faultText } from './fault-text.js';
 
 export const verify: Verb = {
@@ -28,13 +28,11 @@ Examples
 };
 
 function asText(found: LogVerification): string[] {
-  const { path, sound, faults, segments, records, checked, earliest, next, durable, foreign, cutOffAt } =
-    found;
+  const { path, sound, faults, segments, records, checked, foreign, cutOffAt } = found;
   const lines = [
     `${visible(path)}: ${sound ? 'sound' : plural(faults.length, 'fault')}`,
     ...faults.map(faultText),
-    `  ${plural(records, 'record')} in ${plural(segments, 'segment')}, ${count(checked)} of them by their checksum; offsets ` +
-      `${earliest} to ${next}, on the disk up to ${durable}`,
+    `  ${plain(records, 'record')} in ${plain(segments, 'segment')}, ${checked} of them by their checksum; ${offsetsText(found)}`,
   ];
   if (cutOffAt !== undefined) {
     lines.push(
@@ -43,4 +41,10 @@ function asText(found: LogVerification): string[] {
   }
   if (foreign.length > 0) lines.push(`  not of the log: ${foreign.map(visible).join(', ')}`);
   return lines;
+}
+
+function offsetsText({ earliest, next, durable }: LogVerification): string {
+  if (next <= earliest) return `the next offset is ${next}`;
+  const synced = durable >= next ? 'all' : durable > earliest ? `up to ${durable - 1}` : 'none';
+  return `${offsets(earliest, next)}, on the disk: ${synced}`;
 }
