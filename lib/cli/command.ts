@@ -58,25 +58,38 @@ export function summaries(verbs: readonly (Verb | Group)[]): string {
 
 export function parseFor(verb: Verb, args: string[]): { values: Values; paths: string[] } {
   const options: OptionTable = { ...verb.options, help: { type: 'boolean', short: 'h' } };
-  refuseUnknown(verb, options, args);
-  try {
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    return { values: values as Values, paths: positionals };
-  } catch (error) {
-    throw new UsageError(firstSentence((error as Error).message), verb.name);
-  }
+  // What it is strict about is refused here, in our own words.
+  const { values, positionals, tokens } = parseArgs({
+    args,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  for (const token of tokens) if (token.kind === 'option') check(verb, options, token);
+  return { values: values as Values, paths: positionals };
 }
 
-/** Node's own message names no other option; this one does. */
-function refuseUnknown(verb: Verb, options: OptionTable, args: string[]): void {
-  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
-  for (const token of tokens) {
-    if (token.kind !== 'option' || token.name in options) continue;
-    const meant = token.rawName.startsWith('--') ? suggest(token.name, Object.keys(options), '--') : '';
-    throw new UsageError(
-      `${verb.name} has no option '${token.rawName}'${meant || `; it has ${spelled(options)}`}`,
-      verb.name,
-    );
+interface OptionToken {
+  name: string;
+  rawName: string;
+  value: string | undefined;
+  inlineValue: boolean | undefined;
+}
+
+function check(verb: Verb, options: OptionTable, { name, rawName, value, inlineValue }: OptionToken): void {
+  const wrong = (message: string) => new UsageError(`${verb.name}${message}`, verb.name);
+  if (!Object.hasOwn(options, name)) {
+    const meant = rawName.startsWith('--') ? suggest(name, Object.keys(options), '--') : '';
+    throw wrong(` has no option '${rawName}'${meant || `; it has ${spelled(options)}`}`);
+  }
+  if (options[name].type === 'boolean') {
+    if (value !== undefined) throw wrong(`: --${name} takes no value, and was given '${value}'`);
+  } else if (value === undefined) {
+    throw wrong(`: --${name} takes a value`);
+  } else if (inlineValue === false && /^-\D/.test(value)) {
+    // No option is a digit: a number below 0 is what the option itself refuses.
+    throw wrong(`: --${name} takes a value, not the option '${value}'; if it is one, say --${name}=${value}`);
   }
 }
 
@@ -90,10 +103,6 @@ function spelled(options: OptionTable): string {
   return Object.entries(options)
     .map(([name, { short }]) => (short === undefined ? `--${name}` : `-${short}, --${name}`))
     .join(', ');
-}
-
-function firstSentence(message: string): string {
-  return message.split('. ')[0].replaceAll('\n', ' ');
 }
 
 /** The one thing that a verb is about. */
