@@ -56,7 +56,7 @@ test('not a log that has a live writer, and none that is not there', async () =>
   await using _log = await Log.open(directory);
   expect(await compact(directory)).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('(ERR_WRITER_ACTIVE)'),
+    stderr: expect.stringMatching(/millrace log read [^\n]+ \(ERR_WRITER_ACTIVE\)\n$/),
   });
 });
 

@@ -106,6 +106,6 @@ test('repair: not a log that has a live writer, and none that is not there', asy
   expect((await verify(directory)).code).toBe(0);
   expect(await repair(directory)).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('(ERR_WRITER_ACTIVE)'),
+    stderr: expect.stringMatching(/millrace log read [^\n]+ \(ERR_WRITER_ACTIVE\)\n$/),
   });
 });

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../index.js';
 import { Log, type LogOptions } from '../../log/index.js';
 import { asUse, type Verb } from '../command.js';
 import { say } from '../output.js';
@@ -16,8 +17,17 @@ export async function openToAppend(verb: Verb, path: string, options: LogOptions
     tellRecovery(log);
     return log;
   } catch (error) {
-    throw asUse(verb, error);
+    throw asUse(verb, besideWriter(path, error));
   }
+}
+
+/** That somebody else appends, with what can be done nevertheless on the command line. */
+export function besideWriter(path: string, error: unknown): unknown {
+  if ((error as MillraceError).code !== 'ERR_WRITER_ACTIVE') return error;
+  return new MillraceError(
+    'ERR_WRITER_ACTIVE',
+    `The log ${path} is open to append in another process already; millrace log read and log tail work beside that`,
+  );
 }
 
 function tellRecovery({ path, recovery }: Log): void {

@@ -4,6 +4,7 @@ import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
 import { offsets, plain, plural, visible } from '../words.js';
 import { faultText } from './fault-text.js';
+import { besideWriter } from './open.js';
 
 export const repair: Verb = {
   name: 'log repair',
@@ -25,7 +26,11 @@ Examples
   async run(values, paths, output) {
     const path = onePath(repair, paths, 'log');
     const signal = interruption();
-    const done = await withProgress(path, (onProgress) => Log.repair(path, { signal, onProgress }));
+    const done = await withProgress(path, (onProgress) => Log.repair(path, { signal, onProgress })).catch(
+      (error) => {
+        throw besideWriter(path, error);
+      },
+    );
     for (const line of values.json === true ? [JSON.stringify(done)] : asText(done)) output.line(line);
     return true;
   },
