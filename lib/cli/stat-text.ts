@@ -1,11 +1,14 @@
+import { dirname } from 'node:path';
 import type { ChannelInfo, ReaderInfo } from '../index.js';
 import type { Rates } from './rates.js';
 import { age, count, exactSize, plural, size, table, time, visible } from './words.js';
 
 /** A channel for people: what it is, how far it is, who reads it. */
 export function describe(info: ChannelInfo, rates: Rates | undefined): string[] {
+  const base = baseInLog(info);
   const facts: [string, string][] = [
-    ['state', stateOf(info)],
+    ...(base === undefined ? [] : [segmentOf(info, base)]),
+    ['state', base === undefined ? stateOf(info) : stateInLog(info)],
     ['writer', writerOf(info)],
     ['kind', `${info.mode}, ${info.timestamps ? 'with timestamps and tags' : 'without timestamps'}`],
     ['capacity', exactSize(info.capacity)],
@@ -19,7 +22,8 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
   facts.push(
     ...durabilityOf(info),
     ['position', positionOf(info)],
-    ['resumed', plural(info.resumes, 'time')],
+    // A log resumes its last segment each time that somebody opens it to append.
+    ...(base === undefined ? [resumedOf(info)] : []),
     ['created', `${time(info.created)} (${age(Date.now() - info.created / 1000)} ago)`],
     ['id', `${info.channelId}, incarnation ${info.incarnation}`],
   );
@@ -36,6 +40,30 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
   ];
 }
 
+/** The offset that this begins with where it is a segment of a log; else undefined. */
+function baseInLog({ metadata }: ChannelInfo): number | undefined {
+  const { id, base } = (metadata.log ?? {}) as { id?: unknown; base?: unknown };
+  return typeof id === 'string' && typeof base === 'number' ? base : undefined;
+}
+
+function segmentOf({ path }: ChannelInfo, base: number): [string, string] {
+  const log = visible(dirname(path));
+  return [
+    'segment',
+    `of the log ${log}, from offset ${base} on; millrace log stat ${log} tells of all of it`,
+  ];
+}
+
+function stateInLog({ status, sameBoot }: ChannelInfo): string {
+  if (status === 'alive') return 'open';
+  if (status !== 'dead') return status;
+  return `open${sameBoot ? '' : ', left by an earlier start of this machine'}: who appends to the log goes on with it`;
+}
+
+function resumedOf({ resumes }: ChannelInfo): [string, string] {
+  return ['resumed', plural(resumes, 'time')];
+}
+
 function stateOf({ status, sameBoot, mode, checksum }: ChannelInfo): string {
   if (status === 'alive') return 'open';
   if (status !== 'dead') return status;
@@ -45,6 +73,8 @@ function stateOf({ status, sameBoot, mode, checksum }: ChannelInfo): string {
 }
 
 function writerOf({ status, writerPid, heartbeatAgeMs, stalledAfterMs }: ChannelInfo): string {
+  // Who closes a log leaves its last segment open, without a name.
+  if (writerPid === 0) return 'none';
   if (status !== 'alive') return status === 'dead' ? `was pid ${writerPid}` : `gone, was pid ${writerPid}`;
   if (heartbeatAgeMs === undefined) return `alive, pid ${writerPid}`;
   const beat = `last heartbeat ${age(heartbeatAgeMs)} ago`;

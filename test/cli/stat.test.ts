@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Reader, Writer } from '../../lib/index.js';
-import { newPath } from '../helpers/run-directory.js';
+import { Log } from '../../lib/log/index.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { dieAfter, millrace, objectsOf, Running } from './command.js';
 
 test('tells people what a live channel is and who reads it', async () => {
@@ -64,4 +65,23 @@ test('--watch repeats with rates until it is interrupted', async () => {
 test('--watch ends once nothing is left to watch', async () => {
   const { code } = await millrace('stat', '--watch', newPath());
   expect(code).toBe(1);
+});
+
+test('a segment of a log is told to be one, and nothing is said of resuming it alone', async () => {
+  const directory = newDirectory();
+  const log = await Log.open(directory, { segment: '16KiB' });
+  while (log.segments().length < 2) log.append('x'.repeat(100));
+  const [{ path: first }, { path: last, base }] = log.segments();
+  const shown = async (path: string) => (await millrace('stat', path)).stdout;
+  const segment = (from: number) =>
+    `\n  segment    of the log ${directory}, from offset ${from} on; millrace log stat ${directory} tells of all of it\n`;
+  expect(await shown(last)).toMatch(new RegExp(`\\n  state +open\\n  writer +alive, pid ${process.pid}, `));
+  await log.close();
+  for (let i = 0; i < 2; i++) await (await Log.open(directory)).close();
+  expect(await shown(first)).toContain(`${segment(0)}  state      sealed\n`);
+  const text = await shown(last);
+  expect(text).toContain(
+    `${segment(base)}  state      open: who appends to the log goes on with it\n  writer     none\n`,
+  );
+  expect(text).not.toMatch(/is dead|abandoned|resumed/);
 });
