@@ -1,5 +1,6 @@
 import { inspect, type Reader, type ReaderRecord, type Where } from '../index.js';
 import { countOption, onePath, UsageError, type Values, type Verb } from './command.js';
+import { refuseLog } from './log-instead.js';
 import { type Output, say } from './output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from './payload.js';
 import { timeOf } from './time-of.js';
@@ -41,6 +42,7 @@ Examples
     const path = onePath(dump, paths);
     const limit = countOption(dump, values, 'limit', 1, Number.POSITIVE_INFINITY);
     const from = placeOption(values, values.reverse === true ? 'latest' : 'oldest');
+    refuseLog(path, 'read');
     const layout = layoutFor(values, path, output);
     using reader = await observe(path);
     if (layout.head !== undefined) output.line(layout.head);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelInfo, inspect } from '../index.js';
 import { UsageError, type Verb } from './command.js';
 import { interruption } from './interruption.js';
+import { refuseLog } from './log-instead.js';
 import { type Output, sayError } from './output.js';
 import { type Rates, ratesSince } from './rates.js';
 import { describe } from './stat-text.js';
@@ -47,6 +48,7 @@ async function look(paths: string[], before: Map<string, Look>, show: Show, outp
   let read = 0;
   for (const path of paths) {
     try {
+      refuseLog(path, 'stat');
       const now = { info: inspect(path), at: performance.now() };
       const last = before.get(path);
       const rates = last && ratesSince(last.info, now.info, now.at - last.at);

@@ -2,6 +2,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Reader, ReaderRecord } from '../index.js';
 import { countOption, onePath, type Values, type Verb } from './command.js';
 import { interruption } from './interruption.js';
+import { refuseLog } from './log-instead.js';
 import { type Output, say } from './output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from './payload.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
@@ -37,6 +38,7 @@ Examples
     const path = onePath(tail, paths);
     const lines = countOption(tail, values, 'lines', 0, 10);
     const format = formatFor(values, output);
+    refuseLog(path, 'tail');
     using reader = await observe(path);
     // Before anything is seen of it: who sees the last record may ask it to end.
     const stop = values.follow === true ? interruption() : undefined;

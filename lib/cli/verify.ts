@@ -1,5 +1,6 @@
-import { type Verification, verify as verifyChannel } from '../index.js';
+import { type Verification, type VerifyOptions, verify as verifyChannel } from '../index.js';
 import { UsageError, type Verb } from './command.js';
+import { refuseLog } from './log-instead.js';
 import { verifyEach } from './verifying.js';
 import { count, plural, size, visible } from './words.js';
 
@@ -21,9 +22,14 @@ Examples
   async run(values, paths, output) {
     if (paths.length === 0) throw new UsageError('verify: which channel?', 'verify');
     const show = values.json === true ? (found: Verification) => [JSON.stringify(found)] : asText;
-    return verifyEach(paths, verifyChannel, show, output);
+    return verifyEach(paths, look, show, output);
   },
 };
+
+function look(path: string, options: VerifyOptions): Promise<Verification> {
+  refuseLog(path, 'verify');
+  return verifyChannel(path, options);
+}
 
 function asText(found: Verification): string[] {
   const { path, sound, faults, status, records, checked, from, end, marks, cutOffAt } = found;

@@ -138,6 +138,20 @@ describe('what is not a channel ends with 1 and one line with the code', () => {
   });
 });
 
+test.each([
+  ['stat', 'stat'],
+  ['dump', 'read'],
+  ['tail', 'tail'],
+  ['verify', 'verify'],
+])('%s of the directory of a log names log %s', async (verb, ofLogs) => {
+  const directory = await closedLog(['one']);
+  expect(await millrace(verb, directory)).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `millrace: ${directory} is the directory of a log, and no channel: millrace log ${ofLogs} ${directory} (ERR_FORMAT)\n`,
+  });
+});
+
 describe('a time that says no zone is UTC, wherever the machine is', () => {
   const inNewYork = async (args: string[], input = '') => {
     const running = new Running(args, 'pipe', { TZ: 'America/New_York' });
