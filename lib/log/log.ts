@@ -298,7 +298,7 @@ export class Log {
     return this.#writer !== undefined || isAppendedTo(this.#directory);
   }
 
-  /** The offset of the earliest record that is kept. */
+  /** The first offset of the first segment that is kept; compaction may have taken its record away. */
   get earliest(): number {
     this.#assertOpen();
     return FrameReader.earliest(this.#directory);
