@@ -31,8 +31,17 @@ const LARGEST_CAPACITY = 2 ** 30;
 const KIND = { DATA: 1, PAD: 2, END: 3, LINK: 4 };
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' }, input: { type: 'string' } },
+  options: {
+    seconds: { type: 'string' },
+    seed: { type: 'string' },
+    input: { type: 'string' },
+    help: { type: 'boolean' },
+  },
 });
+if (values.help) {
+  console.log('fuzz-native [--seconds N] [--seed N], or --input HEX: as the head of this file says');
+  process.exit();
+}
 const seconds = wholeNumber('seconds', values.seconds ?? '60');
 const seed = wholeNumber('seed', values.seed ?? String(1 + Math.floor(Math.random() * (2 ** 31 - 1))));
 
