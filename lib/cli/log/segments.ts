@@ -11,10 +11,10 @@ export const segments: Verb = {
   summary: 'list the files that a log is made of',
   help: `millrace log segments DIRECTORY [--json]
 
-Lists the segments of a log: the offset it begins with, how many records there are where that can be told without reading them
-(else -: where compaction took some away, and where batches are compressed), what the file takes of the disk, its state (sealed, or open: what is appended goes there), when it was made, and how
-often it was written anew. Nothing in the log changes. Exits with 1 where the header of one can't be read, or it stands where
-another one belongs.
+Lists the segments of a log: the offset that each begins with, how many records there are where that can be told without
+reading them (else -: compaction took some away, or batches are compressed), what the file takes of the disk, its state (sealed,
+or open: what is appended goes there), when it was made, and how often it was written anew. Nothing in the log changes. Exits
+with 1 where the header of one can't be read, or it stands where another one belongs.
 
   --json    an object a line
 
