@@ -25,7 +25,23 @@ describe('step by step', () => {
       expect(basesOf(log)).toEqual(atSync.at(-1));
     });
     await apply(log, { segments: 3 });
-    expect(atSync).toEqual([bases.slice(1), bases.slice(2), bases.slice(3)]);
+    expect(atSync).toEqual([bases, bases.slice(1), bases.slice(2), bases.slice(3)]);
+  });
+
+  test('a removal that could not be brought to the disk is, before the next one', async () => {
+    const log = await open({ retention: { segments: 3 } });
+    const { syncDirectory } = disk;
+    const atSync: number[][] = [];
+    vi.spyOn(disk, 'syncDirectory').mockImplementation(async (directory) => {
+      atSync.push(basesOf(log));
+      if (atSync.length === 2) throw new Error('not now');
+      await syncDirectory(directory);
+    });
+    fillTo(log, 6);
+    const bases = basesOf(log);
+    await log.lookAfter();
+    await log.lookAfter();
+    expect(atSync).toEqual([0, 1, 1, 2, 3].map((gone) => bases.slice(gone)));
   });
 
   test('what cannot be removed stays, with all behind it, and whoever listens hears of it', async () => {
@@ -35,7 +51,7 @@ describe('step by step', () => {
     diagnostics.subscribe('millrace:failed', hear);
     onTestFinished(() => void diagnostics.unsubscribe('millrace:failed', hear));
     const cause = Object.assign(new Error('broken'), { code: 'EIO', errno: -5, syscall: 'fsync' });
-    vi.spyOn(disk, 'syncDirectory').mockRejectedValueOnce(cause);
+    vi.spyOn(disk, 'syncDirectory').mockResolvedValueOnce().mockRejectedValueOnce(cause);
     fillTo(log, 5);
     await until(() => heard.length === 1);
     expect(heard).toMatchObject([{ role: 'log', path: log.path, error: cause }]);

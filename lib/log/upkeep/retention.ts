@@ -29,6 +29,8 @@ export class Retention {
   readonly #log: RetainedLog;
   /** The largest timestamps of segments that had to be looked through. */
   readonly #newest = new Map<number, number>();
+  /** Whether what was removed is known to be gone on the disk, too: whoever removed something before may have died. */
+  #isSynced = false;
 
   constructor(settings: RetentionSettings, log: RetainedLog) {
     this.#settings = settings;
@@ -53,11 +55,11 @@ export class Retention {
         const isTooMuch = bytes > this.#settings.bytes || segments.length - removed > this.#settings.segments;
         if (!isTooMuch && !(await this.#isOld(segments, removed))) break;
         if (this.#isKeptUnread(segments[removed + 1].base, bytes)) break;
+        if (!this.#isSynced) await this.#sync();
         await this.#remove(segments[removed]);
         bytes -= segments[removed].bytes;
         removed++;
-        // Before the next one goes: a power cut may undo the removal of one, and then must undo that of all behind it.
-        await disk.syncDirectory(this.#log.directory.path);
+        await this.#sync();
         // step 142
       }
     } finally {
@@ -66,6 +68,12 @@ export class Retention {
         this.#tellOverrun(segments[0].base, segments[removed].base);
       }
     }
+  }
+
+  /** Before the next one goes: a power cut may undo the removal of one, and then must undo that of all behind it. */
+  async #sync(): Promise<void> {
+    await disk.syncDirectory(this.#log.directory.path);
+    this.#isSynced = true;
   }
 
   async #measure(): Promise<Held[]> {
@@ -117,6 +125,7 @@ export class Retention {
 
   async #remove({ base, path }: SegmentFile): Promise<void> {
     const { directory } = this.#log;
+    this.#isSynced = false;
     // step 140
     try {
       await unlink(path);
