@@ -2,6 +2,7 @@ import { chmodSync, chownSync, readdirSync, rmSync, statSync, writeFileSync } fr
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Log, type LogOptions } from '../../lib/log/index.js';
+import { Child } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { asNobody, isRoot } from '../helpers/nobody.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -64,6 +65,22 @@ test('whoever goes on with a log makes files as those are that are there, and so
   }
 });
 
+test('who is killed as a segment takes the place of another one leaves it to whom that was open', async () => {
+  const directory = newDirectory();
+  const log = await Log.open(directory, { segment: '16KiB', sync: 'none', fileMode: 0o644 });
+  while (log.segments().length < 4) log.append({ key: `key ${log.next % 5}`, value: 'x'.repeat(500) });
+  await log.close();
+  const child = new Child(
+    '../../log/fixtures/compacting-child.js',
+    { directory, open: { segment: '16KiB' }, nowUs: Date.now() * 1000, die: { step: 56, nth: 2 } },
+    { steps: true },
+  );
+  expect((await child.exit).signal).toBe('SIGKILL');
+  const modes = modesOf(directory);
+  expect(Object.keys(modes)).toHaveLength(5);
+  expect(new Set(Object.values(modes))).toEqual(new Set([0o644]));
+});
+
 test.each([-1, 0o1000, 0.5, '640'])('fileMode %s is none', async (fileMode) => {
   const directory = newDirectory();
   const error = await failure(() => Log.open(directory, { fileMode } as LogOptions));
@@ -110,6 +127,27 @@ describe.skipIf(!isRoot)('somebody else (needs root, to become that)', () => {
     `);
     const [lock, segment] = ['log.lock', '00000000000000000000.mr'].map((name) => join(directory, name));
     expect(refused).toMatchObject([lock, lock, segment].map((path) => ({ code: 'ERR_PERMISSION', path })));
+  });
+
+  test('who compacts, and is of the group only, leaves all that they may do to those of it', async () => {
+    const directory = newDirectory();
+    for (const path of [directory, dirname(directory)]) chmodSync(path, 0o777);
+    const log = await Log.open(directory, { segment: '16KiB', sync: 'none', fileMode: 0o660 });
+    while (log.segments().length < 4) log.append({ key: `key ${log.next % 5}`, value: 'x'.repeat(500) });
+    await log.close();
+    for (const name of readdirSync(directory)) chmodSync(join(directory, name), 0o660);
+    for (const name of readdirSync(directory)) chownSync(join(directory, name), 1, NOBODY);
+    const { segments } = asNobody(`
+      const log = await Log.open(${JSON.stringify(directory)}, { sync: 'none' });
+      const compacted = await log.compact();
+      await log.close();
+      return compacted;
+    `);
+    expect(segments).toBe(3);
+    for (const name of readdirSync(directory)) {
+      const { mode, gid } = statSync(join(directory, name));
+      expect([mode & 0o777, gid]).toEqual([0o660, NOBODY]);
+    }
   });
 
   test('what root repairs stays theirs whose the log is', async () => {

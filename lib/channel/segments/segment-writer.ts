@@ -251,10 +251,10 @@ export class SegmentWriter implements Beating {
     }
   }
 
-  /** Gives the file the name that another one has. Who has that open keeps it. */
-  takeName(): void {
+  /** Gives the file the name that another one has; `prepare`: see `takeName`. Who has that open keeps it. */
+  takeName(prepare?: (waiting: string) => void): void {
     try {
-      takeName(this.#channel.file, this.path);
+      takeName(this.#channel.file, this.path, prepare);
     } catch (error) {
       throw explain(error, this.path, 'replace');
     }

@@ -128,14 +128,15 @@ async function replaceName(channel: Mapped): Promise<void> {
   }
 }
 
-/** Gives a file the name that another one has, in one step. */
-export function takeName(file: FileHandle, path: string): void {
+/** Gives a file the name that another one has, in one step. `prepare` is called with the name that it has before that. */
+export function takeName(file: FileHandle, path: string, prepare?: (waiting: string) => void): void {
   // A name that whoever died between these two steps left behind. Nobody else uses it.
   const waiting = join(dirname(path), `.${basename(path)}.replacing`);
   rmSync(waiting, { force: true });
   binding().linkFile(file, waiting);
   // step 55
   try {
+    prepare?.(waiting);
     renameSync(waiting, path);
   } catch (error) {
     rmSync(waiting, { force: true });

@@ -6,6 +6,7 @@ import { binding, type FileHandle } from '../../native.js';
 import { refuseDanglingLink } from './dangling-link.js';
 import { type Directory, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
+import { keepOwner } from './ownership.js';
 
 const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
 /** So much of it makes a file a damaged one of these. */
@@ -125,7 +126,8 @@ export class LockFile {
     const lock = await LockFile.#makeUnnamed(directory, shared);
     try {
       lock.tryLock(TURN_BYTE);
-      takeName(lock.file, lock.path);
+      const before = statSync(lock.path);
+      takeName(lock.file, lock.path, (waiting) => void keepOwner(waiting, before));
       return lock;
     } catch (error) {
       lock.close();

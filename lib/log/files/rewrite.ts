@@ -159,7 +159,7 @@ export async function beginAnew(
   try {
     await writer.sync();
     // step 128
-    writer.takeName();
+    takeNameOf(writer, path);
     // step 129
     await disk.syncDirectory(dirname(path));
     return writer;
@@ -201,9 +201,7 @@ class Rewrite {
       // step 120
       await writer.sync();
       // step 121
-      const before = statSync(path);
-      writer.takeName();
-      keepOwner(path, before);
+      takeNameOf(writer, path);
       // step 122
       await disk.syncDirectory(dirname(path));
       // step 123
@@ -315,6 +313,12 @@ class Answers {
     this.#at++;
     return bit !== 0;
   }
+}
+
+/** Before it has the name of the old one, those may use it who could use that. */
+function takeNameOf(writer: SegmentWriter, path: string): void {
+  const before = statSync(path, { throwIfNoEntry: false });
+  writer.takeName(before && ((waiting) => void keepOwner(waiting, before)));
 }
 
 async function makeFile(path: string, bytes: number): Promise<FileHandle> {

@@ -134,11 +134,8 @@ async function soundOne(
   const shared = saysShared(file);
   const fault = faultOf(path, found, shared);
   await aside(fault.message);
-  const before = statSync(path);
   // step 131
-  const lock = await LockFile.replace(directory, shared);
-  keepOwner(path, before);
-  return { lock, fault };
+  return { lock: await LockFile.replace(directory, shared), fault };
 }
 
 /** The lock file, or what is wrong with it. */
