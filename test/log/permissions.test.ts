@@ -150,6 +150,37 @@ describe.skipIf(!isRoot)('somebody else (needs root, to become that)', () => {
     }
   });
 
+  test.each([
+    ['all that its owner may, takes that on', 0o660, NOBODY, true],
+    ['less than its owner, is refused', 0o646, NOBODY, false],
+    ['nothing more than anybody, is refused', 0o666, 1, false],
+  ])(
+    'who sets one more cursor than there is room for, and may do by the group %s',
+    async (_, mode, gid, isReplaced) => {
+      const directory = newDirectory();
+      for (const path of [directory, dirname(directory)]) chmodSync(path, 0o777);
+      const log = await Log.open(directory, { sync: 'none', fileMode: 0o666 });
+      for (let i = 0; i < 64; i++) await log.cursor(`cursor-${i}`).set(0);
+      await log.close();
+      const path = join(directory, 'cursors.mr');
+      chownSync(path, 1, gid);
+      chmodSync(path, mode);
+      const outcome = asNobody(`
+      const log = await Log.open(${JSON.stringify(directory)}, { readOnly: 'records' });
+      try {
+        return await outcome(async () => { await log.cursor('one-more').set(0); return {}; });
+      } finally {
+        await log.close();
+      }
+    `);
+      expect(outcome.code).toBe(isReplaced ? undefined : 'ERR_PERMISSION');
+      const after = statSync(path);
+      expect(after).toMatchObject({ uid: isReplaced ? NOBODY : 1, gid });
+      expect(after.mode & 0o777).toBe(mode);
+      expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([]);
+    },
+  );
+
   test('what root repairs stays theirs whose the log is', async () => {
     for (const spoil of [rmSync, (path: string) => writeFileSync(path, 'broken')]) {
       const directory = await manyFiles({ fileMode: 0o640 });

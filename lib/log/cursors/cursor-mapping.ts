@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   checkDirectory,
@@ -17,7 +17,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { CURSORS_REPLACEMENT } from '../files/index.js';
+import { CURSORS_REPLACEMENT, keepOwner } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorSlots } from './cursor-slots.js';
 
@@ -165,8 +165,8 @@ export class CursorMapping {
    */
   async replace(slots: number): Promise<CursorMapping> {
     const { path } = this;
-    const { mode, uid, gid } = statSync(path);
-    const larger = await CursorMapping.#make(path, slots, mode & 0o777);
+    const before = statSync(path);
+    const larger = await CursorMapping.#make(path, slots, before.mode & 0o777);
     const waiting = waitingPath(path);
     try {
       this.#bytes.copy(larger.#bytes, L.HEADER_BYTES, L.HEADER_BYTES, fileBytes(this.slots.count));
@@ -176,8 +176,7 @@ export class CursorMapping {
       rmSync(waiting, { force: true });
       binding().linkFile(larger.file, waiting);
       // As it was, whoever it is that replaces it, and whatever the process's mask.
-      chmodSync(waiting, mode & 0o777);
-      chownSync(waiting, uid, gid);
+      if (!keepOwner(waiting, before)) throw keepsOut(path);
       // step 107
       renameSync(waiting, path);
       // step 108
@@ -297,6 +296,14 @@ function checkHeader(path: string, file: FileHandle): number {
     slots >= 1 && slots <= L.MOST_SLOTS && bytes.readUInt32LE(L.SLOT_SIZE_OFFSET) === L.SLOT_BYTES;
   if (!possible || stat.bytes > fileBytes(slots)) throw notOurs(path);
   return slots;
+}
+
+function keepsOut(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_PERMISSION',
+    `Can't replace ${path}: not all who may use it could use what this process would put in its place`,
+    { path },
+  );
 }
 
 function notOurs(path: string): MillraceError {
