@@ -1,19 +1,27 @@
 import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { openAll, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
+import { thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
-async function withOneDead(onDeath: 'throw' | 'skip') {
+type OnDeath = 'throw' | 'skip' | 'wait';
+
+async function withOneDead(onDeath: OnDeath) {
+  const { crash, ...one } = await withOne(onDeath);
+  crash();
+  return one;
+}
+
+async function withOne(onDeath: OnDeath) {
   const directory = newDirectory();
   const path = join(directory, 'a');
   const { writer, crash } = await mortal(() => Writer.create(path, { capacity: '64KiB', heartbeatMs: 20 }));
   const many = await openAll(directory, { from: 'oldest', onDeath, deadAfterMs: 0 });
   writer.write('before');
   expect((await nextOf(many)).toString()).toBe('before');
-  crash();
-  return { many, path };
+  return { many, path, writer, crash };
 }
 
 async function nextOf(many: Awaited<ReturnType<typeof openAll>>): Promise<Buffer> {
@@ -58,4 +66,51 @@ describe.each(['throw', 'skip'] as const)('in a directory that is watched, onDea
     expect(opensOf(`${path} `)).toEqual([]);
     many.close();
   });
+});
+
+/** Removes a channel's file; returns once that was noticed, as what appeared after it joins. */
+async function removed(path: string, many: Awaited<ReturnType<typeof openAll>>) {
+  const next = nextOf(many);
+  rmSync(path);
+  using other = await Writer.create(join(path, '../b'), { capacity: '64KiB' });
+  other.write('of another');
+  expect((await next).toString()).toBe('of another');
+}
+
+describe.each(['throw', 'skip', 'wait'] as const)(
+  'removed while its writer lives, onDeath: %s',
+  (onDeath) => {
+    test('it is read until that is dead, and then let go, whoever waits', async () => {
+      const { many, path, crash } = await withOne(onDeath);
+      await removed(path, many);
+      expect(many.sources()).toMatchObject([{ ended: true }, { path, status: 'alive', ended: false }]);
+      expect(opensOf(`${path} `)).toHaveLength(1);
+      crash();
+      await vi.waitUntil(() => opensOf(`${path} `).length === 0, 4000);
+      expect(many.sources()).toMatchObject([{ ended: true }, { path, status: 'dead', ended: true }]);
+      if (onDeath === 'throw')
+        expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_WRITER_DEAD', path });
+      expect(many.read()).toBeUndefined();
+      many.close();
+    });
+
+    test('what it has is read before that', async () => {
+      const { many, path, writer, crash } = await withOne(onDeath);
+      await removed(path, many);
+      writer.write('last');
+      crash();
+      expect(many.sources()).toMatchObject([{ ended: true }, { path, status: 'dead', ended: false }]);
+      expect(many.read()?.data.toString()).toBe('last');
+      expect(opensOf(`${path} `)).toEqual([]);
+      many.close();
+    });
+  },
+);
+
+test('one that is kept for a successor is let go once it is removed', async () => {
+  const { many, path } = await withOneDead('wait');
+  await removed(path, many);
+  expect(many.sources().find((source) => source.path === path)).toMatchObject({ ended: true });
+  expect(opensOf(`${path} `)).toEqual([]);
+  many.close();
 });

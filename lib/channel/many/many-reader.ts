@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
-import type { ReaderRecord } from '../reading/index.js';
+import { type ReaderRecord, writerDead } from '../reading/index.js';
 import { isTurnOver, turn } from '../runtime/index.js';
 import { type WaitOptions, waitOptions, within } from '../waiting/index.js';
 import type { Directory } from './directory.js';
@@ -79,7 +79,7 @@ export class ManyReader<Out = Buffer> {
 
   private constructor(channels: Channels, options: ManyOptions<Out>) {
     this.#channels = channels;
-    this.#onDeath = options.onDeath;
+    this.#onDeath = options.onDeath ?? 'throw';
     this.#order = options.order === 'timestamp' ? new TimeOrder(options.holdMs ?? 0) : new FairOrder();
   }
 
@@ -104,10 +104,20 @@ export class ManyReader<Out = Buffer> {
     this.#wakeAll();
   }
 
-  /** The file of a channel that nobody writes any more was removed: nobody will. */
+  /** The file of a channel was removed: once its writer is dead, nobody will write it. */
   #forget(path: string): void {
-    for (const source of this.#sources) if (source.reader.path === path && source.resting) source.over = true;
-    this.#wakeAll();
+    for (const source of this.#sources) {
+      if (source.reader.path !== path || source.isRemoved) continue;
+      source.isRemoved = true;
+      source.reader.on('status', () => this.#dropThoseLeft());
+    }
+    this.#dropThoseLeft();
+  }
+
+  #dropThoseLeft(): void {
+    if (this.#busy || this.#closed) return;
+    for (const source of this.#sources) if (source.isRemoved) this.#isOver(source);
+    this.#dropThoseOver();
   }
 
   #tell(fault: unknown): void {
@@ -161,6 +171,7 @@ export class ManyReader<Out = Buffer> {
     } finally {
       this.#busy = this.#handling = false;
       this.#dropThoseOver();
+      this.#dropThoseLeft();
       if (this.#closing) this.close();
     }
     if (count === 0 && this.#faults.length > 0) throw this.#faults.shift();
@@ -189,7 +200,18 @@ export class ManyReader<Out = Buffer> {
   /** Whether nothing will come of a source any more. Costs more than a look. */
   #isOver(source: Source<Out>): boolean {
     if (this.#ask(source, () => source.reader.ended)) source.over = true;
+    else if (this.#ask(source, () => source.isLeft)) this.#leave(source);
     return source.over;
+  }
+
+  #leave(source: Source<Out>): void {
+    const { path, position } = source.reader;
+    if (source.resting) {
+      source.over = true;
+      this.#wakeAll();
+    } else {
+      this.#fail(source, writerDead(path, position));
+    }
   }
 
   #ask(source: Source<Out>, question: () => boolean): boolean {
@@ -217,11 +239,12 @@ export class ManyReader<Out = Buffer> {
       this.#tell(withFacts(error, { path: source.reader.path }));
     } else {
       const isDead = error.code === 'ERR_WRITER_DEAD';
-      if (isDead && this.#directory?.watched === true) source.rest(() => this.#wakeAll());
+      if (isDead && this.#directory?.watched === true && !source.isRemoved)
+        source.rest(() => this.#wakeAll());
       else source.over = !source.goOnBehind(error);
       // Whoever closed a reader wants no more of it.
       const known = error.code === 'ERR_CLOSED_HANDLE';
-      const unwanted = isDead && this.#onDeath === 'skip';
+      const unwanted = isDead && this.#onDeath !== 'throw';
       if (known || unwanted) this.#wakeAll();
       else this.#tell(error);
     }

@@ -31,6 +31,8 @@ export class Source<Out> {
   headSeenMs = 0;
   /** Its writer is dead, which was told; another one may resume it. */
   resting = false;
+  /** Its file is gone: nobody can resume it. */
+  isRemoved = false;
   #headPosition = 0;
   #waiting = false;
 
@@ -57,6 +59,11 @@ export class Source<Out> {
     this.#headPosition = this.reader.position;
     throw LOOKED;
   };
+
+  /** Whether its file is gone, its writer dead, and all it wrote was read. */
+  get isLeft(): boolean {
+    return this.isRemoved && this.reader.status === 'dead' && !this.peek();
+  }
 
   /** Its next record is about to be taken. */
   forgetHead(): void {

@@ -114,11 +114,14 @@ export class Arrival {
 
   #throwIfDead(now: number): void {
     if (now - this.#deadSince < this.#deadAfterMs) return;
-    const { path } = this.#channel;
-    throw new MillraceError(
-      'ERR_WRITER_DEAD',
-      `The writer of ${path} died without ending it; all it committed has been read`,
-      { path, position: this.#cursor.position },
-    );
+    throw writerDead(this.#channel.path, this.#cursor.position);
   }
+}
+
+export function writerDead(path: string, position: number): MillraceError {
+  return new MillraceError(
+    'ERR_WRITER_DEAD',
+    `The writer of ${path} died without ending it; all it committed has been read`,
+    { path, position },
+  );
 }

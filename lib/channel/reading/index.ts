@@ -1,4 +1,4 @@
-export { Arrival, type Looking } from './arrival.js';
+export { Arrival, type Looking, writerDead } from './arrival.js';
 export { Backoff } from './backoff.js';
 export { backwards } from './backwards.js';
 export { Cursor, NO_LIMIT, type RecordHandler } from './cursor.js';
