@@ -1,8 +1,8 @@
-import { copyFileSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
 /** Makes channels of a directory; each is closed at the end. */
@@ -55,6 +55,68 @@ test.each([/^a/, /^a/g, (name: string) => name.startsWith('a')])(
     expect(said(many.readBatch(10))).toEqual(['a', 'a2']);
   },
 );
+
+describe('a name that cannot be looked at', () => {
+  test('is told once, and the others are read, those that are there and those that appear', async () => {
+    using place = new Place();
+    await place.write('a', 'one');
+    const loop = join(place.path, 'loop');
+    symlinkSync('loop', loop);
+    const many = await place.open({ from: 'oldest' });
+    expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_SYSTEM', path: loop });
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    for (const name of ['b', 'c']) {
+      const ready = many.ready();
+      await place.write(name, name);
+      expect(await ready).toBe(true);
+      expect(said(many.readBatch(10))).toEqual([name]);
+    }
+  });
+
+  test('is what `match` throws for', async () => {
+    using place = new Place();
+    for (const name of ['a', 'b']) await place.write(name, name);
+    const odd = new RangeError('odd');
+    const match = (name: string) => {
+      if (name === 'a') throw odd;
+      return true;
+    };
+    const many = await place.open({ from: 'oldest', match });
+    expect(() => many.read()).toThrow(odd);
+    expect(said(many.readBatch(10))).toEqual(['b']);
+    const ready = many.ready();
+    await place.write('c', 'c');
+    expect(await ready).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['c']);
+  });
+
+  test('is told again once it could be looked at meanwhile; a channel that it hides for a while joins once', async () => {
+    using place = new Place();
+    using other = new Place();
+    const writer = await other.write('a', 'one');
+    const link = join(place.path, 'link');
+    const lead = (to: string) => {
+      const next = join(place.path, '.next');
+      symlinkSync(to, next);
+      renameSync(next, link);
+    };
+    lead(writer.path);
+    const many = await place.open({ from: 'oldest' });
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    for (let time = 0; time < 2; time++) {
+      lead('link');
+      expect(await many.ready()).toBe(true);
+      expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_SYSTEM', path: link });
+      lead(writer.path);
+      const ready = many.ready();
+      await place.write(`after-${time}`, 'after');
+      expect(await ready).toBe(true);
+      expect(said(many.readBatch(10))).toEqual(['after']);
+    }
+    writer.write('two');
+    expect(said(many.readBatch(10))).toEqual(['two']);
+  });
+});
 
 describe('while it is watched', () => {
   test('channels that appear join by themselves, from their first record on', async () => {

@@ -1,6 +1,6 @@
-import { closeSync, type FSWatcher, openSync, readSync, statSync, watch } from 'node:fs';
+import { closeSync, type Dirent, type FSWatcher, openSync, readSync, statSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
 import { explain } from '../runtime/index.js';
 
@@ -14,8 +14,19 @@ export interface DirectoryUser {
   join(path: string): Promise<void>;
   /** Called when a channel could not join, or the directory could not be looked through; once until that works again. */
   fail(error: unknown): void;
+  /** Called when an entry can't be looked at, which may be no channel; once until that works again. */
+  doubt(error: unknown): void;
   /** Called when the file of a channel that joined is no longer there. */
   forget(path: string): void;
+}
+
+/** What one look through a directory comes to. */
+class Look {
+  /** The names of files, by what tells a file from another. */
+  readonly present = new Map<string, string>();
+  /** Names under which there may be anything; with what was in the way. */
+  readonly unclear = new Map<string, unknown>();
+  readonly found: { name: string; identity: string }[] = [];
 }
 
 /** The channels of a directory: those that are there, and those that appear while it is watched. */
@@ -29,6 +40,8 @@ export class Directory {
   #passedOver = new Map<string, string>();
   /** What failed last time and was told, by name; '' is the directory itself. */
   #told = new Map<string, unknown>();
+  /** What could not be looked at last time, by name. */
+  #unclear: ReadonlyMap<string, unknown> = new Map();
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #scanning: Promise<void> | undefined;
@@ -94,25 +107,36 @@ export class Directory {
 
   async #scanOnce(): Promise<void> {
     const entries = await readdir(this.path, { withFileTypes: true });
-    const present = new Map<string, string>();
-    const found: { name: string; identity: string }[] = [];
-    for (const entry of entries) {
-      const { name } = entry;
-      if (!(entry.isFile() || entry.isSymbolicLink()) || name.startsWith('.') || !this.#matches(name))
-        continue;
-      const stat = statSync(join(this.path, name), { throwIfNoEntry: false });
-      if (stat === undefined || !stat.isFile()) continue;
-      const identity = `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`;
-      // Two names of one file are one channel.
-      if (present.has(identity)) continue;
-      present.set(identity, name);
-      const state = `${identity}:${stat.size}:${stat.mtimeMs}`;
-      if (this.#joined.has(identity) || this.#passedOver.get(name) === state) continue;
-      if (this.#isChannel(name)) found.push({ name, identity });
-      else this.#passedOver.set(name, state);
+    const look = new Look();
+    for (const entry of entries) this.#lookAt(entry, look);
+    this.#forget(look);
+    await Promise.all(look.found.map(({ name, identity }) => this.#join(name, identity)));
+  }
+
+  #lookAt(entry: Dirent, look: Look): void {
+    const { name } = entry;
+    if (!(entry.isFile() || entry.isSymbolicLink()) || name.startsWith('.')) return;
+    try {
+      if (this.#matches(name)) this.#lookAtFile(name, look);
+    } catch (error) {
+      const code = codeOf(error);
+      look.unclear.set(name, code);
+      const isTold = this.#unclear.has(name) && this.#unclear.get(name) === code;
+      if (!isTold) this.#user.doubt(explain(error, join(this.path, name), 'look at'));
     }
-    this.#forget(present);
-    await Promise.all(found.map(({ name, identity }) => this.#join(name, identity)));
+  }
+
+  #lookAtFile(name: string, { present, found }: Look): void {
+    const stat = statSync(join(this.path, name), { throwIfNoEntry: false });
+    if (stat === undefined || !stat.isFile()) return;
+    const identity = `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`;
+    // Two names of one file are one channel.
+    if (present.has(identity)) return;
+    present.set(identity, name);
+    const state = `${identity}:${stat.size}:${stat.mtimeMs}`;
+    if (this.#joined.has(identity) || this.#passedOver.get(name) === state) return;
+    if (this.#isChannel(name)) found.push({ name, identity });
+    else this.#passedOver.set(name, state);
   }
 
   async #join(name: string, identity: string): Promise<void> {
@@ -128,13 +152,14 @@ export class Directory {
   }
 
   /** Of files that are gone nothing is kept: another may get what told them apart. */
-  #forget(present: Map<string, string>): void {
+  #forget({ present, unclear }: Look): void {
     for (const [identity, path] of this.#joined) {
-      if (present.has(identity)) continue;
+      if (present.has(identity) || unclear.has(basename(path))) continue;
       this.#joined.delete(identity);
       this.#user.forget(path);
     }
-    const names = new Set(present.values());
+    this.#unclear = unclear;
+    const names = new Set([...present.values(), ...unclear.keys()]);
     for (const name of this.#passedOver.keys()) if (!names.has(name)) this.#passedOver.delete(name);
     for (const name of this.#told.keys()) if (name !== '' && !names.has(name)) this.#told.delete(name);
   }
@@ -156,11 +181,16 @@ export class Directory {
   }
 
   #tell(name: string, error: unknown): void {
-    const { code } = error as MillraceError;
+    const code = codeOf(error);
     if (this.#told.get(name) === code) return;
     this.#told.set(name, code);
     this.#user.fail(error);
   }
+}
+
+/** Of what a user's function throws nothing is known. */
+function codeOf(error: unknown): unknown {
+  return (error as Partial<MillraceError> | null | undefined)?.code;
 }
 
 function matcher(match: RegExp | ((name: string) => boolean) | undefined): (name: string) => boolean {

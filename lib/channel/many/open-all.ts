@@ -58,6 +58,7 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
       else add(reader);
     },
     forget,
+    doubt: tell,
     fail(error) {
       if (opened) tell(error);
       else failing.fail(error);
