@@ -79,7 +79,7 @@ export class Log {
     this.recovery = appending?.recovery;
     this.#directory = directory;
     this.#settings = settings;
-    this.#appender = new RecordAppender(settings);
+    this.#appender = new RecordAppender(directory.path, settings);
     this.#lock = lock;
     const { fileMode } = directory;
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });

@@ -160,12 +160,13 @@ describe('arguments', () => {
     const refused = async (use: () => unknown) => {
       const error = await failure(use);
       expect([String(use), error.code]).toEqual([String(use), 'ERR_INVALID_ARGUMENT']);
+      return error;
     };
     const noData = [undefined, null, 7, true, {}, { data: 'x' }, [7], [['x']], new ArrayBuffer(3), [null]];
     for (const data of [...noData, new Uint16Array(3), new DataView(new ArrayBuffer(3))] as Wrong[]) {
-      await refused(() => writer.write(data));
-      await refused(() => writer.tryWrite(data));
-      await refused(() => writer.send(data));
+      for (const use of [() => writer.write(data), () => writer.tryWrite(data), () => writer.send(data)]) {
+        expect((await refused(use)).path).toBe(writer.path);
+      }
     }
     for (const records of [
       [undefined],
@@ -177,7 +178,8 @@ describe('arguments', () => {
       undefined,
       {},
     ] as Wrong[]) {
-      await refused(() => writer.writeBatch(records));
+      const { path, option } = await refused(() => writer.writeBatch(records));
+      if (option === undefined) expect(path).toBe(writer.path);
     }
     for (const wrong of [...NO_NUMBERS, 65536] as Wrong[]) {
       await refused(() => writer.write('x', { type: wrong }));
@@ -207,7 +209,7 @@ describe('arguments', () => {
       await refused(() => reader.seek({ time: timestamp as Wrong }));
     }
     for (const wrong of NO_NUMBERS as Wrong[]) {
-      await refused(() => writer.claim(wrong));
+      expect((await refused(() => writer.claim(wrong))).path).toBe(writer.path);
       await refused(() => writer.ready({ bytes: wrong }));
       await refused(() => reader.readBatch(wrong));
       if (wrong !== Number.POSITIVE_INFINITY) await refused(() => reader.poll(() => {}, { limit: wrong }));
@@ -252,12 +254,13 @@ describe('arguments', () => {
       expect(await failure(use)).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
     }
     for (const used of [11, -1, 1.5, Number.NaN, '5', null] as Wrong[]) {
-      expect(thrown(() => claim.commit(used)).code).toBe('ERR_INVALID_ARGUMENT');
+      const refused = thrown(() => claim.commit(used));
+      expect(refused).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
     }
     claim.bytes.write('0123456789', claim.start);
     claim.commit(4);
     for (const use of [() => claim.commit(), () => claim.commit(1), () => claim.abort()]) {
-      expect(thrown(use).code).toBe('ERR_INVALID_ARGUMENT');
+      expect(thrown(use)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
     }
     expect(reader.readBatch(9).map(({ data }) => data.toString())).toEqual(['0123']);
     writer.claim(5)?.abort();

@@ -147,6 +147,8 @@ describe('while it is watched', () => {
     const end = iterator.next();
     many.close();
     expect((await end).done).toBe(true);
+    const { path } = place;
+    expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_CLOSED_HANDLE', path });
   });
 
   test('one that has ended does not join again, one that takes its name does', async () => {

@@ -332,6 +332,19 @@ test('what ends a wait too soon names the directory of the log', async () => {
   }
 });
 
+test('what is no record is refused with the directory of the log', async () => {
+  const log = await open();
+  const { path } = log;
+  for (const record of [5, null, {}, { value: 5 }, { value: 'x', ttlMs: 0 }] as unknown as string[]) {
+    for (const work of [() => log.append(record), () => log.appendBatch([record])])
+      expect(thrown(work)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    for (const work of [() => log.appendAsync(record), () => log.commit([record])])
+      expect(await failure(work)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+  }
+  expect(thrown(() => log.appendBatch('x' as never))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+  expect(log.next).toBe(0);
+});
+
 test('a closed log says so, and closes twice', async () => {
   const log = await open();
   log.append('x');

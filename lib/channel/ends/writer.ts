@@ -92,7 +92,7 @@ export class Writer<In = Data> {
     this.#sends = new Sends(channel.path, this.#appender.flow, this.#roomSleeper, this.#strategy);
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
-    this.#claim = new Claim(this.#appender, this.#timed);
+    this.#claim = new Claim(channel.path, this.#appender, this.#timed);
     // One that was resumed may have lost its maker before that had its name synced.
     const named = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
     if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, { named });
@@ -193,10 +193,10 @@ export class Writer<In = Data> {
 
   /** What it would take in the stream, for an error's words. */
   #lengthOf(value: In): number {
-    if (this.#codec === undefined) return measure(value as Data);
+    if (this.#codec === undefined) return measure(value as Data, this.path);
     const data = this.#codec.encode(value);
     this.#codec.refused?.();
-    return measure(data);
+    return measure(data, this.path);
   }
 
   /**
@@ -233,7 +233,9 @@ export class Writer<In = Data> {
    */
   claim(length: number, type = 0): Claim | undefined {
     if (!Number.isSafeInteger(length) || length < 0) {
-      throw invalidArgument(`A claim's length must be a whole number of bytes, not ${show(length)}`);
+      throw invalidArgument(`A claim's length must be a whole number of bytes, not ${show(length)}`, {
+        path: this.path,
+      });
     }
     checkType(type);
     const start = this.#appender.openClaim(length);

@@ -425,13 +425,15 @@ export class ManyReader<Out = Buffer> {
 
   #assertOpen(): void {
     if (!this.#closed) return;
-    throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.#channels.what} is closed`);
+    const { what, path } = this.#channels;
+    throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${what} is closed`, { path });
   }
 
   #assertFree(): void {
     this.#assertOpen();
     if (!this.#busy) return;
-    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.#channels.what} is running`);
+    const { what, path } = this.#channels;
+    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${what} is running`, { path });
   }
 }
 

@@ -18,19 +18,23 @@ export interface BatchRecord<In = Data> extends RecordOptions {
   data: In;
 }
 
-/** Length in bytes of what `data` will be in the stream. */
-export function measure(data: Data): number {
+/** Length in bytes of what `data` will be in the stream. `path`: of the channel that it is to go into. */
+export function measure(data: Data, path: string): number {
   if (typeof data === 'string') return Buffer.byteLength(data);
   if (data instanceof Uint8Array) return data.length;
   if (!Array.isArray(data)) {
-    throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`);
+    throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`, {
+      path,
+    });
   }
   let length = 0;
   for (const part of data as readonly (Uint8Array | string)[]) {
     if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
-      throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`);
+      throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`, {
+        path,
+      });
     }
-    length += measure(part);
+    length += measure(part, path);
   }
   return length;
 }

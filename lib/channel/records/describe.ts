@@ -28,7 +28,9 @@ export class Describer<In> {
   }
 
   batch(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
-    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    if (!Array.isArray(records)) {
+      throw invalidArgument(`A batch must be an array, not ${show(records)}`, { path: this.#path });
+    }
     if (this.#codec === undefined && areBytes(records)) return records;
     const items: DescribedRecord[] = [];
     try {
@@ -47,17 +49,18 @@ export class Describer<In> {
 
   #describe(record: BatchOf<In>): DescribedRecord {
     if (this.#codec !== undefined) return this.#encoded(this.#codec, record as In);
-    if (isData(record)) return plain(record);
+    if (isData(record)) return this.#plain(record);
     const described = record as BatchRecord | null;
     if (typeof described !== 'object' || described === null || !('data' in described)) {
       throw invalidArgument(
         `A record must be a Uint8Array, a string, an array of these or { data, type, tag }, not ${show(record)}`,
+        { path: this.#path },
       );
     }
     knownOptions('A record', described, ['data', 'type', 'tag', 'timestamp']);
     return {
       data: described.data,
-      length: measure(described.data),
+      length: measure(described.data, this.#path),
       type: checkType(described.type),
       tag: this.tagOf(described),
       timeUs: this.timeOf(described),
@@ -68,11 +71,15 @@ export class Describer<In> {
     const data = codec.encode(value);
     try {
       // A codec may use its buffer again for the next one.
-      return plain(copied(data));
+      return this.#plain(copied(data));
     } catch (error) {
       codec.refused?.();
       throw error;
     }
+  }
+
+  #plain(data: Data): DescribedRecord {
+    return { data, length: measure(data, this.#path), type: 0, tag: 0, timeUs: undefined };
   }
 
   tagOf(options: RecordOptions): number {
@@ -97,10 +104,6 @@ export class Describer<In> {
       path: this.#path,
     });
   }
-}
-
-function plain(data: Data): DescribedRecord {
-  return { data, length: measure(data), type: 0, tag: 0, timeUs: undefined };
 }
 
 export function checkType(type: number | undefined): number {

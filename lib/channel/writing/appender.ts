@@ -136,7 +136,7 @@ export class Appender {
   }
 
   #appendOther(data: Exclude<Data, Uint8Array>, type: number, tag: number, timeUs: number): number {
-    const length = measure(data);
+    const length = measure(data, this.#channel.path);
     const need = this.#reserve(length);
     if (need < 0) return need;
     const at = this.#at;

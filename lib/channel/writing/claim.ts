@@ -1,4 +1,4 @@
-import { invalidArgument, MillraceError } from '../../errors.js';
+import { invalidArgument } from '../../errors.js';
 import { show } from '../../options.js';
 import { environment } from '../runtime/index.js';
 import type { Appender } from './appender.js';
@@ -10,12 +10,14 @@ import type { Appender } from './appender.js';
 export class Claim {
   start = 0;
   end = 0;
+  readonly #path: string;
   readonly #appender: Appender;
   readonly #timed: boolean;
   #type = 0;
 
   /** @internal Use `writer.claim`. */
-  constructor(appender: Appender, timed: boolean) {
+  constructor(path: string, appender: Appender, timed: boolean) {
+    this.#path = path;
     this.#appender = appender;
     this.#timed = timed;
   }
@@ -36,7 +38,9 @@ export class Claim {
   commit(used = this.end - this.start): number {
     this.#assertOpen();
     if (!Number.isSafeInteger(used) || used < 0 || used > this.end - this.start) {
-      throw invalidArgument(`A claim of ${this.end - this.start} bytes can't commit ${show(used)}`);
+      throw invalidArgument(`A claim of ${this.end - this.start} bytes can't commit ${show(used)}`, {
+        path: this.#path,
+      });
     }
     return this.#appender.commitClaim(used, this.#type, 0, this.#timed ? environment.nowUs() : 0);
   }
@@ -49,6 +53,6 @@ export class Claim {
 
   #assertOpen(): void {
     if (this.#appender.busy) return;
-    throw new MillraceError('ERR_INVALID_ARGUMENT', 'This claim was committed or aborted already');
+    throw invalidArgument('This claim was committed or aborted already', { path: this.#path });
   }
 }

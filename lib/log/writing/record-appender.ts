@@ -1,5 +1,5 @@
 import { areBytes, environment, largestInSegment } from '../../channel/index.js';
-import { invalidArgument } from '../../errors.js';
+import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { show } from '../../options.js';
 import type { CompressionSettings, LogSettings } from '../options.js';
 import {
@@ -16,13 +16,16 @@ export type Appendable = LogRecordInput | Uint8Array | string;
 
 /** Makes of what a user gives what a log's writer takes. */
 export class RecordAppender {
+  readonly #path: string;
   readonly #encoder = new RecordEncoder();
   readonly #compression: CompressionSettings | undefined;
   /** The largest payload that fits into any segment. */
   readonly #largest: number;
   readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
 
-  constructor({ compression, segment }: LogSettings) {
+  /** `path`: of the log. */
+  constructor(path: string, { compression, segment }: LogSettings) {
+    this.#path = path;
     this.#compression = compression;
     this.#largest = largestInSegment(segment);
   }
@@ -30,14 +33,16 @@ export class RecordAppender {
   append(writer: LogWriter, record: Appendable): number {
     if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
     const encoder = this.#encoder;
-    const length = encoder.measure(record);
+    const length = this.#measure(record);
     const timeUs = encoder.timeUs === NO_TIME ? environment.nowUs() : encoder.timeUs;
     return writer.fill(length, encoder.type, timeUs, this.#fill);
   }
 
   /** All of them or none; returns the offset of the first. One look at the clock is enough for all. */
   appendBatch(writer: LogWriter, records: readonly Appendable[]): number {
-    if (!Array.isArray(records)) throw invalidArgument(`A batch must be an array, not ${show(records)}`);
+    if (!Array.isArray(records)) {
+      throw invalidArgument(`A batch must be an array, not ${show(records)}`, { path: this.#path });
+    }
     const { length } = records;
     if (length === 0) return writer.next;
     const now = environment.nowUs();
@@ -57,8 +62,16 @@ export class RecordAppender {
     return writer.appendBatch(packed, length, now, maxTimeUs);
   }
 
+  #measure(record: Appendable): number {
+    try {
+      return this.#encoder.measure(record);
+    } catch (error) {
+      throw error instanceof MillraceError ? withFacts(error, { path: this.#path }) : error;
+    }
+  }
+
   #describe(record: Appendable, offset: number, now: number): EncodedRecord {
-    const length = this.#encoder.measure(record);
+    const length = this.#measure(record);
     const { type, timeUs } = this.#encoder;
     const data = Buffer.allocUnsafe(length);
     this.#encoder.write(data, 0);
