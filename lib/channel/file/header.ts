@@ -128,6 +128,7 @@ export function decodeStatic(bytes: Buffer, path: string): Header {
     throw new MillraceError('ERR_TRUNCATED', `${path} ends within its header, after ${bytes.length} bytes`, {
       path,
       size: bytes.length,
+      expected: L.HEADER_BYTES,
     });
   }
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, L.HEADER_BYTES >> 2);
@@ -140,6 +141,7 @@ export function decodeStatic(bytes: Buffer, path: string): Header {
     throw new MillraceError('ERR_TRUNCATED', `${path} ends within its metadata`, {
       path,
       size: bytes.length,
+      expected: metadataEnd,
     });
   }
   if (staticCrc(bytes, metadataOffset) !== words[L.STATIC_CRC_OFFSET >> 2]) throw damagedHeader(path);

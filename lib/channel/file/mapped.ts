@@ -38,7 +38,11 @@ export function openMapped(path: string, access: 'read' | 'write' | 'write if al
     refuseFileSystem(stat.fileSystem, path);
     if (!stat.regular) throw new MillraceError('ERR_FORMAT', `${path} is not a regular file`, { path });
     if (stat.bytes === 0) {
-      throw new MillraceError('ERR_TRUNCATED', `${path} is empty`, { path, size: 0 });
+      throw new MillraceError('ERR_TRUNCATED', `${path} is empty`, {
+        path,
+        size: 0,
+        expected: L.HEADER_BYTES,
+      });
     }
     if (stat.bytes > MAX_FILE_BYTES) {
       throw new MillraceError('ERR_FORMAT', `${path} is not a Millrace channel: it is too large`, {

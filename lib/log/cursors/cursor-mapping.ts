@@ -277,6 +277,7 @@ function checkHeader(path: string, file: FileHandle): number {
     throw new MillraceError('ERR_TRUNCATED', `${path} ends within its header, after ${stat.bytes} bytes`, {
       path,
       size: stat.bytes,
+      expected: L.HEADER_BYTES,
     });
   }
   const bytes = Buffer.from(binding().mapFile(file));
