@@ -33,6 +33,10 @@ describe.each(Object.entries(OPENERS))('%s', (name, open) => {
     expect(spawnSync('mkfifo', [fifo]).status).toBe(0);
     const files: [string, string][] = [
       [put(''), 'ERR_TRUNCATED'],
+      [put('MIL'), 'ERR_TRUNCATED'],
+      [put('abc'), 'ERR_FORMAT'],
+      [put('MILLRAC!'), 'ERR_FORMAT'],
+      [put('MILLRAX'), 'ERR_FORMAT'],
       [put('not a channel, but a text'), 'ERR_FORMAT'],
       [put(Buffer.alloc(100_000)), 'ERR_FORMAT'],
       [put(Buffer.alloc(100_000, 'MILLRACX')), 'ERR_FORMAT'],

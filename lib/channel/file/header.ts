@@ -121,7 +121,8 @@ export function decodeHeader(bytes: Buffer, path: string): Header {
 
 /** The same of a file that may be shorter or longer than it should be. */
 export function decodeStatic(bytes: Buffer, path: string): Header {
-  if (bytes.length >= MAGIC.length && !bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
+  const magic = bytes.subarray(0, MAGIC.length);
+  if (!magic.equals(MAGIC.subarray(0, magic.length))) {
     throw new MillraceError('ERR_FORMAT', `${path} is not a Millrace channel`, { path });
   }
   if (bytes.length < L.HEADER_BYTES) {
