@@ -29,6 +29,26 @@ test('docs/errors.md has one row for each code, in the order of the type, and no
   expect(documented).toEqual(codes);
 });
 
+const rows = [...read('docs/errors.md').matchAll(/^\| `ERR_\w+` \|.*$/gm)].map(([row]) => row.split(' | '));
+/** `cause` is every Error's; the others are named where the page says when there is a fact. */
+const NO_FACTS = ['cause', 'send', 'commit'];
+const promised = new Set(
+  rows.flatMap(([, , fields]) => [...fields.matchAll(/`([a-z]\w*)`/g)].map(([, name]) => name)),
+);
+for (const name of NO_FACTS) promised.delete(name);
+
+test('every fact that docs/errors.md promises is declared, and docs/api.md lists it', () => {
+  const declaring = types + read('lib/channel/presence/table.ts');
+  const declared = [...declaring.matchAll(/^ +(?:declare )?readonly (\w+)\?:/gm)].map(([, name]) => name);
+  const [, list] = /facts, each where its code has it: ([^}]*)\n}/.exec(read('docs/api.md')) ?? [];
+  const listed = list
+    .replaceAll('// ', '')
+    .replace('of logs ', '')
+    .split(/[,;]\s+/);
+  expect(declared.toSorted()).toEqual([...promised].toSorted());
+  expect(listed.toSorted()).toEqual(declared.toSorted());
+});
+
 test.each(codes)('%s is thrown somewhere', (code) => {
   const made = new RegExp(`new MillraceError\\(\\s*'${code}'`).test(elsewhere);
   const maker = makers.get(code);

@@ -13,17 +13,6 @@ export interface CursorEntry {
   slot: number;
 }
 
-declare module '../../errors.js' {
-  interface MillraceError {
-    /** The name of the cursor that it is about. */
-    readonly cursor?: string;
-    /** Where the cursor stands. */
-    readonly current?: number;
-    /** Which part of the file is damaged. */
-    readonly slot?: number;
-  }
-}
-
 interface Held extends CursorEntry {
   copy: Copy | undefined;
 }
