@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.js';
+import { invalidArgument, type MillraceError } from './errors.js';
 
 /** A number of bytes, or a string such as '64KiB', '8MiB', '1GiB'. */
 export type Size = number | string;
@@ -42,27 +42,35 @@ export function oneOf<T>(name: string, value: unknown, choices: readonly T[]): T
 }
 
 export function aPath(value: unknown): string {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+  if (typeof value !== 'string' || value === '') {
     throw invalidArgument(`A path must be a string that is not empty, not ${show(value)}`);
   }
+  if (value.includes('\0')) throw invalidArgument(`A path has no NUL in it, as ${show(value)} has`);
   return value;
 }
 
-/** Refuses an option that does not exist, and names the one that was probably meant. */
+/** Refuses an option that does not exist; and null, which is not left out, nor a value of any. */
 export function knownOptions(what: string, given: unknown, known: readonly string[]): void {
   if (given === undefined) return;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalidArgument(`${what} takes its options as an object, not ${show(given)}`);
   }
   for (const name of Object.keys(given)) {
-    if (known.includes(name)) continue;
-    const meant = closest(name, known);
-    throw invalidArgument(
-      `${what} has no option '${name}'. ` +
-        (meant === undefined ? `It has: ${known.join(', ')}` : `Did you mean '${meant}'?`),
-      { option: name, meant },
-    );
+    if (!known.includes(name)) throw unknownOption(what, name, known);
+    if ((given as Record<string, unknown>)[name] === null) {
+      throw invalidArgument(`${name} must not be null`);
+    }
   }
+}
+
+/** Names the option that was probably meant. */
+export function unknownOption(what: string, name: string, known: readonly string[]): MillraceError {
+  const meant = closest(name, known);
+  return invalidArgument(
+    `${what} has no option '${name}'. ` +
+      (meant === undefined ? `It has: ${known.join(', ')}` : `Did you mean '${meant}'?`),
+    { option: name, meant },
+  );
 }
 
 export function closest(name: string, known: readonly string[]): string | undefined {
@@ -91,8 +99,14 @@ function editDistance(a: string, b: string): number {
   return row[b.length];
 }
 
+const CONTROL = /\p{Cc}/gu;
+
+function escaped(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+}
+
 export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${value.replace(CONTROL, escaped)}'`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
   return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -174,6 +174,9 @@ function retentionOf(retention: Retention = {}): RetentionSettings {
       ? Number.POSITIVE_INFINITY
       : wholeNumber(`retention.${name}`, retention[name], least, Number.MAX_SAFE_INTEGER);
   const bytes = sizeOf('bytes', Number.POSITIVE_INFINITY);
+  if (retention.keepUnread === false && retention.maxUnread !== undefined) {
+    throw invalidArgument('retention.maxUnread bounds what keepUnread keeps: it needs keepUnread to be true');
+  }
   return {
     bytes,
     ageMs: countOf('ageMs', 0),

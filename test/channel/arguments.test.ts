@@ -23,6 +23,11 @@ describe('arguments', () => {
         expect((await failure(() => open(path as Wrong))).code).toBe('ERR_INVALID_ARGUMENT');
       }
     }
+    for (const open of Object.values(openers)) {
+      expect((await failure(() => open('a\0b\n'))).message).toBe(
+        "A path has no NUL in it, as 'a\\x00b\\x0a' has",
+      );
+    }
     for (const name of ['', '.', '..', 'a/b', 'a b', 'x'.repeat(201), 7, undefined]) {
       expect(thrown(() => shmPath(name as Wrong)).code).toBe('ERR_INVALID_ARGUMENT');
     }
@@ -67,6 +72,25 @@ describe('arguments', () => {
       () => Writer.resume(newPath(), 7 as Wrong),
     ]) {
       expect([String(use), (await failure(use)).code]).toEqual([String(use), 'ERR_INVALID_ARGUMENT']);
+    }
+    expect(writer.position).toBe(0);
+  });
+
+  test('null is no option that was left out', async () => {
+    using writer = await Writer.create(newPath(), { capacity: '64KiB', mode: 'linear' });
+    using reader = await Reader.open(writer.path);
+    const uses: [string, (options: Wrong) => unknown][] = [
+      ['mode', (options) => Writer.create(newPath(), options)],
+      ['capacity', (options) => Writer.create(newPath(), options)],
+      ['from', (options) => Reader.open(writer.path, options)],
+      ['gate', (options) => Reader.open(writer.path, options)],
+      ['signal', (options) => reader.ready(options)],
+      ['copy', (options) => reader.poll(() => {}, options)],
+      ['type', (options) => writer.write('x', options)],
+    ];
+    for (const [option, use] of uses) {
+      const error = await failure(() => use({ [option]: null }));
+      expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(option) });
     }
     expect(writer.position).toBe(0);
   });
@@ -135,7 +159,7 @@ describe('arguments', () => {
     onLost: ['ignore', '', 0, true],
     onDeath: ['die', '', 0, true],
     deadAfterMs: NO_NUMBERS,
-    name: [7, {}, 'x'.repeat(65), '√'.repeat(22)],
+    name: [7, {}, 'x'.repeat(65), '√'.repeat(22), 'a\0b', 'a\nb', '\u009b'],
     idle: ['park it', '', 0],
     wait: NO_FLAGS,
     register: NO_FLAGS,
@@ -216,6 +240,7 @@ describe('arguments', () => {
       await refused(() => reader.batches({ max: wrong }).next());
       await refused(() => reader.seek({ record: wrong }));
     }
+    for (const copy of NO_FLAGS as Wrong[]) await refused(() => reader.poll(() => {}, { copy }));
     for (const handler of [undefined, null, 7, 'x', {}] as Wrong[]) await refused(() => reader.poll(handler));
     expect(writer.position).toBe(0);
     writer.write('after it all');

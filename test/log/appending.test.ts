@@ -375,6 +375,9 @@ test.each([
   [{ maxUnsyncedBytes: -1 }, 'maxUnsyncedBytes'],
   [{ retention: { byte: 1 } }, 'bytes'],
   [{ retention: { segments: 0 } }, 'segments'],
+  [{ retention: { keepUnread: false, maxUnread: '1MiB' } }, 'keepUnread'],
+  [{ segment: null }, 'segment'],
+  [{ retention: { maxUnread: null } }, 'maxUnread'],
   [{ rollAfterMs: 0 }, 'rollAfterMs'],
 ])('options %j are refused in words', async (options, word) => {
   const error = await failure(() => Log.open(newDirectory(), options as LogOptions));

@@ -358,13 +358,14 @@ test('of logs with any times, cursors and rules just what is to go goes', async 
     for (const [i, offset] of cursors.entries()) await log.cursor(`cursor-${i}`).set(offset);
     const segments = log.segments();
     const all = segments.reduce((sum, { bytes }) => sum + bytes, 0);
-    const retention = {
+    const kept = {
       ...(random(2) === 0 ? {} : { bytes: random(all) }),
       ...(random(2) === 0 ? {} : { ageMs: random(48) * HOUR_MS }),
       ...(random(2) === 0 ? {} : { segments: 1 + random(segments.length + 1) }),
-      ...(random(2) === 0 ? {} : { maxUnread: random(all * 2) }),
-      keepUnread: random(4) > 0,
     };
+    const maxUnread = random(2) === 0 ? undefined : random(all * 2);
+    const keepUnread = random(4) > 0;
+    const retention = { ...kept, keepUnread, maxUnread: keepUnread ? maxUnread : undefined };
     const start = expectedStart(segments, times, cursors, settingsOf({ retention }).retention);
     await apply(log, retention);
     expect(basesOf(log), `round ${round}: ${JSON.stringify(retention)}`).toEqual(

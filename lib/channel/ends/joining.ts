@@ -133,7 +133,14 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   } else if (gate !== undefined && typeof gate !== 'boolean') {
     throw invalidArgument(`gate must be true, false or { evictAfterMs }, not ${show(gate)}`);
   }
-  if (name !== undefined && (typeof name !== 'string' || Buffer.byteLength(name) > L.SLOT_NAME_BYTES)) {
-    throw invalidArgument(`name must be a string of at most ${L.SLOT_NAME_BYTES} bytes, not ${show(name)}`);
+  if (name !== undefined && !isName(name)) {
+    throw invalidArgument(
+      `name must be a string of at most ${L.SLOT_NAME_BYTES} bytes, without control characters, not ${show(name)}`,
+    );
   }
+}
+
+/** What others list and print. */
+function isName(name: unknown): boolean {
+  return typeof name === 'string' && Buffer.byteLength(name) <= L.SLOT_NAME_BYTES && !/\p{Cc}/u.test(name);
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { aPath, knownOptions, show, wholeNumber } from '../../options.js';
+import { aPath, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { loadPosition } from '../file/index.js';
 import * as L from '../layout.js';
 import { type Status, StatusWatch } from '../presence/index.js';
@@ -132,7 +132,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   #applyPollOptions(options: PollOptions): number {
     knownOptions('poll', options, ['limit', 'copy']);
-    this.#lendCopies(options.copy === true);
+    this.#lendCopies(oneOf('copy', options.copy ?? false, [true, false]));
     return checkLimit(options.limit ?? NO_LIMIT);
   }
 

@@ -1,5 +1,5 @@
 import { invalidArgument, type MillraceError } from '../../errors.js';
-import { knownOptions, show } from '../../options.js';
+import { show, unknownOption } from '../../options.js';
 import { bytesOf } from './put-bytes.js';
 import { type LogRecordInput, MAX_TTL_MS } from './record.js';
 
@@ -16,11 +16,12 @@ export function checkFields(input: unknown): asserts input is LogRecordInput {
       `A record must be a Uint8Array, a string or { key, value, headers, timestamp, ttlMs }, not ${show(input)}`,
     );
   }
-  if (!hasKnownFields(input)) knownOptions('A record', input, FIELDS);
+  const unknown = unknownField(input);
+  if (unknown !== undefined) throw unknownOption('A record', unknown, FIELDS);
 }
 
-/** Makes no list of them, as `Object.keys` does; but it also meets inherited ones. */
-function hasKnownFields(input: object): boolean {
+/** Makes no list of them, as `Object.keys` does; but it also meets inherited ones, which are none. */
+function unknownField(input: object): string | undefined {
   for (const name in input) {
     switch (name) {
       case 'key':
@@ -30,10 +31,10 @@ function hasKnownFields(input: object): boolean {
       case 'ttlMs':
         continue;
       default:
-        return false;
+        if (Object.hasOwn(input, name)) return name;
     }
   }
-  return true;
+  return undefined;
 }
 
 /** Its length in bytes. */
