@@ -12,6 +12,7 @@ import type { NamedCursor } from '../cursors/index.js';
 import { type Directory, isBroken } from '../files/index.js';
 import type { LogRecord } from '../records/index.js';
 import { type Behind, backwards } from './backwards.js';
+import { CursorMover } from './cursor-mover.js';
 import type { LogWhere, Tail, TailOptions } from './tail.js';
 
 export interface ReadOptions extends WaitOptions {
@@ -53,8 +54,6 @@ const READ_OPTIONS = [
 const RECORDS_A_BATCH = 1024;
 /** Read ahead of who iterates. */
 const RECORDS_AHEAD = 64;
-/** Who takes long for each record loses no more than that. */
-const MOVED_EACH_MS = 100;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
@@ -218,64 +217,6 @@ class Backwards implements RecordSource {
   close(): void {
     this.closed = true;
     this.#records.return?.();
-  }
-}
-
-/**
- * Moves a named cursor behind what was read: each so many records and milliseconds while records are there, and always
- * before nothing is. Never back: others may have moved it further.
- */
-class CursorMover {
-  readonly #cursor: NamedCursor;
-  #given: number | undefined;
-  #passed: number | undefined;
-  #hasRead = false;
-  #movedAtMs = Number.NEGATIVE_INFINITY;
-  #movedTo = 0;
-  #failure: unknown;
-  #moved: Promise<unknown> | undefined;
-
-  constructor(cursor: NamedCursor) {
-    this.#cursor = cursor;
-  }
-
-  /** Behind all that was given before this one, whoever asks for more is. */
-  giving({ offset }: LogRecord): void {
-    this.#given = offset;
-    this.#hasRead = true;
-  }
-
-  /** More is asked for. */
-  pass(): void {
-    if (this.#given === undefined) return;
-    this.#passed = this.#given + 1;
-    this.#given = undefined;
-    if (performance.now() - this.#movedAtMs >= MOVED_EACH_MS) this.move();
-  }
-
-  /** Nothing is to be read below this offset: what was there behind the last record has expired, or was compacted away. */
-  reach(offset: number): void {
-    if (this.#hasRead && offset > this.#movedTo) this.#passed = offset;
-    this.move();
-  }
-
-  move(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#passed === undefined) return;
-    const offset = this.#passed;
-    this.#passed = undefined;
-    this.#movedAtMs = performance.now();
-    this.#movedTo = offset;
-    this.#moved = this.#cursor.advance(offset).catch((error) => {
-      this.#failure ??= error;
-    });
-  }
-
-  /** Resolves once it stands where it is to stand. */
-  async moved(): Promise<void> {
-    this.move();
-    await this.#moved;
-    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 
