@@ -7,7 +7,7 @@ import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
 import { Directory } from '../../lib/log/files/directory.js';
 import { logOfMost } from '../../lib/log/files/durable.js';
 import { isOfLaterVersion, LockFile } from '../../lib/log/files/lock-file.js';
-import { setAside, setCopyAside, setDuplicateAside } from '../../lib/log/files/set-aside.js';
+import { SetAsideFolder } from '../../lib/log/files/set-aside.js';
 import { Turns } from '../../lib/log/files/turns.js';
 import { Log } from '../../lib/log/index.js';
 import { lockForRepair, type RepairLock } from '../../lib/log/repair/repair-lock.js';
@@ -286,11 +286,13 @@ test.each([['missing'], ['damaged']])(
 
 describe('set aside', () => {
   test('a note takes the place of nothing', () => {
-    for (const put of [setAside, setCopyAside, setDuplicateAside]) {
+    for (const way of ['move', 'copy', 'duplicate'] as const) {
       const directory = new Directory(newDirectory());
       for (const name of ['a', 'a.why']) writeFileSync(join(directory.path, name), `this is ${name}`);
-      const notes = put(directory, 'a.why', 'of the notes');
-      const file = put(directory, 'a', 'of the file');
+      const folder = new SetAsideFolder(directory);
+      folder[way]('a.why', 'of the notes');
+      folder[way]('a', 'of the file');
+      const [notes, file] = folder.all;
       expect(readFileSync(notes.path, 'utf8')).toBe('this is a.why');
       expect(readFileSync(file.path, 'utf8')).toBe('this is a');
       expect(readFileSync(`${notes.path}.why`, 'utf8')).toContain('of the notes');
@@ -303,9 +305,9 @@ describe('set aside', () => {
     writeFileSync(join(directory.path, 'a'), 'this is a');
     const sync = vi.spyOn(fs, 'fsyncSync');
     syncBuiltinESMExports();
-    setCopyAside(directory, 'a', 'why');
+    new SetAsideFolder(directory).copy('a', 'why');
     expect(sync).toHaveBeenCalledTimes(1);
-    setDuplicateAside(directory, 'a', 'why');
+    new SetAsideFolder(directory).duplicate('a', 'why');
     expect(sync).toHaveBeenCalledTimes(3);
   });
 
@@ -313,7 +315,9 @@ describe('set aside', () => {
     const directory = new Directory(newDirectory());
     const path = join(directory.path, 'a');
     writeFileSync(path, 'this is a');
-    const { path: aside } = setDuplicateAside(directory, 'a', 'why');
+    const folder = new SetAsideFolder(directory);
+    folder.duplicate('a', 'why');
+    const [{ path: aside }] = folder.all;
     writeFileSync(path, 'something else');
     expect(readFileSync(aside, 'utf8')).toBe('this is a');
   });

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { disk, explain, SegmentMappings, SegmentReader } from '../../channel/index.js';
@@ -156,12 +157,17 @@ export class Directory {
     return names.filter((name) => name !== LOST_AND_FOUND && !isOurs(name));
   }
 
-  /** A name here, by its text. Where two have the same, it is that which is UTF-8. */
-  bytesOf(text: string): Buffer {
-    const name = Buffer.from(text);
-    if (!text.includes('\\')) return name;
-    const told = this.#rawNames().filter((one) => textOf(one) === text);
-    return told.find((one) => one.equals(name)) ?? told[0] ?? name;
+  /** The names here by their texts. Where several have the same, that which is UTF-8 comes first. */
+  namesByText(): Map<string, Buffer[]> {
+    const names = new Map<string, Buffer[]>();
+    for (const name of this.#rawNames()) {
+      const text = textOf(name);
+      const same = names.get(text) ?? [];
+      if (isUtf8(name)) same.unshift(name);
+      else same.push(name);
+      names.set(text, same);
+    }
+    return names;
   }
 
   /** Throws for a segment that is sound, but was put here, or renamed: its records would be read under wrong offsets. */

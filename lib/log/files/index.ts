@@ -51,5 +51,5 @@ export {
 } from './salvaging.js';
 export { endOf, lastBefore, maxTimeOf, nextAt, nextBefore, nextBehind, wholeBefore } from './segment-end.js';
 export { walkFrames } from './segment-walk.js';
-export { type SetAside, setAside, setCopyAside, setDuplicateAside, syncSetAside } from './set-aside.js';
+export { type SetAside, SetAsideFolder } from './set-aside.js';
 export { hasAppender, type TurnFacts, Turns } from './turns.js';

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { disk, explain, freeBytes, isOutOfSpace, noSpace } from '../../channel/index.js';
+import { disk, explain, freeBytes, isOutOfSpace, isTurnOver, noSpace, turn } from '../../channel/index.js';
 import { type Directory, SET_ASIDE } from './directory.js';
 import { fitted } from './file-name.js';
 import { keepOwner } from './ownership.js';
@@ -31,19 +31,126 @@ export interface SetAside {
   reason: string;
 }
 
-/** Moves a file of the log's directory to where nobody looks for segments, with a note beside it that says why. */
-export function setAside(directory: Directory, name: string, reason: string): SetAside {
-  return toFolder(directory, name, reason, renameSync);
+type Move = (from: PathLike, to: string) => void;
+
+/** Where files go that were found in a log's directory and are no part of the log, each with a note that says why. */
+export class SetAsideFolder {
+  /** What was set aside by this object. */
+  readonly all: SetAside[] = [];
+  readonly #directory: Directory;
+  readonly #path: string;
+  /** The names in it, listed once: whoever sets something aside has the log for itself. */
+  #taken: Set<string> | undefined;
+  /** The names in the log's directory that have a text of their own. */
+  #names: Map<string, Buffer[]> | undefined;
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+    this.#path = join(directory.path, SET_ASIDE);
+  }
+
+  /** Moves a file of the log's directory to where nobody looks for segments. */
+  move(name: string, reason: string): void {
+    this.#take(name, reason, renameSync);
+  }
+
+  /** The same with many; the event loop has its turns meanwhile. */
+  async moveAll(names: readonly string[], why: (name: string) => string): Promise<void> {
+    for (const name of names) {
+      if (isTurnOver()) await turn();
+      this.move(name, why(name));
+    }
+  }
+
+  /** The same with a file that keeps its name until another one takes that over. */
+  copy(name: string, reason: string): void {
+    this.#take(name, reason, linkSync);
+  }
+
+  /** A file that is changed where it lies, because others have it open: all its bytes as they are now. */
+  duplicate(name: string, reason: string): void {
+    this.#take(name, reason, duplicate);
+  }
+
+  /** Before anything takes the place of what was set aside: or that could come back after a power cut. */
+  async sync(): Promise<void> {
+    await disk.syncDirectory(this.#path);
+    await disk.syncDirectory(this.#directory.path);
+  }
+
+  #take(name: string, reason: string, move: Move): void {
+    const { path: directory } = this.#directory;
+    try {
+      this.#taken ??= this.#list();
+      const bytes = this.#bytesOf(name);
+      const from = Buffer.concat([Buffer.from(`${directory}/`), bytes]);
+      const linked = move === linkSync ? this.#linkOf(name, from) : undefined;
+      const path = linked ?? this.#moveWithNote(name, bytes, from, reason, move);
+      this.all.push({ name, path, reason });
+    } catch (error) {
+      if (isOutOfSpace(error)) throw noSpace(this.#path, NOTE_BYTES, freeBytes(directory), error);
+      throw explain(error, join(directory, name), 'set aside');
+    }
+  }
+
+  #list(): Set<string> {
+    if (mkdirSync(this.#path, { recursive: true }) !== undefined) {
+      keepOwner(this.#path, statSync(this.#directory.path));
+    }
+    return new Set(readdirSync(this.#path));
+  }
+
+  #bytesOf(text: string): Buffer {
+    const name = Buffer.from(text);
+    if (!text.includes('\\')) return name;
+    this.#names ??= this.#directory.namesByText();
+    return this.#names.get(text)?.shift() ?? name;
+  }
+
+  /** Where it is already: whoever put it there died, or had no room to go on. */
+  #linkOf(name: string, from: Buffer): string | undefined {
+    for (let count = 0; ; count++) {
+      const other = nameFor(name, count);
+      if (this.#isFree(other)) return undefined;
+      const path = join(this.#path, other);
+      if (this.#taken?.has(other) && isSame(path, from)) return path;
+    }
+  }
+
+  #isFree(name: string): boolean {
+    return !this.#taken?.has(name) && !this.#taken?.has(name + NOTE);
+  }
+
+  #moveWithNote(name: string, bytes: Buffer, from: Buffer, reason: string, move: Move): string {
+    const free = this.#freeNameFor(name);
+    const path = join(this.#path, free);
+    const note = path + NOTE;
+    const was = Buffer.from(free).equals(bytes) ? '' : `It was called ${name}\n`;
+    writeFileSync(note, `${new Date().toISOString()} ${reason}\n${was}`, { flag: 'wx', flush: true });
+    try {
+      const { path: directory, fileMode } = this.#directory;
+      keepOwner(note, { ...statSync(directory), mode: fileMode });
+      // step 112
+      move(from, path);
+    } catch (error) {
+      rmSync(note, { force: true });
+      throw error;
+    }
+    this.#taken?.add(free).add(free + NOTE);
+    // step 113
+    return path;
+  }
+
+  #freeNameFor(name: string): string {
+    let count = 0;
+    while (!this.#isFree(nameFor(name, count))) count++;
+    return nameFor(name, count);
+  }
 }
 
-/** The same with a file that keeps its name until another one takes that over. */
-export function setCopyAside(directory: Directory, name: string, reason: string): SetAside {
-  return toFolder(directory, name, reason, linkSync);
-}
-
-/** A file that is changed where it lies, because others have it open: all its bytes as they are now. */
-export function setDuplicateAside(directory: Directory, name: string, reason: string): SetAside {
-  return toFolder(directory, name, reason, duplicate);
+/** What it may be called there; 0: the nearest to what it is called. */
+function nameFor(name: string, count: number): string {
+  return fitted(name, count === 0 ? '' : `.${count}`, NOTE.length);
 }
 
 function duplicate(from: PathLike, to: string): void {
@@ -57,52 +164,7 @@ function duplicate(from: PathLike, to: string): void {
   }
 }
 
-function toFolder(
-  directory: Directory,
-  name: string,
-  reason: string,
-  move: (from: PathLike, to: string) => void,
-): SetAside {
-  const folder = join(directory.path, SET_ASIDE);
-  const shown = join(directory.path, name);
-  let note: string | undefined;
-  try {
-    const bytes = directory.bytesOf(name);
-    const from = Buffer.concat([Buffer.from(`${directory.path}/`), bytes]);
-    const ofDirectory = statSync(directory.path);
-    if (mkdirSync(folder, { recursive: true }) !== undefined) keepOwner(folder, ofDirectory);
-    const taken = new Set(readdirSync(folder));
-    let free = fitted(name, '', NOTE.length);
-    for (let count = 1; taken.has(free) || taken.has(free + NOTE); count++) {
-      const path = join(folder, free);
-      // Whoever was here before died, or had no room to go on.
-      if (taken.has(free) && isSame(path, from) && move === linkSync) return { name, path, reason };
-      free = fitted(name, `.${count}`, NOTE.length);
-    }
-    const path = join(folder, free);
-    const was = Buffer.from(free).equals(bytes) ? '' : `It was called ${name}\n`;
-    const text = `${new Date().toISOString()} ${reason}\n${was}`;
-    writeFileSync(path + NOTE, text, { flag: 'wx', flush: true });
-    note = path + NOTE;
-    keepOwner(note, { ...ofDirectory, mode: directory.fileMode });
-    // step 112
-    move(from, path);
-    // step 113
-    return { name, path, reason };
-  } catch (error) {
-    if (note !== undefined) rmSync(note, { force: true });
-    if (isOutOfSpace(error)) throw noSpace(folder, NOTE_BYTES, freeBytes(directory.path), error);
-    throw explain(error, shown, 'set aside');
-  }
-}
-
 function isSame(path: string, other: PathLike): boolean {
   const [one, two] = [path, other].map((each) => statSync(each, { throwIfNoEntry: false }));
   return one !== undefined && one.dev === two?.dev && one.ino === two.ino;
-}
-
-/** Before anything takes the place of what was set aside: or that could come back after a power cut. */
-export async function syncSetAside(directory: Directory): Promise<void> {
-  await disk.syncDirectory(join(directory.path, SET_ASIDE));
-  await disk.syncDirectory(directory.path);
 }

@@ -30,10 +30,8 @@ import {
   SalvagedFrames,
   type SegmentFile,
   type SetAside,
+  SetAsideFolder,
   segmentInfo,
-  setAside,
-  setCopyAside,
-  syncSetAside,
 } from '../files/index.js';
 import type { LogSettings } from '../options.js';
 import { firstCapacity, type LogEnd, Sealed, syncUnlessGone } from '../writing/index.js';
@@ -86,7 +84,8 @@ class Recovering {
   readonly #id: string;
   readonly #settings: LogSettings;
   readonly #options: RecoverOptions;
-  readonly #recovery: LogRecovery = { after: 'close', dropped: 0, setAside: [] };
+  readonly #aside: SetAsideFolder;
+  readonly #recovery: LogRecovery;
   #segments: SegmentFile[] = [];
   /** How many of them are the log, as far as has been looked. */
   #good = 0;
@@ -100,13 +99,13 @@ class Recovering {
     this.#directory = directory;
     this.#id = id;
     this.#settings = settings;
+    this.#aside = new SetAsideFolder(directory);
+    this.#recovery = { after: 'close', dropped: 0, setAside: this.#aside.all };
   }
 
   async run(): Promise<RecoveredLog> {
     const foreign = this.#options.tidies === false ? [] : this.#directory.foreign();
-    for (const name of foreign) {
-      this.#setAside(name, Directory.whyForeign(name));
-    }
+    await this.#aside.moveAll(foreign, Directory.whyForeign);
     this.#segments = this.#directory.segments();
     this.#good = firstDoubtful(this.#segments);
     let tail: Tail | undefined;
@@ -159,7 +158,7 @@ class Recovering {
         throw this.#needsRepair(file, 'something else was put in its place');
       }
       this.#segments.splice(index, 1);
-      this.#setAside(basename(file.path), 'it is not a segment of this log');
+      this.#aside.move(basename(file.path), 'it is not a segment of this log');
     }
   }
 
@@ -174,8 +173,8 @@ class Recovering {
       const frames = await SalvagedFrames.find(salvage, facts, { following: undefined, least: base });
       if (!frames.lacksRoomOnly) return false;
       const short = 'its file was cut short, behind all that was written';
-      this.#recovery.setAside.push(setCopyAside(this.#directory, basename(path), short));
-      await syncSetAside(this.#directory);
+      this.#aside.copy(basename(path), short);
+      await this.#aside.sync();
       await this.#sealedSoFar().upToNow()();
       // step 135
       await putIntact(frames, this.#firstDesign);
@@ -234,9 +233,9 @@ class Recovering {
   async #setUnwrittenAside(): Promise<void> {
     const following = this.#segments[this.#good + 1];
     if (following === undefined || !(await isUnwritten(following.path, undefined))) return;
-    this.#setAsideFrom(this.#good + 2, 'it follows one that never reached the disk');
-    this.#setAsideFrom(this.#good + 1, NEVER_WRITTEN);
-    await syncSetAside(this.#directory);
+    await this.#setAsideFrom(this.#good + 2, 'it follows one that never reached the disk');
+    await this.#setAsideFrom(this.#good + 1, NEVER_WRITTEN);
+    await this.#aside.sync();
   }
 
   /** Undefined where it turns out that its writer had sealed it. */
@@ -271,7 +270,7 @@ class Recovering {
     this.#recovery.after = 'machine';
     const next = nextBefore(file.path, position);
     if (position === 0) return this.#endBefore(next, 'nothing of it reached the disk');
-    this.#setAsideFrom(this.#good + 1, `it follows record ${next - 1}, with which the log ends`);
+    await this.#setAsideFrom(this.#good + 1, `it follows record ${next - 1}, with which the log ends`);
     await this.#cut(file, position, next);
     this.#recovery.dropped += (finalPosition as number) - position;
     return this.#isGood(next);
@@ -280,8 +279,8 @@ class Recovering {
   /** Leaves of a sealed segment what is whole. */
   async #cut(file: SegmentFile, position: number, next: number): Promise<void> {
     const reason = `behind record ${next - 1}, at position ${position}, it had not reached the disk`;
-    this.#recovery.setAside.push(setCopyAside(this.#directory, basename(file.path), reason));
-    await syncSetAside(this.#directory);
+    this.#aside.copy(basename(file.path), reason);
+    await this.#aside.sync();
     await this.#sealedSoFar().upToNow()();
     // step 127
     await rewriteSegment(file.path, {
@@ -296,15 +295,15 @@ class Recovering {
     this.#next = next;
     this.#recovery.after = 'machine';
     const file = this.#segments[this.#good];
-    this.#setAsideFrom(this.#good + 1, `the log ends at record ${next}`);
+    await this.#setAsideFrom(this.#good + 1, `the log ends at record ${next}`);
     if (this.#good > 0 || next === 0) {
-      this.#setAsideFrom(this.#good, reason);
-      await syncSetAside(this.#directory);
+      await this.#setAsideFrom(this.#good, reason);
+      await this.#aside.sync();
       return undefined;
     }
     // It is the first one, and nothing else says where the log goes on.
-    this.#recovery.setAside.push(setCopyAside(this.#directory, basename(file.path), reason));
-    await syncSetAside(this.#directory);
+    this.#aside.copy(basename(file.path), reason);
+    await this.#aside.sync();
     const sealed = this.#sealedSoFar();
     const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
     const segment = await beginAnew(file.path, facts, this.#firstDesign);
@@ -317,12 +316,9 @@ class Recovering {
   }
 
   /** The last one first: what is left is the beginning of the log at any time. */
-  #setAsideFrom(index: number, reason: string): void {
-    for (const { path } of this.#segments.splice(index).reverse()) this.#setAside(basename(path), reason);
-  }
-
-  #setAside(name: string, reason: string): void {
-    this.#recovery.setAside.push(setAside(this.#directory, name, reason));
+  async #setAsideFrom(index: number, reason: string): Promise<void> {
+    const names = this.#segments.splice(index).map(({ path }) => basename(path));
+    await this.#aside.moveAll(names.reverse(), () => reason);
   }
 
   #sealedSoFar(): Sealed {

@@ -19,10 +19,7 @@ import {
   type SegmentFacts,
   type SegmentFile,
   type SetAside,
-  setAside,
-  setCopyAside,
-  setDuplicateAside,
-  syncSetAside,
+  SetAsideFolder,
 } from '../files/index.js';
 import { LARGEST_SEGMENT, settingsOf } from '../options.js';
 import { firstCapacity, Sealed } from '../writing/index.js';
@@ -85,6 +82,7 @@ function refuseLater(directory: Directory): void {
 class Repairing {
   readonly #directory: Directory;
   readonly #options: VerifyOptions;
+  readonly #aside: SetAsideFolder;
   readonly #result: LogRepair;
   #id = '';
   #kept: Kept[] = [];
@@ -98,12 +96,13 @@ class Repairing {
     const { path } = directory;
     this.#directory = directory;
     this.#options = options;
-    this.#result = { path, faults: [], lost: [], rewritten: [], setAside: [], cursors: [] };
+    this.#aside = new SetAsideFolder(directory);
+    this.#result = { path, faults: [], lost: [], rewritten: [], setAside: this.#aside.all, cursors: [] };
   }
 
   async run({ id, fault }: RepairLock): Promise<LogRepair> {
     this.#id = id;
-    for (const name of this.#directory.foreign()) this.#setAside(name, Directory.whyForeign(name));
+    await this.#aside.moveAll(this.#directory.foreign(), Directory.whyForeign);
     const reports: SegmentReport[] = [];
     const { faults, cutOffAt } = await verifyLog(this.#directory, this.#options, (report) =>
       reports.push(report),
@@ -114,8 +113,8 @@ class Repairing {
     if (this.#kept.length > 0) await this.#mendAll();
     else if (this.#dropped.length > 0) await this.#beginAnew();
     // step 132
-    for (const { path, reason } of this.#dropped.reverse()) this.#setAside(basename(path), reason);
-    if (this.#result.setAside.length > 0) await syncSetAside(this.#directory);
+    for (const { path, reason } of this.#dropped.reverse()) this.#aside.move(basename(path), reason);
+    if (this.#result.setAside.length > 0) await this.#aside.sync();
     await this.#repairCursors();
     return this.#result;
   }
@@ -128,7 +127,7 @@ class Repairing {
     else if (found?.id === this.#id && found.base === file.base)
       this.#kept.push({ file, report, facts: found });
     else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OURS });
-    else this.#setAside(basename(file.path), NOT_OURS);
+    else this.#aside.move(basename(file.path), NOT_OURS);
   }
 
   /** Of a segment whose header is damaged, or whose file is too short or too long; undefined where it is none. */
@@ -259,24 +258,20 @@ class Repairing {
 
   async #rebuildCursors(cursors: CursorFile, reason: string): Promise<void> {
     if (!statSync(cursors.path).isFile()) {
-      this.#setAside(CURSORS_FILE, reason);
-      await syncSetAside(this.#directory);
+      this.#aside.move(CURSORS_FILE, reason);
+      await this.#aside.sync();
       return;
     }
     const lost = await cursors.rebuild(async () => {
-      this.#result.setAside.push(setDuplicateAside(this.#directory, CURSORS_FILE, reason));
-      await syncSetAside(this.#directory);
+      this.#aside.duplicate(CURSORS_FILE, reason);
+      await this.#aside.sync();
     });
     this.#result.cursors = lost.map(({ name }) => name);
   }
 
-  #setAside(name: string, reason: string): void {
-    this.#result.setAside.push(setAside(this.#directory, name, reason));
-  }
-
   async setCopyAside(name: string, reason: string): Promise<void> {
-    this.#result.setAside.push(setCopyAside(this.#directory, name, reason));
-    await syncSetAside(this.#directory);
+    this.#aside.copy(name, reason);
+    await this.#aside.sync();
   }
 }
 
