@@ -41,7 +41,7 @@ export interface ReadSegment extends SegmentFile {
 /**
  * Finds out which records of a log are superfluous, by their places: how many records were read before them. It reads the
  * log in passes: each takes up keys until there is no room for more, and follows those to the end; the next one begins
- * with the first key that found no room.
+ * with the first key that found no room, and passes over the records of those that were followed.
  *
  *   gone   its key has a later value; or it is over, and there was no earlier value of its key
  *   late   it is over, but there were earlier values of its key: those must go before it
@@ -50,6 +50,8 @@ export class Judging {
   readonly gone = new Bits();
   readonly late = new Bits();
   readonly segments: ReadSegment[] = [];
+  /** Records from the next pass's first one on whose keys were followed in an earlier pass. */
+  readonly #followed = new Bits();
   readonly #rules: JudgingRules;
   readonly #parts = new RecordParts();
   #table: KeyTable;
@@ -119,7 +121,8 @@ export class Judging {
     const isOver = isJudged && this.#isOver(type, timeUs, parts.expiresAtUs);
     if (parts.keyStart === NO_KEY) {
       if (isOver) this.gone.add(place);
-    } else this.#judgeKey(bytes, parts.keyStart, parts.keyEnd, place, isJudged, isOver);
+    } else if (!this.#followed.has(place))
+      this.#judgeKey(bytes, parts.keyStart, parts.keyEnd, place, isJudged, isOver);
   };
 
   #isOver(type: number, timeUs: number, expiresAtUs: number): boolean {
@@ -141,10 +144,11 @@ export class Judging {
       if (earlier !== BEYOND) this.gone.add(earlier);
       table.change(isJudged ? place : BEYOND);
       if (isOver) this.late.add(place);
+      if (this.#next !== undefined) this.#followed.add(place);
     } else if (isJudged) {
       // Once there was no room, also none is taken up that is smaller: the next pass begins there.
       if (this.#next !== undefined || !table.add(bytes, start, end, place)) this.#next ??= place;
-      else if (isOver && !this.late.has(place)) this.gone.add(place);
+      else if (isOver) this.gone.add(place);
     }
   }
 }
