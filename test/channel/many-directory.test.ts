@@ -1,4 +1,13 @@
-import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
@@ -118,7 +127,49 @@ describe('a name that cannot be looked at', () => {
   });
 });
 
+test('a large directory is looked through in many turns of the event loop', async () => {
+  using place = new Place();
+  for (let i = 0; i < 50; i++) writeFileSync(join(place.path, `file-${i}`), '');
+  let turn = 0;
+  const counting = setInterval(() => turn++, 1);
+  const lookedInTurns = new Set<number>();
+  const match = () => {
+    lookedInTurns.add(turn);
+    for (const began = performance.now(); performance.now() - began < 2; );
+    return true;
+  };
+  await place.open({ match });
+  clearInterval(counting);
+  expect(lookedInTurns.size).toBeGreaterThan(3);
+});
+
 describe('while it is watched', () => {
+  test('a channel that is renamed in the midst of a look is the same one', async () => {
+    using place = new Place();
+    const [path, renamed] = [join(place.path, 'a'), join(place.path, 'renamed')];
+    const writer = await place.write('a', 'one');
+    let isDue = false;
+    // It was listed under the one name, and not under the other.
+    const match = (name: string) => {
+      if (isDue && name === 'a') renameSync(path, renamed);
+      return true;
+    };
+    const many = await place.open({ from: 'oldest', match });
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    isDue = true;
+    const ready = many.ready();
+    await place.write('b', 'of another');
+    expect(await ready).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['of another']);
+    expect([existsSync(path), existsSync(renamed)]).toEqual([false, true]);
+    writer.write('two');
+    expect(said(many.readBatch(10))).toEqual(['two']);
+    const next = many.ready();
+    await place.write('c', 'last');
+    expect(await next).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['last']);
+  });
+
   test('channels that appear join by themselves, from their first record on', async () => {
     using place = new Place();
     await place.write('a', 'before');

@@ -2,7 +2,7 @@ import { closeSync, type Dirent, type FSWatcher, openSync, readSync, statSync, w
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
-import { explain } from '../runtime/index.js';
+import { explain, isTurnOver, turn } from '../runtime/index.js';
 
 /** Where the system's notices fail: too many watches, a name that now leads elsewhere. */
 const RESCAN_MS = 2000;
@@ -108,7 +108,11 @@ export class Directory {
   async #scanOnce(): Promise<void> {
     const entries = await readdir(this.path, { withFileTypes: true });
     const look = new Look();
-    for (const entry of entries) this.#lookAt(entry, look);
+    for (const entry of entries) {
+      if (isTurnOver()) await turn();
+      if (this.#closed) return;
+      this.#lookAt(entry, look);
+    }
     this.#forget(look);
     await Promise.all(look.found.map(({ name, identity }) => this.#join(name, identity)));
   }
@@ -117,7 +121,7 @@ export class Directory {
     const { name } = entry;
     if (!(entry.isFile() || entry.isSymbolicLink()) || name.startsWith('.')) return;
     try {
-      if (this.#matches(name)) this.#lookAtFile(name, look);
+      if (this.#matches(name)) this.#lookAtFile(entry, look);
     } catch (error) {
       const code = codeOf(error);
       look.unclear.set(name, code);
@@ -126,8 +130,11 @@ export class Directory {
     }
   }
 
-  #lookAtFile(name: string, { present, found }: Look): void {
+  #lookAtFile(entry: Dirent, { present, unclear, found }: Look): void {
+    const { name } = entry;
     const stat = statSync(join(this.path, name), { throwIfNoEntry: false });
+    // Removed since it was listed, or renamed to what was not listed: the next look tells.
+    if (stat === undefined && entry.isFile()) unclear.set(name, 'ENOENT');
     if (stat === undefined || !stat.isFile()) return;
     const identity = `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`;
     // Two names of one file are one channel.
