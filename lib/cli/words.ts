@@ -72,7 +72,7 @@ export function visible(text: string): string {
 /** Rows below a head, each column as wide as its widest cell; numbers to the right. */
 export function table(head: string[], rows: string[][], rightAligned: readonly string[]): string[] {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column].length)),
+    rows.reduce((widest, row) => Math.max(widest, row[column].length), title.length),
   );
   return [head, ...rows].map((row) =>
     row
