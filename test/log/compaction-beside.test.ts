@@ -127,6 +127,28 @@ describe('while it goes on', () => {
     expect(await stored(model.log.path)).toEqual(model.left(model.lastBase));
   });
 
+  test('who waits for another one of the same log ends by a signal of its own, and the next still comes after the first', async () => {
+    const model = await Modelled.open();
+    for (let i = 0; i < 3; i++) {
+      model.add('key', `value ${i}`);
+      model.roll();
+    }
+    const other = LockFile.open(model.log.path, true) as LockFile;
+    onTestFinished(() => other.close());
+    expect(other.tryLock(COMPACTION_BYTE)).toBe(true);
+    const ended: string[] = [];
+    const first = model.log.compact().finally(() => ended.push('first'));
+    const aborting = new AbortController();
+    const second = failure(() => model.log.compact({ signal: aborting.signal }));
+    aborting.abort();
+    expect(await second).toMatchObject({ code: 'ERR_ABORTED' });
+    const third = model.log.compact().finally(() => ended.push('third'));
+    expect(ended).toEqual([]);
+    other.unlock(COMPACTION_BYTE);
+    expect([await first, await third]).toMatchObject([{ segments: 2 }, { segments: 0 }]);
+    expect(ended).toEqual(['first', 'third']);
+  });
+
   test.each([
     ['compacts', COMPACTION_BYTE],
     ['changes segments', SEGMENTS_BYTE],

@@ -1,4 +1,4 @@
-import { type Task, waitUntil } from '../../channel/index.js';
+import { type Task, waitUntil, within } from '../../channel/index.js';
 import type { LockFile } from '../files/index.js';
 
 /** Work of one kind on a log, of which only one is under way at a time: in this process, and in all others. */
@@ -26,9 +26,16 @@ export class Exclusive {
   /** Does it when its turn has come. */
   do<T>(work: () => Promise<T>, signal = this.#signal): Promise<T> {
     this.#count++;
-    const result = this.#last.then(() => this.#locked(work, signal)).finally(() => this.#count--);
-    this.#last = result.catch(() => {});
+    const before = this.#last;
+    const result = this.#after(before, work, signal).finally(() => this.#count--);
+    // Who gives up waiting leaves those before at it.
+    this.#last = Promise.allSettled([before, result]);
     return result;
+  }
+
+  async #after<T>(before: Promise<unknown>, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    await within(before, this.#task, { signal });
+    return this.#locked(work, signal);
   }
 
   async #locked<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
