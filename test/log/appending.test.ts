@@ -345,6 +345,34 @@ test('what is no record is refused with the directory of the log', async () => {
   expect(log.next).toBe(0);
 });
 
+test('where no next segment can be begun ahead appending goes on, and it is tried again', async () => {
+  const log = await open({ segment: '16KiB', sync: 'none' });
+  const { prepareFile } = binding();
+  const refused = Object.assign(new Error('no thread'), {
+    code: 'EAGAIN',
+    errno: -11,
+    syscall: 'pthread_create',
+  });
+  const preparing = vi.spyOn(binding(), 'prepareFile').mockImplementation(() => {
+    throw refused;
+  });
+  const fillTo = (segments: number) => {
+    while (log.segments().length < segments) log.append(Buffer.alloc(1000));
+  };
+  try {
+    fillTo(4);
+    expect(preparing.mock.calls.length).toBeGreaterThan(2);
+    preparing.mockClear().mockImplementation(prepareFile);
+    const { rollStalls } = log.stats();
+    fillTo(5);
+    expect(preparing).toHaveBeenCalled();
+    expect(rollStalls).toBe(3);
+    expect(await all(log)).toHaveLength(log.next);
+  } finally {
+    preparing.mockRestore();
+  }
+});
+
 test('a closed log says so, and closes twice', async () => {
   const log = await open();
   log.append('x');

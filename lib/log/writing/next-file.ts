@@ -1,5 +1,5 @@
 import { explain, freeBytes, isOutOfSpace, noSpace, segmentBytes } from '../../channel/index.js';
-import { binding, type FileHandle, type PreparationHandle } from '../../native.js';
+import { binding, type FileHandle, isSystemError, type PreparationHandle } from '../../native.js';
 import type { Directory } from '../files/index.js';
 
 export interface SegmentSpace {
@@ -25,12 +25,16 @@ export class NextFile {
     return this.#prepared !== undefined;
   }
 
-  /** `isPressed`: it is wanted sooner than its thread would have it, if that spared those who work beside it. */
+  /** Where that can't be begun, one is made when it is wanted. `isPressed`: it is wanted sooner than its thread would have it, if that spared those who work beside it. */
   prepare(capacity: number, isPressed: boolean): void {
     const { path, fileMode } = this.#directory;
     const bytes = segmentBytes(capacity);
-    const preparation = binding().prepareFile(path, bytes, fileMode, this.#syncs, isPressed);
-    this.#prepared = { capacity, preparation };
+    try {
+      const preparation = binding().prepareFile(path, bytes, fileMode, this.#syncs, isPressed);
+      this.#prepared = { capacity, preparation };
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
   }
 
   /** One for a segment of at least this capacity: the one that was prepared, if it is large enough. */
