@@ -119,7 +119,10 @@ export class Log {
     const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
     directory.id = lock.id;
     try {
-      return new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
+      const log = new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
+      // Who always has it open for a short time only never looks after it otherwise.
+      void log.#rollByAge();
+      return log;
     } catch (error) {
       directory.mappings.close();
       lock.close();
@@ -345,12 +348,16 @@ export class Log {
   /** @internal Now and then. Resolves once what need not be kept is removed. */
   async lookAfter(): Promise<void> {
     this.#directory.mappings.sweep();
+    await this.#rollByAge();
+    await this.#upkeep?.retainSoon();
+  }
+
+  async #rollByAge(): Promise<void> {
     try {
       await (this.#shared ?? this.#writer)?.rollByAge();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }
-    await this.#upkeep?.retainSoon();
   }
 
   /** Who alone knows where the log ends. */

@@ -8,6 +8,7 @@ import { type RetentionSettings, settingsOf } from '../../lib/log/options.js';
 import { binding } from '../../lib/native.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
 import { clock, START_US, withOwnClock } from './own-clock.js';
 import {
   A_SEGMENT,
@@ -114,6 +115,36 @@ describe('by bytes', () => {
 describe('by age', () => {
   const age = (hours: number) => ({ ageMs: hours * HOUR_MS });
   const at = (hours: number) => START_US + hours * HOUR_MS * 1000;
+
+  test.each(['exclusive', 'shared'] as const)(
+    'segments go also where each writer lives a short time only: %s',
+    async (writers) => {
+      const directory = newDirectory();
+      const lives: number[][] = [];
+      for (let i = 0; i < 8; i++) {
+        clock.us = START_US + i * 36 * 60_000_000;
+        const log = await open({ writers, rollAfterMs: HOUR_MS, retention: age(2) }, directory);
+        await log.appendAsync(`in life ${i}`);
+        await log.lookAfter();
+        lives.push(basesOf(log));
+        await log.close();
+      }
+      expect(lives).toEqual([[0], [0], [0, 2], [0, 2], [0, 2, 4], [2, 4], [2, 4, 6], [4, 6]]);
+    },
+  );
+
+  test('a segment that was made when the clock was ahead is followed by a new one, once', async () => {
+    const directory = newDirectory();
+    const lives: number[][] = [];
+    for (const hour of [10, 9.5, 0, 0.5]) {
+      clock.us = at(hour);
+      const log = await open({ rollAfterMs: HOUR_MS }, directory);
+      log.append('x');
+      lives.push(basesOf(log));
+      await log.close();
+    }
+    expect(lives).toEqual([[0], [0], [0, 2], [0, 2]]);
+  });
 
   test('a segment goes when its newest record is older, however old the others are', async () => {
     const log = await open();

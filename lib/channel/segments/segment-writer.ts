@@ -61,6 +61,7 @@ export class SegmentWriter implements Beating {
   readonly capacity: number;
   readonly incarnation: number;
   readonly metadata: Record<string, unknown>;
+  readonly createdUs: number;
   /** The mapping, for who fills a claim. */
   readonly bytes: Buffer;
   readonly #channel: Mapped;
@@ -75,6 +76,7 @@ export class SegmentWriter implements Beating {
     this.capacity = channel.header.capacity;
     this.incarnation = channel.header.incarnation;
     this.metadata = channel.header.metadata;
+    this.createdUs = channel.header.createdUs;
     this.bytes = channel.bytes;
     this.#channel = channel;
     this.#maxTimeUs = start.maxTimeUs;

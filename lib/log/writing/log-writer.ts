@@ -1,6 +1,7 @@
 import {
   type Data,
   type DescribedRecord,
+  environment,
   type Limits,
   largestInSegment,
   Refusal,
@@ -348,7 +349,12 @@ export class LogWriter {
     const { rollAfterMs } = this.#settings;
     const segment = this.#segment;
     if (rollAfterMs === undefined || segment === undefined || segment.position === 0) return;
-    if (performance.now() - this.#begunAt >= rollAfterMs) this.#roll(0);
+    if (this.#ageMs(segment) >= rollAfterMs) this.#roll(0);
+  }
+
+  /** As far as the clock tells it, or went back since: an earlier writer may have begun it. But no less than we had it. */
+  #ageMs({ createdUs }: SegmentWriter): number {
+    return Math.max(performance.now() - this.#begunAt, Math.abs(environment.nowUs() - createdUs) / 1000);
   }
 
   /** Resolves once all that was appended so far is on the disk; with the offset behind it. */
