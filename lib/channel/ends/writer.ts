@@ -116,9 +116,7 @@ export class Writer<In = Data> {
   static async resume<In = Data>(path: string, options: WritingOptions<In> = {}): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, WRITING_OPTIONS);
     checkWritingOptions(options);
-    const resolved = resolve(aPath(path));
-    refuseSegment(resolved);
-    const { channel, recovered, recovery } = await resumeChannel(resolved);
+    const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)), refuseSegment);
     return new Writer<In>(channel, recovered, options, recovery);
   }
 

@@ -17,10 +17,9 @@ const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.ST
  * Over a live writer: ERR_WRITER_ACTIVE; over an ended channel: ERR_ENDED.
  */
 export function declareAbandoned(givenPath: string): void {
-  const path = resolve(aPath(givenPath));
-  refuseSegment(path);
-  const channel = lockUnended(path);
+  const channel = lockUnended(resolve(aPath(givenPath)));
   try {
+    refuseSegment(channel);
     atOnce(abandoning(channel));
   } finally {
     binding().closeFile(channel.file);

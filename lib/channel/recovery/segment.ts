@@ -1,12 +1,9 @@
 import { dirname } from 'node:path';
 import { invalidArgument } from '../../errors.js';
-import { binding } from '../../native.js';
-import { openMapped } from '../file/index.js';
+import type { Mapped } from '../file/index.js';
 
 /** What a log knows of its segments is more than what is in each: nobody else may go on with one, or end it. */
-export function refuseSegment(path: string): void {
-  const { file, header } = openMapped(path, 'read');
-  binding().closeFile(file);
+export function refuseSegment({ path, header }: Mapped): void {
   const log = header.metadata.log as { id?: unknown; base?: unknown } | null | undefined;
   if (typeof log?.id !== 'string' || typeof log.base !== 'number') return;
   throw invalidArgument(

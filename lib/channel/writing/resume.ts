@@ -37,11 +37,18 @@ export interface Resumed {
   released: boolean;
 }
 
-/** Takes over a channel from its dead writer; nothing that it committed, or had synced if the machine died, is lost. */
-export async function resumeChannel(path: string): Promise<Resumed> {
+/**
+ * Takes over a channel from its dead writer; nothing that it committed, or had synced if the machine died, is lost. `check`
+ * throws where it is not to be taken over.
+ */
+export async function resumeChannel(
+  path: string,
+  check: (channel: Mapped) => void = () => {},
+): Promise<Resumed> {
   const channel = lockUnended(path);
   // step 40
   try {
+    check(channel);
     const ofThisBoot = isOfThisBoot(channel);
     const released = isReleased(channel);
     if (!ofThisBoot) refuseUnhealable(channel);
