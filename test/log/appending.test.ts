@@ -288,9 +288,11 @@ describe('durability', () => {
     expect(next).toBeLessThan(66);
     await log.ready();
     expect(log.append(value)).toBe(next);
-    expect(await failure(() => log.ready({ signal: AbortSignal.abort() }))).toMatchObject({
-      code: 'ERR_ABORTED',
-    });
+    const signal = AbortSignal.abort();
+    for (const wait of [() => log.ready({ signal }), () => log.appendAsync(value, { signal })]) {
+      const { code, message } = await failure(wait);
+      expect([code, message]).toEqual(['ERR_ABORTED', `Waiting for room to append to ${log.path}: aborted`]);
+    }
     expect(await log.appendAsync(value)).toBe(next + 1);
   });
 

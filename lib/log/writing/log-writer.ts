@@ -389,7 +389,7 @@ export class LogWriter {
   /** Resolves once it isn't. */
   async ready(limits: Limits): Promise<void> {
     const { path } = this.#directory;
-    const task = { what: `Waiting until ${path} is on its disk`, path };
+    const task = { what: `Waiting for room to append to ${path}`, path };
     throwIfAborted(limits.signal, task);
     while (this.isPressed) {
       await within(this.synced(), task, limits);
