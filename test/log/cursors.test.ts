@@ -70,6 +70,22 @@ describe('a cursor', () => {
     expect(one.get()).toBe(4);
   });
 
+  test('is neither set nor deleted under a signal that is aborted, or with limits that are none', async () => {
+    const { directory, cursor } = openFile();
+    const signal = AbortSignal.abort();
+    const one = cursor('one');
+    for (const current of [undefined, 5]) {
+      if (current !== undefined) await one.set(current);
+      const aborted = { code: 'ERR_ABORTED', path: directory };
+      expect(await failure(() => one.set(7, { signal }))).toMatchObject(aborted);
+      expect(await failure(() => one.delete({ signal }))).toMatchObject(aborted);
+      const wrong = { timeoutMs: -1 };
+      expect((await failure(() => one.set(7, wrong))).code).toBe('ERR_INVALID_ARGUMENT');
+      expect((await failure(() => one.delete(wrong))).code).toBe('ERR_INVALID_ARGUMENT');
+      expect(one.get()).toBe(current);
+    }
+  });
+
   test('that is moved on by two stands at the higher of both', async () => {
     const { directory, cursor } = openFile();
     const other = openFile(directory).cursor('one');

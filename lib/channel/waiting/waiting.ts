@@ -332,6 +332,7 @@ function endOf({ timeoutMs, until }: Limits, since: number): number {
 
 export function waitOptions(what: string, options: WaitOptions | undefined, others: string[] = []): void {
   knownOptions(what, options, ['signal', 'timeoutMs', ...others]);
+  if (options !== undefined) checkWait(options);
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined, task: Task): void {

@@ -3,6 +3,7 @@ import {
   type Limits,
   limitsFromNow,
   type Task,
+  throwIfAborted,
   type WaitOptions,
   waitUntil,
   within,
@@ -74,6 +75,8 @@ export class CursorFile {
   /** Moves it there if it isn't further already, or anyway where that is forced. Gives where it stands then. */
   set(name: CursorName, offset: number, force: boolean, options?: WaitOptions): number | Promise<number> {
     this.#assertWritable();
+    // What is set at once waits for nothing that would end by it.
+    if (options !== undefined) throwIfAborted(options.signal, this.#setting(name));
     if (this.#waiting === 0) {
       const outcome = this.#put(name, offset, force);
       if (typeof outcome === 'number') return outcome;
@@ -84,8 +87,9 @@ export class CursorFile {
   /** Resolves with whether there was one, once the disk knows that there is none. */
   async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
     this.#assertWritable();
-    if (this.#current() === undefined) return false;
     const task = this.#on(`Deleting the cursor '${name.text}'`);
+    throwIfAborted(options?.signal, task);
+    if (this.#current() === undefined) return false;
     return this.#inLine(task, options, (limits) =>
       this.#holding(
         async (mapping) => {
@@ -232,6 +236,10 @@ export class CursorFile {
     return mapping;
   }
 
+  #setting(name: CursorName): Task {
+    return this.#on(`Setting the cursor '${name.text}'`);
+  }
+
   #on(what: string): Task {
     const path = this.directory;
     return { what: `${what} of ${path}`, path };
@@ -261,7 +269,7 @@ export class CursorFile {
   }
 
   async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {
-    const task = this.#on(`Setting the cursor '${name.text}'`);
+    const task = this.#setting(name);
     return this.#inLine(task, options, async (limits) => {
       for (;;) {
         await this.#open(task, limits);
