@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../errors.js';
 import { show } from '../../options.js';
 import { bytesOf, putBytes } from './put-bytes.js';
-import type { HeadersInput } from './record.js';
+import { type HeadersInput, MAX_HEADERS } from './record.js';
 import { isBytes, notBytes } from './record-check.js';
 import { varintBytes, writeVarint } from './varint.js';
 
@@ -50,6 +50,7 @@ export class HeaderList {
       throw invalidArgument(`The name of a header must be a string that is not empty, not ${show(name)}`);
     }
     if (!isBytes(value)) throw notBytes(`header '${name}'`, value);
+    if (this.count === MAX_HEADERS) throw invalidArgument(`A record has at most ${MAX_HEADERS} headers`);
     this.#push(name, bytesOf(name));
     this.#push(value, bytesOf(value));
   }

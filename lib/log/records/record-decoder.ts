@@ -5,6 +5,7 @@ import {
   HEADERS,
   KEY,
   type LogRecord,
+  MAX_HEADERS,
   MAX_TTL_MS,
   PARTS,
   TOMBSTONE,
@@ -15,6 +16,9 @@ import { NO_NUMBER, readVarint, varintBytes } from './varint.js';
 /** A name of one byte, an empty value, and the lengths of both. */
 const LEAST_HEADER = 3;
 export const NO_KEY = -1;
+
+/** Called for each header; its value is `bytes[valueStart, valueEnd)` of those that are looked through. */
+export type HeaderHandler = (name: string, valueStart: number, valueEnd: number) => void;
 
 /** Makes copies of bytes that are lent: a channel's `Copier`, or `fromPool`. */
 export interface Copies {
@@ -59,26 +63,27 @@ export class RecordParts {
     }
   }
 
-  /** Behind `find`: passes over the headers, into `headers` if they are wanted; then the value begins at `rest`. */
-  findValue(bytes: Buffer, end: number, type: number, offset: number, headers?: [string, Buffer][]): void {
-    if ((type & HEADERS) !== 0) this.#passHeaders(bytes, end, offset, headers);
+  /** Behind `find`: passes over the headers, whose names are looked at only for a handler; then the value begins at `rest`. */
+  findValue(bytes: Buffer, end: number, type: number, offset: number, handler?: HeaderHandler): void {
+    if ((type & HEADERS) !== 0) this.#passHeaders(bytes, end, offset, handler);
     if ((type & TOMBSTONE) !== 0 && this.rest !== end) {
       throw corruptRecord(offset, 'it says that its key is gone, and has a value');
     }
   }
 
-  #passHeaders(bytes: Buffer, end: number, offset: number, headers: [string, Buffer][] | undefined): void {
+  #passHeaders(bytes: Buffer, end: number, offset: number, handler: HeaderHandler | undefined): void {
     const count = readVarint(bytes, this.rest, end);
     if (count < 1 || count > (end - this.rest) / LEAST_HEADER) {
       throw corruptRecord(offset, 'it has no room for as many headers as it should have');
     }
+    if (count > MAX_HEADERS) throw corruptRecord(offset, 'it has more headers than a record may have');
     this.rest += varintBytes(count);
     for (let i = 0; i < count; i++) {
       const nameStart = this.#part(bytes, end, offset, 'the name of a header');
       const nameEnd = this.rest;
       if (nameEnd === nameStart) throw corruptRecord(offset, 'a header has no name');
       const valueStart = this.#part(bytes, end, offset, 'the value of a header');
-      headers?.push([nameOf(bytes, nameStart, nameEnd, offset), partOf(bytes, valueStart, this.rest)]);
+      handler?.(nameOf(bytes, nameStart, nameEnd, offset), valueStart, this.rest);
     }
   }
 
@@ -129,9 +134,12 @@ function decodeRest(payload: Buffer, type: number, offset: number, timestamp: nu
   const record: LogRecord = { offset, timestamp, value: payload };
   if ((type & EXPIRES) !== 0) record.expiresAt = parts.expiresAtUs;
   if ((type & KEY) !== 0) record.key = partOf(payload, parts.keyStart, parts.keyEnd);
-  if ((type & HEADERS) !== 0) record.headers = [];
+  const headers: LogRecord['headers'] = (type & HEADERS) === 0 ? undefined : [];
+  if (headers !== undefined) record.headers = headers;
   if ((type & TOMBSTONE) !== 0) record.tombstone = true;
-  parts.findValue(payload, payload.length, type, offset, record.headers);
+  const keep: HeaderHandler | undefined =
+    headers && ((name, start, end) => headers.push([name, partOf(payload, start, end)]));
+  parts.findValue(payload, payload.length, type, offset, keep);
   record.value = partOf(payload, parts.rest, payload.length);
   return record;
 }

@@ -1,5 +1,5 @@
 import { packedHead, unpackEach } from './packing.js';
-import { HEADERS, PACKED } from './record.js';
+import { PACKED } from './record.js';
 import { RecordParts } from './record-decoder.js';
 
 /** What a frame has: one record, or those of a compressed batch. */
@@ -11,6 +11,7 @@ export interface FrameLook {
 }
 
 const parts = new RecordParts();
+const keepNothing = () => {};
 
 /** Reads all of a frame's payload, and keeps nothing of it. Throws where that isn't what it says it is. */
 export function lookAtFrame(
@@ -33,5 +34,5 @@ export function lookAtFrame(
 function look(bytes: Buffer, start: number, end: number, type: number, offset: number, timeUs: number): void {
   if (type === 0) return;
   parts.find(bytes, start, end, type, offset, timeUs);
-  parts.findValue(bytes, end, type, offset, (type & HEADERS) === 0 ? undefined : []);
+  parts.findValue(bytes, end, type, offset, keepNothing);
 }

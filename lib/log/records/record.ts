@@ -43,6 +43,9 @@ export const PARTS = EXPIRES | KEY | HEADERS | TOMBSTONE;
 /** The payload is no record but several of them, compressed. */
 export const PACKED = 16;
 
+/** More of them mean no harm to a segment, but much to the memory of who reads the record. */
+export const MAX_HEADERS = 65536;
+
 /** A hundred years: beyond that nobody means what they say. */
 export const MAX_TTL_MS = 3_155_760_000_000;
 
