@@ -11,8 +11,10 @@ vi.mock(import('node:fs'), async (original) => {
   return { ...fs, readdirSync: vi.fn(fs.readdirSync) as unknown as typeof fs.readdirSync };
 });
 
-function directoryWith(names: (string | Buffer)[]): string {
+/** A log's directory, with files in it that are none of the log's. */
+async function directoryWith(names: (string | Buffer)[]): Promise<string> {
   const directory = newDirectory();
+  await (await Log.open(directory, { sync: 'none' })).close();
   for (const name of names) {
     writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(name)]), 'x');
   }
@@ -28,7 +30,7 @@ test.each([
 ])('directories are listed no more often for many names %s than for two', async (_, names) => {
   const listings: number[] = [];
   for (const count of [2, 40]) {
-    const directory = directoryWith(names(count));
+    const directory = await directoryWith(names(count));
     vi.mocked(readdirSync).mockClear();
     const log = await Log.open(directory, { sync: 'none' });
     listings.push(vi.mocked(readdirSync).mock.calls.length);
@@ -39,7 +41,7 @@ test.each([
 });
 
 test('what was set aside before keeps its name', async () => {
-  const directory = directoryWith(['foreign']);
+  const directory = await directoryWith(['foreign']);
   await (await Log.open(directory, { sync: 'none' })).close();
   writeFileSync(join(directory, 'foreign'), 'y');
   await using log = await Log.open(directory, { sync: 'none' });
@@ -48,7 +50,7 @@ test('what was set aside before keeps its name', async () => {
 
 test('the event loop has its turns while many are set aside', async () => {
   const names = texts(20);
-  const folder = new SetAsideFolder(new Directory(directoryWith(names)));
+  const folder = new SetAsideFolder(new Directory(await directoryWith(names)));
   let now = performance.now();
   // Each look at the clock is a turn later.
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 5));

@@ -11,7 +11,7 @@ export class AppendLine {
 
   constructor(writer: LogWriter, path: string) {
     this.#writer = writer;
-    this.#task = { what: `Appending to ${path}`, path };
+    this.#task = { what: `Waiting for room to append to ${path}`, path };
   }
 
   /** Appends at once where nobody has to wait. */
