@@ -96,10 +96,17 @@ test('after repair all who have it open say the same of where it goes on', async
   expect(await Log.verify(directory)).toMatchObject({ sound: true, next: to + 1 });
 });
 
-test.each([0, 3, 7])('bit %i of the offset of the last record: nobody believes it', async (bit) => {
+test.each([
+  ['offset', L.FRAME_TAG_OFFSET, 0],
+  ['offset', L.FRAME_TAG_OFFSET, 3],
+  ['offset', L.FRAME_TAG_OFFSET, 7],
+  // Then it is an END, or a CHECKPOINT.
+  ['kind', L.FRAME_KIND_OFFSET, 1],
+  ['kind', L.FRAME_KIND_OFFSET, 2],
+])('the %s of the last record, at %i bit %i: nobody believes it', async (_, field, bit) => {
   const { directory, bases, next } = await someLog(3);
   const frame = DATA + (next - 1 - bases[2]) * FRAME;
-  flip(fileOf(directory, bases[2]), frame + L.FRAME_TAG_OFFSET, bit);
+  flip(fileOf(directory, bases[2]), frame + field, bit);
   expect(await failure(() => Log.open(directory))).toMatchObject({ code: 'ERR_CORRUPT' });
   await using reader = await Log.open(directory, { readOnly: true });
   expect(await failure(() => reader.next)).toMatchObject({ code: 'ERR_CORRUPT', offset: next - 1 });

@@ -153,7 +153,10 @@ export class Places {
     return undefined;
   }
 
-  /** Of the frames from one to the end of another. Only of the last one the checksum is looked at: that is believed. */
+  /**
+   * Of the frames from one to the end of another. Only of the last record the checksum is looked at, which is believed, and
+   * of what says to be none.
+   */
   #lastTagIn(start: number, end: number): number | undefined {
     const channel = this.#channel;
     const { words, header } = channel;
@@ -175,6 +178,9 @@ export class Places {
             tag = own;
             last = at;
           }
+        } else if (!isTrueFrame(channel, at)) {
+          // It may have been a record.
+          damage = at;
         }
         at = isFrame ? behind : (nextIntact(channel, at)?.position ?? end);
       }
