@@ -1,6 +1,6 @@
 import { createHistogram } from 'node:perf_hooks';
 import { CpuWait, stolenMs } from './load.js';
-import { waitQuantiles } from './stalls.js';
+import { percentiles, waitQuantiles } from './stalls.js';
 
 /** Not measured: what is done first makes code and files. */
 export const WARM_UP_MS = 3000;
@@ -126,17 +126,4 @@ class TurnWatch {
       rssKiB: Math.round(rss / 1024),
     };
   }
-}
-
-function percentiles(histogram) {
-  const ms = (percent) => histogram.percentile(percent) / 1e6;
-  return {
-    count: histogram.count,
-    p50: ms(50),
-    p90: ms(90),
-    p99: ms(99),
-    p999: ms(99.9),
-    p9999: ms(99.99),
-    max: histogram.max / 1e6,
-  };
 }

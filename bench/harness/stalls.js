@@ -24,3 +24,17 @@ function waitAt(q, longest, allMs, leastMs) {
   }
   return leastMs;
 }
+
+/** Of a histogram of nanoseconds, in milliseconds. */
+export function percentiles(histogram) {
+  const ms = (percent) => histogram.percentile(percent) / 1e6;
+  return {
+    count: histogram.count,
+    p50: ms(50),
+    p90: ms(90),
+    p99: ms(99),
+    p999: ms(99.9),
+    p9999: ms(99.99),
+    max: histogram.max / 1e6,
+  };
+}

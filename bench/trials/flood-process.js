@@ -9,7 +9,7 @@ import { answerTurns } from '../harness/listener.js';
 import { Usage } from '../harness/load.js';
 import { END, nextNumber, nowNs, Source, say, Tally } from '../harness/participant.js';
 import { PinnedProcess } from '../harness/process.js';
-import { waitQuantiles } from '../harness/stalls.js';
+import { percentiles, waitQuantiles } from '../harness/stalls.js';
 import { SIZE } from '../peers/crossings.js';
 
 const RECORDS_BETWEEN_CLOCKS = 256;
@@ -204,19 +204,6 @@ class LoopWatch {
       waits: waitQuantiles(this.#kept.subarray(0, this.#keptCount), this.#before - this.#start, KEPT_FROM_MS),
     };
   }
-}
-
-function percentiles(histogram) {
-  const ms = (percent) => histogram.percentile(percent) / 1e6;
-  return {
-    count: histogram.count,
-    p50: ms(50),
-    p90: ms(90),
-    p99: ms(99),
-    p999: ms(99.9),
-    p9999: ms(99.99),
-    max: histogram.max / 1e6,
-  };
 }
 
 // ----

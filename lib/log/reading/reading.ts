@@ -310,9 +310,10 @@ export async function* iterateBatches(
 
 /** Also where records are there all the time, reading is over when it is to be; what was passed until then is. */
 function checkOf({ path }: RecordSource, limits: Limits, mover: CursorMover | undefined): () => void {
+  const task = { what: `Reading ${path}`, path };
   return () => {
     try {
-      throwIfOver(limits, { what: `Reading ${path}`, path });
+      throwIfOver(limits, task);
     } catch (error) {
       mover?.move();
       throw error;
