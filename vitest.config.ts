@@ -12,7 +12,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/oracle/**'],
     globalSetup: ['test/helpers/run-directory.ts'],
     execArgv: ['--expose-gc'],
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HEADERS, MAX_HEADERS } from '../../lib/log/records/record.js';
-import { checkRecord } from '../../lib/log/records/record-encoder.js';
+import { RecordEncoder } from '../../lib/log/records/record-encoder.js';
 import { lookAtFrame } from '../../lib/log/records/record-look.js';
 import { varintBytes, writeVarint } from '../../lib/log/records/varint.js';
 import { thrown } from '../helpers/failure.js';
@@ -25,7 +25,7 @@ const WAYS = {
 test('a record has as many headers as it may, and is refused with one more', () => {
   const { payload, type } = encode({ value: '', headers: pairs(MAX_HEADERS) });
   expect(decode(payload, type).headers).toHaveLength(MAX_HEADERS);
-  const error = thrown(() => checkRecord({ value: '', headers: pairs(MAX_HEADERS + 1) }));
+  const error = thrown(() => new RecordEncoder().measure({ value: '', headers: pairs(MAX_HEADERS + 1) }));
   expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('65536') });
 });
 

@@ -7,7 +7,7 @@ import { Copier } from '../../lib/channel/index.js';
 import { MillraceError } from '../../lib/index.js';
 import { EXPIRES, frameBytes, HEADERS, KEY, PACKED, TOMBSTONE } from '../../lib/log/records/record.js';
 import { decodeRecord, fromPool, NO_KEY, RecordParts } from '../../lib/log/records/record-decoder.js';
-import { checkRecord, NO_TIME, RecordEncoder } from '../../lib/log/records/record-encoder.js';
+import { NO_TIME, RecordEncoder } from '../../lib/log/records/record-encoder.js';
 import { thrown } from '../helpers/failure.js';
 import { anyInput, decode, encode, expected, type Input, shown } from './records.js';
 
@@ -70,7 +70,7 @@ describe('what a record is, byte by byte', () => {
 });
 
 describe('what can not be appended', () => {
-  const of = (input: unknown) => thrown(() => checkRecord(input as Input));
+  const of = (input: unknown) => thrown(() => new RecordEncoder().measure(input as Input));
 
   test.each<[unknown, RegExp]>([
     [undefined, /A record must be .*, not undefined/],

@@ -85,8 +85,3 @@ export class RecordEncoder {
     this.#value = '';
   }
 }
-
-/** Refuses a record that can't be written. */
-export function checkRecord(input: LogRecordInput | Uint8Array | string): void {
-  new RecordEncoder().measure(input);
-}
