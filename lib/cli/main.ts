@@ -1,14 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { CHANNEL_VERBS } from './channel/index.js';
 import { find, type Group, parseFor, summaries, UsageError, type Verb } from './command.js';
-import { dump } from './dump.js';
 import { log } from './log/index.js';
 import { Output, say, sayError } from './output.js';
-import { stat } from './stat.js';
-import { tail } from './tail.js';
-import { verify } from './verify.js';
 
-const VERBS: readonly (Verb | Group)[] = [stat, dump, tail, verify, log];
+const VERBS: readonly (Verb | Group)[] = [...CHANNEL_VERBS, log];
 
 const OK = 0;
 const FAULT = 1;

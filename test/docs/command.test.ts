@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { CHANNEL_VERBS } from '../../lib/cli/channel/index.js';
+import { tail } from '../../lib/cli/channel/tail.js';
 import type { Verb } from '../../lib/cli/command.js';
-import { dump } from '../../lib/cli/dump.js';
 import { log } from '../../lib/cli/log/index.js';
 import { asObject } from '../../lib/cli/payload.js';
-import { stat } from '../../lib/cli/stat.js';
-import { tail } from '../../lib/cli/tail.js';
-import { verify } from '../../lib/cli/verify.js';
 
 const page = readFileSync(new URL('../../docs/command.md', import.meta.url), 'utf8');
-const verbs: readonly Verb[] = [stat, dump, tail, verify, ...log.verbs];
+const verbs: readonly Verb[] = [...CHANNEL_VERBS, ...log.verbs];
 
 describe.each(verbs.map((verb) => [verb.name, verb] as const))('%s', (name, verb) => {
   test('its help has all its options and no others', () => {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { MillraceError } from '../index.js';
+import { MillraceError } from '../../index.js';
 
 /** Of the directory of a log, which is no channel, says which verb is for that. */
 export function refuseLog(path: string, verb: string): void {

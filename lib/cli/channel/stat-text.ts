@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
-import type { ChannelInfo, ReaderInfo } from '../index.js';
+import type { ChannelInfo, ReaderInfo } from '../../index.js';
+import { age, count, exactSize, plural, size, table, time, visible } from '../words.js';
 import type { Rates } from './rates.js';
-import { age, count, exactSize, plural, size, table, time, visible } from './words.js';
 
 /** A channel for people: what it is, how far it is, who reads it. */
 export function describe(info: ChannelInfo, rates: Rates | undefined): string[] {

@@ -1,12 +1,12 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import type { Reader, ReaderRecord } from '../index.js';
-import { countOption, onePath, type Values, type Verb } from './command.js';
-import { interruption } from './interruption.js';
+import type { Reader, ReaderRecord } from '../../index.js';
+import { countOption, onePath, type Values, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import { type Output, say } from '../output.js';
+import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
+import { count, visible } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { type Output, say } from './output.js';
-import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from './payload.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
-import { count, visible } from './words.js';
 
 export const tail: Verb = {
   name: 'tail',

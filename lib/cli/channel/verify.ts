@@ -1,8 +1,8 @@
-import { type Verification, type VerifyOptions, verify as verifyChannel } from '../index.js';
-import { UsageError, type Verb } from './command.js';
+import { type Verification, type VerifyOptions, verify as verifyChannel } from '../../index.js';
+import { UsageError, type Verb } from '../command.js';
+import { verifyEach } from '../verifying.js';
+import { count, plural, size, visible } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { verifyEach } from './verifying.js';
-import { count, plural, size, visible } from './words.js';
 
 export const verify: Verb = {
   name: 'verify',

@@ -1,4 +1,4 @@
-import { MillraceError, Reader, type ReaderRecord } from '../index.js';
+import { MillraceError, Reader, type ReaderRecord } from '../../index.js';
 
 /** A place in a walk where records are missing, and why. */
 export class Gap {

@@ -1,11 +1,11 @@
-import { inspect, type Reader, type ReaderRecord, type Where } from '../index.js';
-import { countOption, onePath, UsageError, type Values, type Verb } from './command.js';
+import { inspect, type Reader, type ReaderRecord, type Where } from '../../index.js';
+import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
+import { type Output, say } from '../output.js';
+import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
+import { timeOf } from '../time-of.js';
+import { count, time } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { type Output, say } from './output.js';
-import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from './payload.js';
-import { timeOf } from './time-of.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
-import { count, time } from './words.js';
 
 export const dump: Verb = {
   name: 'dump',

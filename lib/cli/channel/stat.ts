@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ChannelInfo, inspect } from '../index.js';
-import { UsageError, type Verb } from './command.js';
-import { interruption } from './interruption.js';
+import { type ChannelInfo, inspect } from '../../index.js';
+import { UsageError, type Verb } from '../command.js';
+import { interruption } from '../interruption.js';
+import { type Output, sayError } from '../output.js';
 import { refuseLog } from './log-instead.js';
-import { type Output, sayError } from './output.js';
 import { type Rates, ratesSince } from './rates.js';
 import { describe } from './stat-text.js';
 

@@ -1,4 +1,4 @@
-import type { ChannelInfo, ReaderInfo } from '../index.js';
+import type { ChannelInfo, ReaderInfo } from '../../index.js';
 
 /** Per second. */
 export interface Rates {
