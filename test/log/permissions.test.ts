@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Log, type LogOptions } from '../../lib/log/index.js';
@@ -79,6 +79,19 @@ test('who is killed as a segment takes the place of another one leaves it to who
   const modes = modesOf(directory);
   expect(Object.keys(modes)).toHaveLength(5);
   expect(new Set(Object.values(modes))).toEqual(new Set([0o644]));
+});
+
+test('what repair begins anew, as nothing can be read, is open to whom the log was', async () => {
+  const directory = await manyFiles({ fileMode: 0o644 });
+  const segments = readdirSync(directory).filter((name) => name.endsWith('.mr') && name !== 'cursors.mr');
+  for (const name of segments) truncateSync(join(directory, name), 4096);
+  const { setAside } = await Log.repair(directory);
+  expect(setAside.map(({ name }) => name).sort()).toEqual(segments);
+  const modes = modesOf(directory);
+  const begun = Object.keys(modes).filter((name) => /^\d+\.mr$/.test(name));
+  expect(begun).toHaveLength(1);
+  expect(segments).not.toContain(begun[0]);
+  expect(modes[begun[0]]).toBe(0o644);
 });
 
 test.each([-1, 0o1000, 0.5, '640'])('fileMode %s is none', async (fileMode) => {

@@ -147,11 +147,15 @@ class SealedSource implements FrameSource {
   }
 }
 
-/** Puts an empty segment in the place of one, to be gone on with: in one step, once it is on the disk. */
+/**
+ * Puts an empty segment in the place of one, to be gone on with: in one step, once it is on the disk. Where it takes the
+ * place of one of another name, that is `instead`.
+ */
 export async function beginAnew(
   path: string,
   facts: SegmentFacts,
   { capacity, sync }: { capacity: number; sync: Sync },
+  instead = path,
 ): Promise<SegmentWriter> {
   const file = await makeFile(path, segmentBytes(capacity));
   const design = { capacity, sync, metadata: { log: facts }, baseRecord: facts.base };
@@ -159,7 +163,7 @@ export async function beginAnew(
   try {
     await writer.sync();
     // step 128
-    takeNameOf(writer, path);
+    takeName(writer, instead);
     // step 129
     await disk.syncDirectory(dirname(path));
     return writer;
@@ -201,7 +205,7 @@ class Rewrite {
       // step 120
       await writer.sync();
       // step 121
-      takeNameOf(writer, path);
+      takeName(writer, path);
       // step 122
       await disk.syncDirectory(dirname(path));
       // step 123
@@ -315,9 +319,9 @@ class Answers {
   }
 }
 
-/** Before it has the name of the old one, those may use it who could use that. */
-function takeNameOf(writer: SegmentWriter, path: string): void {
-  const before = statSync(path, { throwIfNoEntry: false });
+/** Before it has its name, those may use it who could use the one that it takes the place of. */
+function takeName(writer: SegmentWriter, instead: string): void {
+  const before = statSync(instead, { throwIfNoEntry: false });
   writer.takeName(before && ((waiting) => void keepOwner(waiting, before)));
 }
 

@@ -236,9 +236,10 @@ class Repairing {
 
   /** Nothing can be read of any segment. */
   async #beginAnew(): Promise<void> {
-    const base = boundOf(this.#dropped[this.#dropped.length - 1]);
+    const last = this.#dropped[this.#dropped.length - 1];
+    const base = boundOf(last);
     const facts = { id: this.#id, base, maxTimeUs: 0, generation: 0 };
-    const segment = await beginAnew(this.#directory.fileOf(base), facts, FIRST);
+    const segment = await beginAnew(this.#directory.fileOf(base), facts, FIRST, last.path);
     segment.close();
     this.#lose(this.#dropped[0].base, base);
   }
