@@ -72,8 +72,8 @@ export interface Binding {
   /** Tries to take the lock on one byte; false if another open of the file has it. */
   lockByte(file: FileHandle, byte: number): boolean;
   unlockByte(file: FileHandle, byte: number): void;
-  /** Whether some other open of this file, in any process or thread, holds the lock on the byte. */
-  isByteLocked(file: FileHandle, byte: number): boolean;
+  /** Whether some other open of this file, in any process or thread, holds the lock on the byte, or on one before `until`. */
+  isByteLocked(file: FileHandle, byte: number, until?: number): boolean;
   /**
    * Drops the locks and the descriptor at once and detaches the ArrayBuffer; the pages are unmapped later, in
    * small steps on another thread, when the last job that uses them is done. Twice is harmless.

@@ -220,9 +220,10 @@ Napi::Value IsLocked(Info info) {
   Arguments in(info, "isByteLocked");
   const File* file = in.OpenFile(0);
   const int64_t byte = in.Integer(1, 0, kLastByte);
+  const int64_t until = info.Length() > 2 ? in.Integer(2, byte + 1, kLastByte) : byte + 1;
   if (!in.ok()) return info.Env().Undefined();
   bool locked = false;
-  const Failure failure = IsByteLocked(file->fd(), byte, &locked);
+  const Failure failure = IsAnyLocked(file->fd(), byte, until, &locked);
   if (failure) return Done(info.Env(), failure);
   return Napi::Boolean::New(info.Env(), locked);
 }

@@ -40,8 +40,8 @@ Failure UnlockByte(int fd, int64_t byte) {
   return LastFailure("fcntl(F_OFD_SETLK)");
 }
 
-Failure IsByteLocked(int fd, int64_t byte, bool* locked) {
-  struct flock range = Range(F_WRLCK, byte, 1);
+Failure IsAnyLocked(int fd, int64_t from, int64_t until, bool* locked) {
+  struct flock range = Range(F_WRLCK, from, until - from);
   if (Control(fd, F_OFD_GETLK, &range) != 0) return LastFailure("fcntl(F_OFD_GETLK)");
   *locked = range.l_type != F_UNLCK;
   return {};

@@ -13,7 +13,7 @@ namespace millrace {
 // Sets *taken to false where another description has it.
 Failure LockByte(int fd, int64_t byte, bool* taken);
 Failure UnlockByte(int fd, int64_t byte);
-Failure IsByteLocked(int fd, int64_t byte, bool* locked);
+Failure IsAnyLocked(int fd, int64_t from, int64_t until, bool* locked);
 
 // A mapping holds its open file description as well as the descriptor does, so that closing the descriptor alone would
 // leave the locks in place until the last page is unmapped.

@@ -43,6 +43,25 @@ test('bytes far apart and side by side are locked each by itself', async () => {
   native.closeFile(other);
 });
 
+test('one lock among many bytes is told, wherever it is, and none beside them', async () => {
+  const { path, file } = await namedFile(newDirectory());
+  const other = native.openFile(path, true);
+  native.unlockByte(file, 0);
+  for (const byte of [10, 15, 19]) {
+    expect(native.isByteLocked(other, 10, 20)).toBe(false);
+    expect(native.lockByte(file, byte)).toBe(true);
+    expect(native.isByteLocked(other, 10, 20)).toBe(true);
+    expect(native.isByteLocked(file, 10, 20)).toBe(false);
+    native.unlockByte(file, byte);
+  }
+  for (const byte of [9, 20]) expect(native.lockByte(file, byte)).toBe(true);
+  expect(native.isByteLocked(other, 10, 20)).toBe(false);
+  expect(native.isByteLocked(other, 10, 21)).toBe(true);
+  expect(() => native.isByteLocked(other, 10, 10)).toThrow(TypeError);
+  native.closeFile(file);
+  native.closeFile(other);
+});
+
 test('the holder itself is told that the byte is not locked by another, and may take it again', async () => {
   const { file } = await namedFile(newDirectory());
   expect(native.isByteLocked(file, 0)).toBe(false);

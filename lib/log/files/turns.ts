@@ -22,12 +22,9 @@ export interface TurnFacts {
   wasLeft: boolean;
 }
 
-/** Whether somebody appends to a log that is shared, but for the one of this number. */
-export function hasAppender(lock: Pick<LockFile, 'file'>, except?: number): boolean {
-  for (let number = 0; number < MOST_APPENDERS; number++) {
-    if (number !== except && binding().isByteLocked(lock.file, FIRST_APPENDER_BYTE + number)) return true;
-  }
-  return false;
+/** Whether somebody appends to a log that is shared, but for whoever does by this very open of its lock file. */
+export function hasAppender({ file }: Pick<LockFile, 'file'>): boolean {
+  return binding().isByteLocked(file, FIRST_APPENDER_BYTE, FIRST_APPENDER_BYTE + MOST_APPENDERS);
 }
 
 /**
@@ -67,7 +64,7 @@ export class Turns {
 
   /** Whether nobody else appends to the log. */
   get isAlone(): boolean {
-    return !hasAppender(this.#lock, this.#number);
+    return !hasAppender(this.#lock);
   }
 
   /** Waits for a turn, and takes it. */
