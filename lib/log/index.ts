@@ -1,3 +1,4 @@
+export type { Rates, Times } from '../channel/index.js';
 export type { CursorInfo, CursorSetOptions, NamedCursor } from './cursors/index.js';
 export type { LostOffsets, SetAside } from './files/index.js';
 export { Log, type SegmentInfo } from './log.js';
@@ -13,6 +14,6 @@ export type {
 } from './reading/index.js';
 export type { HeadersInput, LogRecord, LogRecordInput } from './records/index.js';
 export type { LogFault, LogRepair, LogVerification } from './repair/index.js';
-export type { LogStats, Times } from './stats.js';
+export type { LogStats } from './stats.js';
 export type { Compacted, CompactOptions } from './upkeep/index.js';
 export type { Appendable } from './writing/index.js';

@@ -3,6 +3,7 @@ import {
   checkVerifyOptions,
   type Limits,
   limitsFromNow,
+  Pace,
   type VerifyOptions,
   type WaitOptions,
   waitOptions,
@@ -67,6 +68,7 @@ export class Log {
   readonly #appender: RecordAppender;
   readonly #upkeep: Upkeep | undefined;
   readonly #timer: NodeJS.Timeout;
+  readonly #pace = new Pace({ records: 0, bytes: 0 });
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -332,7 +334,9 @@ export class Log {
   stats(): LogStats {
     const { earliest, next, durable } = this;
     const segments = this.#directory.segments().length;
-    return { earliest, next, durable, segments, ...(this.#writer?.stats ?? NO_STATS) };
+    const appended = this.#writer?.stats ?? NO_STATS;
+    const { records, bytes } = appended;
+    return { earliest, next, durable, segments, ...appended, rates: this.#pace.rates({ records, bytes }) };
   }
 
   /**

@@ -152,7 +152,14 @@ describe('a writer that readers hold back', () => {
     ]);
     expect([readers[1].lag, readers[1].stats()]).toEqual([
       11200,
-      { records: 0, lost: 0, position: 0, lagBytes: 11200, waits: { parked: 0, woken: 0, late: 0 } },
+      {
+        records: 0,
+        lost: 0,
+        position: 0,
+        lagBytes: 11200,
+        rates: { records: 0, overMs: expect.any(Number) },
+        waits: { parked: 0, woken: 0, late: 0 },
+      },
     ]);
     readers[1].close();
     expect(writer.readers().map(({ slot }) => slot)).toEqual([0, 2, 3]);

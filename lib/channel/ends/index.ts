@@ -1,4 +1,5 @@
 export { checkReaderOptions, type ReaderOptions } from './joining.js';
 export { type PollOptions, Reader, type ReaderEvents, type ReaderStats } from './reader.js';
 export { Writer } from './writer.js';
-export type { WriterOptions, WriterStats, WritingOptions } from './writing.js';
+export type { WriterStats } from './writer-figures.js';
+export type { WriterOptions, WritingOptions } from './writing.js';

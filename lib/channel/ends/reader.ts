@@ -14,7 +14,7 @@ import {
   type RecordHandler,
   type Where,
 } from '../reading/index.js';
-import { Teller, throwLater, turn } from '../runtime/index.js';
+import { Pace, type Rates, Teller, throwLater, turn } from '../runtime/index.js';
 import { RecordIterator, type WaitOptions, type WaitStats, waitOptions } from '../waiting/index.js';
 import { checkReaderOptions, type ReaderOptions } from './joining.js';
 import { Session } from './session.js';
@@ -32,6 +32,8 @@ export interface ReaderStats {
   lost: number;
   position: number;
   lagBytes: number;
+  /** Of records, since it was asked last. */
+  rates: Rates<'records'>;
   /** How this reader waited for records. */
   waits: WaitStats;
 }
@@ -54,6 +56,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   readonly path: string;
   readonly #options: ReaderOptions<Out>;
   readonly #teller: Teller;
+  readonly #pace = new Pace({ records: 0 });
   readonly #succession: Succession<Out>;
   #session: Session<Out>;
   #cursor: Cursor;
@@ -376,7 +379,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   stats(): ReaderStats {
     const { records, waits } = this.#succession;
-    return { records, lost: this.lost, position: this.position, lagBytes: this.lag, waits };
+    const rates = this.#pace.rates({ records });
+    return { records, lost: this.lost, position: this.position, lagBytes: this.lag, rates, waits };
   }
 
   /** Lets go at once: of the slot, of the file, of all lent bytes. Inside a handler: when that returns. */

@@ -44,13 +44,9 @@ import {
   Sends,
   splitOptions,
 } from '../writing/index.js';
-import {
-  checkWritingOptions,
-  WRITING_OPTIONS,
-  type WriterOptions,
-  type WriterStats,
-  type WritingOptions,
-} from './writing.js';
+import { refused } from './refused.js';
+import { WriterFigures, type WriterStats } from './writer-figures.js';
+import { checkWritingOptions, WRITING_OPTIONS, type WriterOptions, type WritingOptions } from './writing.js';
 
 /** The constructor of `Writer`, for this module alone: who makes writers elsewhere goes by `create` and `resume`. */
 let startWriter: <In>(channel: Mapped, start: Start, options: WritingOptions<In>) => Writer<In>;
@@ -73,6 +69,7 @@ export class Writer<In = Data> {
   readonly #strategy: IdleStrategy;
   readonly #roomSleeper: Sleeper;
   readonly #teller: Teller;
+  readonly #figures: WriterFigures;
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
 
@@ -89,7 +86,14 @@ export class Writer<In = Data> {
     this.#codec = codec;
     this.#strategy = strategyOf(idle);
     this.#roomSleeper = new Sleeper(channel, ROOM, ROUNDS_FOR_ROOM);
-    this.#sends = new Sends(channel.path, this.#appender.flow, this.#roomSleeper, this.#strategy);
+    this.#figures = new WriterFigures(channel, this.#appender, this.#roomSleeper);
+    this.#sends = new Sends(
+      channel.path,
+      this.#appender.flow,
+      this.#roomSleeper,
+      this.#strategy,
+      this.#figures.room,
+    );
     this.#timed = channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#describer = new Describer(channel.path, this.#timed, codec);
     this.#claim = new Claim(channel.path, this.#appender, this.#timed);
@@ -181,7 +185,7 @@ export class Writer<In = Data> {
     try {
       const { path } = this;
       const task = { what: `Syncing the record at position ${position} of ${path}`, path };
-      await within(this.#flusher.reached(end), task, both);
+      await this.#figures.synced(within(this.#flusher.reached(end), task, both));
     } catch (error) {
       // It is in the channel, and nothing takes it back: whoever would write it again is told where it is.
       throw error instanceof MillraceError ? withFacts(error, { position }) : error;
@@ -209,16 +213,20 @@ export class Writer<In = Data> {
       if (options.bytes === undefined) return this.#appender.tryRefused();
       return this.#appender.tryReserve(bytes);
     };
+    let refusedAt: number | undefined;
     const refusal = await waitUntil(
       () => {
         const taken = this.#appender.flow.looking(reserve);
-        return taken === Refusal.BACK_PRESSURE ? undefined : taken;
+        if (taken !== Refusal.BACK_PRESSURE) return taken;
+        refusedAt ??= performance.now();
+        return undefined;
       },
       { what: `Waiting for room in ${this.path}`, path: this.path },
       options,
       this.#strategy,
       this.#roomSleeper,
     );
+    if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
     // Nobody waits any more for what was only asked about.
     const refused = this.#appender.lastRefusal.forget();
@@ -268,32 +276,7 @@ export class Writer<In = Data> {
   }
 
   #refused(refusal: number, size: number): MillraceError {
-    const path = this.path;
-    switch (refusal) {
-      case Refusal.BACK_PRESSURE: {
-        const { lastRefusal, position: end } = this.#appender;
-        const inTheWay = lastRefusal.inTheWayBelow(end, this.capacity);
-        const readers = listReaders(this.#channel).filter(
-          ({ state, position }) => state === 'gating' && position < inTheWay,
-        );
-        const who = readers.map(({ name, pid }) => `${name || 'unnamed'} (pid ${pid})`).join(', ');
-        return new MillraceError(
-          'ERR_BACK_PRESSURE',
-          `Readers of ${path} hold the writer back: ${who}. Wait for room by ready() or send()`,
-          { path, readers },
-        );
-      }
-      case Refusal.FULL:
-        return new MillraceError(
-          'ERR_CHANNEL_FULL',
-          `${path} is full: ${this.remaining} bytes are left, headers counted, for ${size}`,
-          { path, size, remaining: this.remaining },
-        );
-      case Refusal.TOO_LARGE:
-        return this.#appender.limits.recordTooLarge(size);
-      default:
-        return this.#appender.stopped?.() ?? closedHandle('writer', path);
-    }
+    return refused(this.#channel, this.#appender, refusal, size);
   }
 
   /** Shows that the writer lives, and publishes its tail. A timer does so too, each `heartbeatMs`. */
@@ -312,7 +295,8 @@ export class Writer<In = Data> {
     waitOptions('flush', options);
     this.#assertOpen();
     if (this.#flusher === undefined) throw ringsDoNotLast('flush', this.path);
-    return within(this.#flusher.flush(), { what: `Syncing ${this.path}`, path: this.path }, options);
+    const task = { what: `Syncing ${this.path}`, path: this.path };
+    return this.#figures.synced(within(this.#flusher.flush(), task, options));
   }
 
   readers(): ReaderInfo[] {
@@ -329,15 +313,7 @@ export class Writer<In = Data> {
 
   stats(): WriterStats {
     this.#assertOpen();
-    const { records, position, flow } = this.#appender;
-    const { baseRecord, basePosition } = this.#channel.header;
-    return {
-      records: records - baseRecord,
-      bytes: position - basePosition,
-      refusals: flow.refusals,
-      evictions: flow.evictions,
-      waits: { ...this.#roomSleeper.stats },
-    };
+    return this.#figures.stats();
   }
 
   /** Where the next record will go. */

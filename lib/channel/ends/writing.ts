@@ -1,6 +1,6 @@
 import { type Codec, checkCodec, type Data } from '../records/index.js';
 import { checkLogger, type Logger } from '../runtime/index.js';
-import { checkIdle, type Idle, type WaitStats } from '../waiting/index.js';
+import { checkIdle, type Idle } from '../waiting/index.js';
 import type { ChannelOptions } from '../writing/index.js';
 
 /** What a writer takes that is not about its channel. */
@@ -13,16 +13,6 @@ export interface WritingOptions<In = Data> {
 }
 
 export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}
-
-export interface WriterStats {
-  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
-  records: number;
-  bytes: number;
-  refusals: number;
-  evictions: number;
-  /** How this writer waited for room. */
-  waits: WaitStats;
-}
 
 export const WRITING_OPTIONS = [
   'codec',

@@ -2,8 +2,10 @@ export { forget, onAbort } from './aborting.js';
 export { disk } from './disk.js';
 export { environment } from './environment.js';
 export { outside } from './outside.js';
+export { Pace, type Rates } from './pace.js';
 export { shmPath } from './paths.js';
 export { atOnce, type InSlices, inTurns, SLICE_BYTES } from './slices.js';
+export { Stopwatch, type Times } from './stopwatch.js';
 export {
   alreadyThere,
   explain,

@@ -2,6 +2,7 @@ import { invalidArgument } from '../../errors.js';
 import { checkWait, knownOptions, show } from '../../options.js';
 import type { Flow } from '../presence/index.js';
 import type { RecordOptions } from '../records/index.js';
+import type { Stopwatch } from '../runtime/index.js';
 import {
   type IdleStrategy,
   type Limits,
@@ -43,14 +44,17 @@ export class Sends {
   readonly #flow: Flow;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
+  /** Of those who had to wait. */
+  readonly #stopwatch: Stopwatch;
   /** Each is called when its turn comes. */
   readonly #queue = new Set<() => void>();
 
-  constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy) {
+  constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy, stopwatch: Stopwatch) {
     this.#flow = flow;
     this.#task = { what: `Waiting for room in ${path}`, path };
     this.#sleeper = sleeper;
     this.#strategy = strategy;
+    this.#stopwatch = stopwatch;
   }
 
   /**
@@ -69,6 +73,7 @@ export class Sends {
     } else {
       this.#flow.refusals++;
     }
+    const beganAt = performance.now();
     let begin: () => void = () => {};
     const turn = new Promise<void>((resolve) => {
       begin = resolve;
@@ -78,7 +83,9 @@ export class Sends {
     try {
       await within(turn, this.#task, limits);
       const look = () => this.#flow.looking(tryToSend);
-      return await waitUntil(look, this.#task, limits, this.#strategy, this.#sleeper);
+      const sent = await waitUntil(look, this.#task, limits, this.#strategy, this.#sleeper);
+      this.#stopwatch.since(beganAt);
+      return sent;
     } finally {
       const [first] = this.#queue;
       this.#queue.delete(begin);

@@ -6,13 +6,14 @@ import {
   largestInSegment,
   Refusal,
   SegmentWriter,
+  Stopwatch,
   throwIfAborted,
   within,
 } from '../../channel/index.js';
 import { closedHandle, MillraceError } from '../../errors.js';
 import { type Directory, durableEnd, type SegmentFacts } from '../files/index.js';
 import type { LogSettings } from '../options.js';
-import { type NO_STATS, Stopwatch } from '../stats.js';
+import type { NO_STATS } from '../stats.js';
 import { NextFile } from './next-file.js';
 import type { Sealed } from './sealed.js';
 
