@@ -12,6 +12,18 @@ import { withOwnClock } from './own-clock.js';
 
 withOwnClock();
 
+/** A log of three segments that can be compacted to one, and a hold of its lock file as another process has it. */
+async function threeAndAnother() {
+  const model = await Modelled.open();
+  for (let i = 0; i < 3; i++) {
+    model.add('key', `value ${i}`);
+    model.roll();
+  }
+  const other = LockFile.open(model.log.path, true) as LockFile;
+  onTestFinished(() => other.close());
+  return { model, other };
+}
+
 describe('while it goes on', () => {
   test('the event loop has its turns, and progress is told', async () => {
     const model = await Modelled.open({ segment: '4MiB' });
@@ -128,13 +140,7 @@ describe('while it goes on', () => {
   });
 
   test('who waits for another one of the same log ends by a signal of its own, and the next still comes after the first', async () => {
-    const model = await Modelled.open();
-    for (let i = 0; i < 3; i++) {
-      model.add('key', `value ${i}`);
-      model.roll();
-    }
-    const other = LockFile.open(model.log.path, true) as LockFile;
-    onTestFinished(() => other.close());
+    const { model, other } = await threeAndAnother();
     expect(other.tryLock(COMPACTION_BYTE)).toBe(true);
     const ended: string[] = [];
     const first = model.log.compact().finally(() => ended.push('first'));
@@ -153,13 +159,7 @@ describe('while it goes on', () => {
     ['compacts', COMPACTION_BYTE],
     ['changes segments', SEGMENTS_BYTE],
   ])('it waits as long as another process %s', async (_, byte) => {
-    const model = await Modelled.open();
-    for (let i = 0; i < 3; i++) {
-      model.add('key', `value ${i}`);
-      model.roll();
-    }
-    const other = LockFile.open(model.log.path, true) as LockFile;
-    onTestFinished(() => other.close());
+    const { model, other } = await threeAndAnother();
     expect(other.tryLock(byte)).toBe(true);
     let refused = 0;
     const native = binding();

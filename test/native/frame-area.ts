@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { binding, type FileHandle } from '../../lib/native.js';
+import { randomOf } from '../crash/fixtures/plan.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { namedFile } from './addon.js';
 
@@ -37,17 +38,6 @@ export function shiftIn(state: number, bytes: Uint8Array): number {
   return register;
 }
 
-/** xorshift32: the same bytes in every run. */
-function random(): () => number {
-  let state = SEED;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
-
 /** Views of the same bytes; frames are laid out and looked at through them. */
 export class Area {
   readonly bytes: Uint8Array;
@@ -60,8 +50,8 @@ export class Area {
 
   /** Fills everything, so that what means nothing isn't 0 either. */
   scribble(): this {
-    const next = random();
-    for (let at = 0; at < this.bytes.length; at += 4) this.#view.setUint32(at, next(), true);
+    const random = randomOf(SEED);
+    for (let at = 0; at < this.bytes.length; at += 4) this.#view.setUint32(at, random(2 ** 32), true);
     return this;
   }
 
