@@ -135,6 +135,23 @@ export function sizeOption(verb: Verb, values: Values, name: string): number | u
   return given === undefined ? undefined : inUse(verb, () => parseSize(`--${name}`, String(given)));
 }
 
+/** When what is written reaches the disk: none, commit, or each so many milliseconds. */
+export function syncOption(
+  { name }: Verb,
+  { sync }: Values,
+): 'none' | 'commit' | { everyMs: number } | undefined {
+  if (sync === undefined || sync === 'none' || sync === 'commit') return sync;
+  if (/^\d+$/.test(String(sync))) return { everyMs: Number(sync) };
+  throw new UsageError(`${name}: --sync takes none, commit or milliseconds, not '${sync}'`, name);
+}
+
+/** Permissions of files. */
+export function fileModeOption({ name }: Verb, { 'file-mode': mode }: Values): number | undefined {
+  if (mode === undefined) return undefined;
+  if (/^[0-7]{3}$/.test(String(mode))) return Number.parseInt(String(mode), 8);
+  throw new UsageError(`${name}: --file-mode takes three digits such as 640, not '${mode}'`, name);
+}
+
 /** What the library refuses here is what the user said. */
 export function inUse<T>(verb: Verb, work: () => T): T {
   try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { cutterFor, type InputFormat } from '../../lib/cli/log/input.js';
+import { cutterFor, type InputFormat } from '../../lib/cli/input.js';
+import { largestIn, makersFor } from '../../lib/cli/log/appendable.js';
 import { recordOf } from '../../lib/cli/log/json-record.js';
 import type { Appendable } from '../../lib/log/index.js';
 
@@ -7,7 +8,7 @@ const SEGMENT = 1000;
 
 /** What comes of the input, cut in pieces of so many bytes. */
 function cut(format: InputFormat, input: Buffer, pieceBytes: number): Appendable[] {
-  const cutter = cutterFor(format, SEGMENT, {});
+  const cutter = cutterFor(format, largestIn(SEGMENT), makersFor({}));
   const records: Appendable[] = [];
   for (let at = 0; at < input.length; at += pieceBytes) {
     records.push(...cutter.take(input.subarray(at, at + pieceBytes)));

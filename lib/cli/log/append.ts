@@ -1,11 +1,21 @@
-import type { MillraceError } from '../../index.js';
-import type { Appendable, Log, LogOptions } from '../../log/index.js';
-import { countOption, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
+import type { Appendable, Log } from '../../log/index.js';
+import { batchesOf } from '../batches.js';
+import {
+  countOption,
+  fileModeOption,
+  onePath,
+  sizeOption,
+  syncOption,
+  UsageError,
+  type Values,
+  type Verb,
+} from '../command.js';
+import { Feeding } from '../feeding.js';
+import { cutterFor, INPUT_OPTIONS, inputFormatOf } from '../input.js';
 import { interruption } from '../interruption.js';
 import { sayError } from '../output.js';
 import { offsets, plain } from '../words.js';
-import { batchesOf } from './batches.js';
-import { cutterFor, InputError, type InputFormat, type Template } from './input.js';
+import { batchSizeIn, largestIn, makersFor, type Template } from './appendable.js';
 import { openToAppend } from './open.js';
 
 const DEFAULT_SEGMENT = 64 * 2 ** 20;
@@ -41,9 +51,7 @@ Examples
   millrace log append /var/lib/app/events --json --batch 100 < events.jsonl
   millrace log read a --json | jq -c '{key, value, headers, timestamp: {us: .timestamp}}' | millrace log append b --json`,
   options: {
-    lines: { type: 'boolean' },
-    frames: { type: 'boolean' },
-    json: { type: 'boolean' },
+    ...INPUT_OPTIONS,
     key: { type: 'string' },
     header: { type: 'string', multiple: true },
     batch: { type: 'string' },
@@ -55,20 +63,24 @@ Examples
   async run(values, paths, output) {
     const path = onePath(append, paths, 'log');
     const segment = sizeOption(append, values, 'segment') ?? DEFAULT_SEGMENT;
-    const cutter = cutterFor(formatOf(values), segment, templateOf(values));
+    const cutter = cutterFor(
+      inputFormatOf(append, values),
+      largestIn(segment),
+      makersFor(templateOf(values)),
+    );
     const exactly = countOption(append, values, 'batch', 1, undefined);
     const writers = values.shared === true ? 'shared' : undefined;
     const log = await openToAppend(append, path, {
       segment,
-      sync: syncOf(values),
+      sync: syncOption(append, values),
       writers,
-      fileMode: fileModeOf(values),
+      fileMode: fileModeOption(append, values),
     });
     const stop = interruption();
-    const appending = new Appending(log, exactly, values.sync === 'commit');
+    const appending = new Appending(log, exactly !== undefined, values.sync === 'commit');
     const failures: unknown[] = [];
     try {
-      for await (const batch of batchesOf(process.stdin, cutter, { exactly, segment }, stop)) {
+      for await (const batch of batchesOf(process.stdin, cutter, batchSizeIn(segment, exactly), stop)) {
         await appending.add(batch);
       }
     } catch (error) {
@@ -82,14 +94,6 @@ Examples
   },
 };
 
-function formatOf({ lines, frames, json }: Values): InputFormat {
-  if (lines === true && frames === true) {
-    throw new UsageError('log append: one of --lines, --frames, not both', append.name);
-  }
-  if (frames === true) return 'frames';
-  return json === true && lines !== true ? 'json' : 'lines';
-}
-
 function templateOf({ key, header = [] }: Values): Template {
   const headers = (header as string[]).map((pair): [string, string] => {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
@@ -102,71 +106,36 @@ function templateOf({ key, header = [] }: Values): Template {
   };
 }
 
-function syncOf({ sync }: Values): LogOptions['sync'] {
-  if (sync === undefined || sync === 'none' || sync === 'commit') return sync;
-  if (/^\d+$/.test(String(sync))) return { everyMs: Number(sync) };
-  throw new UsageError(`log append: --sync takes none, commit or milliseconds, not '${sync}'`, append.name);
-}
-
-function fileModeOf({ 'file-mode': mode }: Values): number | undefined {
-  if (mode === undefined) return undefined;
-  if (/^[0-7]{3}$/.test(String(mode))) return Number.parseInt(String(mode), 8);
-  throw new UsageError(`log append: --file-mode takes three digits such as 640, not '${mode}'`, append.name);
-}
-
-class Appending {
+class Appending extends Feeding<Appendable> {
   readonly #log: Log;
-  readonly #exactly: number | undefined;
   readonly #commits: boolean;
-  #appended = 0;
   #first: number | undefined;
   #last: number | undefined;
 
-  constructor(log: Log, exactly: number | undefined, commits: boolean) {
+  constructor(log: Log, inWholes: boolean, commits: boolean) {
+    super(inWholes);
     this.#log = log;
-    this.#exactly = exactly;
     this.#commits = commits;
   }
 
-  async add(batch: Appendable[]): Promise<void> {
-    await this.#append(batch);
-    if (this.#commits) await this.#log.flush();
-  }
-
-  async #append(batch: Appendable[]): Promise<void> {
-    let first: number;
-    try {
-      first = await this.#log.appendAsync(batch);
-    } catch (error) {
-      if (!isOfRecords(error)) throw error;
-      if (batch.length === 1 || this.#exactly !== undefined) throw this.#explain(error, batch.length);
-      // All but one of them may go in.
-      for (const record of batch) await this.#append([record]);
-      return;
-    }
-    this.#appended += batch.length;
+  protected override async put(batch: Appendable[]): Promise<void> {
+    const first = await this.#log.appendAsync(batch);
     this.#first ??= first;
     this.#last = first + batch.length - 1;
   }
 
-  #explain({ code, message }: MillraceError, records: number): InputError {
-    const number = this.#appended + 1;
-    const which = records === 1 ? `record ${number}` : `records ${number} to ${number + records - 1}`;
-    return new InputError(`${which} of the input: ${message} (${code})`);
+  override async add(batch: Appendable[]): Promise<void> {
+    await super.add(batch);
+    if (this.#commits) await this.#log.flush();
   }
 
   get summary() {
-    return { appended: this.#appended, first: this.#first, last: this.#last };
+    return { appended: this.count, first: this.#first, last: this.#last };
   }
 
   get text(): string {
     if (this.#first === undefined || this.#last === undefined) return 'appended nothing';
-    const others = this.#last - this.#first >= this.#appended ? ', with those of others between them' : '';
-    return `appended ${plain(this.#appended, 'record')}: ${offsets(this.#first, this.#last + 1)}${others}`;
+    const others = this.#last - this.#first >= this.count ? ', with those of others between them' : '';
+    return `appended ${plain(this.count, 'record')}: ${offsets(this.#first, this.#last + 1)}${others}`;
   }
-}
-
-function isOfRecords(error: unknown): error is MillraceError {
-  const { code } = error as MillraceError;
-  return code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_RECORD_TOO_LARGE';
 }

@@ -1,38 +1,35 @@
 import type { Readable } from 'node:stream';
-import type { Appendable } from '../../log/index.js';
 import type { Cutter } from './input.js';
 
 /** What comes at once goes in at once, but no more than that. */
 const MOST_RECORDS = 1000;
 const MOST_BYTES = 2 ** 20;
-/** A batch is all in one segment. */
-const PART_OF_SEGMENT = 8;
-/** What a record takes besides. */
-const FRAME_BYTES = 64;
-/** UTF-8 takes no more for each of a string's units. */
-const BYTES_A_UNIT = 3;
 
-export interface BatchSize {
+export interface BatchSize<T> {
   /** So many records each, the last ones apart; left out: what has come. */
   exactly: number | undefined;
-  /** Bytes of the log's segments. */
-  segment: number;
+  /** What a batch takes that is not to grow any more, where there is no number of its records. */
+  most: number;
+  /** What a record takes, at most. */
+  bytesOf(record: T): number;
 }
 
 /** The records of an input, batch by batch. Stopped, it ends with those that had come whole. */
-export async function* batchesOf(
+export async function* batchesOf<T>(
   input: Readable,
-  cutter: Cutter,
-  { exactly, segment }: BatchSize,
+  cutter: Cutter<T>,
+  { exactly, most, bytesOf }: BatchSize<T>,
   stop: AbortSignal,
-): AsyncGenerator<Appendable[], void, undefined> {
-  const most = Math.min(MOST_BYTES, segment / PART_OF_SEGMENT);
-  let batch: Appendable[] = [];
+): AsyncGenerator<T[], void, undefined> {
+  const mostBytes = Math.min(MOST_BYTES, most);
+  let batch: T[] = [];
   let bytes = 0;
-  const isFull = (record: Appendable) => {
+  const isFull = (record: T) => {
     bytes += bytesOf(record);
     batch.push(record);
-    return exactly === undefined ? batch.length === MOST_RECORDS || bytes >= most : batch.length === exactly;
+    return exactly === undefined
+      ? batch.length === MOST_RECORDS || bytes >= mostBytes
+      : batch.length === exactly;
   };
   const taken = () => {
     const whole = batch;
@@ -57,15 +54,4 @@ export async function* batchesOf(
   }
   if (batch.length > 0) yield batch;
   if (failure !== undefined) throw failure;
-}
-
-function bytesOf(record: Appendable): number {
-  if (record instanceof Uint8Array) return record.length + FRAME_BYTES;
-  if (typeof record === 'string') return record.length * BYTES_A_UNIT + FRAME_BYTES;
-  const { key = '', value, headers = [] } = record;
-  let units = key.length + (value?.length ?? 0);
-  for (const [name, data] of Array.isArray(headers) ? headers : Object.entries(headers)) {
-    units += name.length + data.length;
-  }
-  return units * BYTES_A_UNIT + FRAME_BYTES;
 }

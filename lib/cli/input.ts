@@ -1,36 +1,51 @@
-import type { Appendable, LogRecordInput } from '../../log/index.js';
-import { recordOf } from './json-record.js';
+import { UsageError, type Values, type Verb } from './command.js';
 
 const NEWLINE = 10;
 const LENGTH_BYTES = 4;
 /** A byte takes no more of them in JSON: \u0000. */
 const JSON_TIMES = 6;
+/** What a record has in JSON besides its bytes. */
+const JSON_BESIDES = 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** Cuts what comes in pieces into records. */
-export interface Cutter {
+export interface Cutter<T> {
   /** Those that are whole with this piece. */
-  take(piece: Buffer): Iterable<Appendable>;
+  take(piece: Buffer): Iterable<T>;
   /** Nothing more comes: what is left, if that is a record. */
-  end(): Appendable | undefined;
+  end(): T | undefined;
+}
+
+/** What no value is larger than. */
+export interface Largest {
+  bytes: number;
+  /** Such as 'a segment of the log'. */
+  name: string;
+}
+
+/** How a record is made of what was cut. */
+export interface Makers<T> {
+  ofValue(value: Buffer): T;
+  ofJson(text: string): T;
 }
 
 /** Of something in the input that is no record: what came before it is one. */
 export class InputError extends Error {}
 
-/** What is not yet a whole record. What is longer than a segment never will be one. */
+/** What is not yet a whole record. What is longer than the largest never will be one. */
 class Rest {
   bytes = 0;
-  readonly #most: number;
+  readonly #largest: Largest;
   #pieces: Buffer[] = [];
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(largest: Largest) {
+    this.#largest = largest;
   }
 
   add(piece: Buffer, what: string): void {
     this.bytes += piece.length;
-    if (this.bytes > this.#most) throw new InputError(`${what} is longer than a segment of the log`);
+    if (this.bytes > this.#largest.bytes)
+      throw new InputError(`${what} is longer than ${this.#largest.name}`);
     this.#pieces.push(piece);
   }
 
@@ -45,17 +60,17 @@ class Rest {
 }
 
 /** A record a line; the last one may lack its end. */
-class Lines implements Cutter {
-  readonly #make: (line: Buffer, number: number) => Appendable;
+class Lines<T> implements Cutter<T> {
+  readonly #make: (line: Buffer, number: number) => T;
   readonly #rest: Rest;
   #number = 1;
 
-  constructor(most: number, make: (line: Buffer, number: number) => Appendable) {
-    this.#rest = new Rest(most);
+  constructor(largest: Largest, make: (line: Buffer, number: number) => T) {
+    this.#rest = new Rest(largest);
     this.#make = make;
   }
 
-  *take(piece: Buffer): Generator<Appendable> {
+  *take(piece: Buffer): Generator<T> {
     let start = 0;
     for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, start)) {
       this.#add(piece.subarray(start, end));
@@ -69,31 +84,31 @@ class Lines implements Cutter {
     this.#rest.add(part, `line ${this.#number}`);
   }
 
-  #line(): Appendable {
+  #line(): T {
     return this.#make(this.#rest.take(), this.#number++);
   }
 
-  end(): Appendable | undefined {
+  end(): T | undefined {
     return this.#rest.bytes > 0 ? this.#line() : undefined;
   }
 }
 
 /** Four bytes of length, the least significant first, and as many bytes. */
-class Frames implements Cutter {
-  readonly #make: (value: Buffer) => Appendable;
-  readonly #most: number;
+class Frames<T> implements Cutter<T> {
+  readonly #make: (value: Buffer) => T;
+  readonly #largest: Largest;
   readonly #rest: Rest;
   #number = 1;
   #need = LENGTH_BYTES;
   #isValue = false;
 
-  constructor(most: number, make: (value: Buffer) => Appendable) {
-    this.#rest = new Rest(most);
-    this.#most = most;
+  constructor(largest: Largest, make: (value: Buffer) => T) {
+    this.#rest = new Rest(largest);
+    this.#largest = largest;
     this.#make = make;
   }
 
-  *take(piece: Buffer): Generator<Appendable> {
+  *take(piece: Buffer): Generator<T> {
     let start = 0;
     for (;;) {
       const end = Math.min(piece.length, start + this.#need - this.#rest.bytes);
@@ -113,9 +128,10 @@ class Frames implements Cutter {
   }
 
   #check(length: number): number {
-    if (length <= this.#most) return length;
+    const { bytes, name } = this.#largest;
+    if (length <= bytes) return length;
     throw new InputError(
-      `frame ${this.#number} is said to have ${length} bytes, more than a segment of the log: is this made of frames?`,
+      `frame ${this.#number} is said to have ${length} bytes, more than ${name}: is this made of frames?`,
     );
   }
 
@@ -125,24 +141,36 @@ class Frames implements Cutter {
   }
 }
 
-/** What all records have that say nothing else. */
-export type Template = Pick<LogRecordInput, 'key' | 'headers'>;
-
 export type InputFormat = 'lines' | 'frames' | 'json';
 
-/** `segment`: its bytes. */
-export function cutterFor(format: InputFormat, segment: number, template: Template): Cutter {
-  const isPlain = template.key === undefined && template.headers === undefined;
-  const described = (value: Buffer): Appendable => (isPlain ? value : { ...template, value });
+export const INPUT_OPTIONS = {
+  lines: { type: 'boolean' },
+  frames: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+export function inputFormatOf({ name }: Verb, { lines, frames, json }: Values): InputFormat {
+  if (lines === true && frames === true) {
+    throw new UsageError(`${name}: one of --lines, --frames, not both`, name);
+  }
+  if (frames === true) return 'frames';
+  return json === true && lines !== true ? 'json' : 'lines';
+}
+
+export function cutterFor<T>(
+  format: InputFormat,
+  largest: Largest,
+  { ofValue, ofJson }: Makers<T>,
+): Cutter<T> {
   switch (format) {
     case 'lines':
-      return new Lines(segment, described);
+      return new Lines(largest, ofValue);
     case 'frames':
-      return new Frames(segment, described);
+      return new Frames(largest, ofValue);
     case 'json':
-      return new Lines(segment * JSON_TIMES, (line, number) => {
+      return new Lines({ ...largest, bytes: largest.bytes * JSON_TIMES + JSON_BESIDES }, (line, number) => {
         try {
-          return { ...template, ...recordOf(line.toString('utf8')) };
+          return ofJson(line.toString('utf8'));
         } catch (error) {
           throw new InputError(`line ${number}: ${(error as Error).message}`);
         }

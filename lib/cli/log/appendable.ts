@@ -1,0 +1,41 @@
+import type { Appendable, LogRecordInput } from '../../log/index.js';
+import type { BatchSize } from '../batches.js';
+import type { Largest, Makers } from '../input.js';
+import { recordOf } from './json-record.js';
+
+/** What all records have that say nothing else. */
+export type Template = Pick<LogRecordInput, 'key' | 'headers'>;
+
+export function makersFor(template: Template): Makers<Appendable> {
+  const isPlain = template.key === undefined && template.headers === undefined;
+  return {
+    ofValue: (value) => (isPlain ? value : { ...template, value }),
+    ofJson: (text) => ({ ...template, ...recordOf(text) }),
+  };
+}
+
+export function largestIn(segment: number): Largest {
+  return { bytes: segment, name: 'a segment of the log' };
+}
+
+/** A batch is all in one segment. */
+const PART_OF_SEGMENT = 8;
+/** What a record takes besides. */
+const FRAME_BYTES = 64;
+/** UTF-8 takes no more for each of a string's units. */
+const BYTES_A_UNIT = 3;
+
+export function batchSizeIn(segment: number, exactly: number | undefined): BatchSize<Appendable> {
+  return { exactly, most: segment / PART_OF_SEGMENT, bytesOf };
+}
+
+function bytesOf(record: Appendable): number {
+  if (record instanceof Uint8Array) return record.length + FRAME_BYTES;
+  if (typeof record === 'string') return record.length * BYTES_A_UNIT + FRAME_BYTES;
+  const { key = '', value, headers = [] } = record;
+  let units = key.length + (value?.length ?? 0);
+  for (const [name, data] of Array.isArray(headers) ? headers : Object.entries(headers)) {
+    units += name.length + data.length;
+  }
+  return units * BYTES_A_UNIT + FRAME_BYTES;
+}
