@@ -55,7 +55,7 @@ function print(text: string, output: Output): number {
 }
 
 function overview(): string {
-  return `millrace VERB [options]: looks at shared-memory channels, and never changes them; reads, writes and mends logs
+  return `millrace VERB [options]: makes, writes, reads and looks after shared-memory channels and durable logs
 
 ${summaries(VERBS)}
 
@@ -66,6 +66,7 @@ All take --json. Exit codes: 0, or 1 for a fault found, or 2 for wrong use. Time
 their zone.
 
 Examples
+  millrace create /dev/shm/orders && seq 1000 | millrace write /dev/shm/orders
   millrace stat /dev/shm/orders
   millrace tail -f /dev/shm/orders
   millrace dump /dev/shm/orders --limit 20

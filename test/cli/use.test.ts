@@ -5,7 +5,7 @@ import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { millrace, objectsOf, Running } from './command.js';
 import { closedLog, recordsOf } from './log.js';
 
-const VERBS = ['stat', 'dump', 'tail', 'verify'];
+const VERBS = ['create', 'write', 'stat', 'dump', 'tail', 'verify', 'abandon'];
 const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact'];
 
 describe('help', () => {
@@ -64,7 +64,7 @@ test('without a word it says what there is to be done', async () => {
 describe('wrong use ends with 2 and one line that says what is right', () => {
   test.each([
     [['sta'], "did you mean 'stat'?"],
-    [['frobnicate'], 'there are stat, dump, tail'],
+    [['frobnicate'], 'there are create, write, stat'],
     [['help', 'dmup'], "did you mean 'dump'?"],
     [['stat'], 'which channel?'],
     [['dump'], 'which channel?'],
@@ -122,8 +122,8 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
 });
 
 describe('what is not a channel ends with 1 and one line with the code', () => {
-  // To verify, it is a finding like any other.
-  test.each(VERBS.filter((verb) => verb !== 'verify'))('%s', async (verb) => {
+  // To verify, it is a finding like any other; to create, something in the way.
+  test.each(VERBS.filter((verb) => verb !== 'verify' && verb !== 'create'))('%s', async (verb) => {
     const directory = newDirectory();
     const cases = [
       [`${directory}/nothing\nhere`, 'ERR_NOT_FOUND'],
@@ -139,6 +139,9 @@ describe('what is not a channel ends with 1 and one line with the code', () => {
 });
 
 test.each([
+  ['create', 'append'],
+  ['write', 'append'],
+  ['abandon', 'stat'],
   ['stat', 'stat'],
   ['dump', 'read'],
   ['tail', 'tail'],

@@ -1,8 +1,8 @@
 import { MillraceError } from '../../index.js';
 import { Log, type LogOptions } from '../../log/index.js';
 import { asUse, type Verb } from '../command.js';
+import { sayDropped } from '../dropped.js';
 import { say } from '../output.js';
-import { plural } from '../words.js';
 
 /** Opens a log to change it, and tells what was left by who had it before. Where there is none, none is made. */
 export async function openToWrite(verb: Verb, path: string, options: LogOptions): Promise<Log> {
@@ -32,10 +32,6 @@ export function besideWriter(path: string, error: unknown): unknown {
 
 function tellRecovery({ path, recovery }: Log): void {
   const { dropped = 0, setAside = [] } = recovery ?? {};
-  if (dropped > 0) {
-    say(
-      `the machine had gone down: ${plural(dropped, 'byte')} of ${path} that had not reached the disk are gone`,
-    );
-  }
+  sayDropped(path, dropped);
   for (const { name, path: to, reason } of setAside) say(`${name} was put aside to ${to}: ${reason}`);
 }

@@ -1,0 +1,14 @@
+import { type ErrorCode, MillraceError } from '../../index.js';
+import { asUse, type Verb } from '../command.js';
+
+/** By code, what can be done on the command line about what the library refuses. */
+export type Advice = Partial<Record<ErrorCode, string>>;
+
+export function advised(verb: Verb, error: unknown, advice: Advice): unknown {
+  const hint = error instanceof MillraceError ? advice[error.code] : undefined;
+  if (hint === undefined) return asUse(verb, error);
+  const { code, message, path, pid } = error as MillraceError;
+  // What the library says of this one is about its own options.
+  const what = code === 'ERR_EXISTS' ? `${path} exists already` : message;
+  return new MillraceError(code, `${what}${pid === undefined ? '' : `, pid ${pid}`}; ${hint}`);
+}
