@@ -37,6 +37,14 @@ class Place {
   }
 }
 
+/** Whatever it throws, which may be nothing of ours. */
+const caughtOf = (work: Promise<unknown>) =>
+  work.then(
+    () => expect.unreachable('It did not throw'),
+    (thrown: unknown) => thrown,
+  );
+const caught = (work: () => unknown) => caughtOf(Promise.resolve().then(work));
+
 const said = (records: { data: Buffer }[]) => records.map(({ data }) => data.toString()).sort();
 
 test('those that are there are read, what is no channel is passed over', async () => {
@@ -244,6 +252,22 @@ describe('while it is watched', () => {
     await place.write('b', 'two');
     expect(await many.ready()).toBe(true);
     expect(said(many.readBatch(10))).toEqual(['two']);
+  });
+
+  test.each([new Error('odd'), null])('what `from` throws is told once: %s', async (odd) => {
+    using place = new Place();
+    const from = (path: string) => {
+      if (path.endsWith('odd')) throw odd;
+      return undefined;
+    };
+    const many = await place.open({ from });
+    await place.write('odd', 'one');
+    await expect(many.ready({ timeoutMs: 10_000 })).resolves.toBe(true);
+    expect(await caught(() => many.read())).toBe(odd);
+    await place.write('b', 'two');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['two']);
+    expect(await caughtOf(openAll(place.path, { from }))).toBe(odd);
   });
 
   test("a channel without timestamps is told with order: 'timestamp'", async () => {

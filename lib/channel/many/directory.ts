@@ -154,7 +154,7 @@ export class Directory {
       this.#told.delete(name);
     } catch (error) {
       this.#joined.delete(identity);
-      if ((error as MillraceError).code !== 'ERR_NOT_FOUND') this.#tell(name, error);
+      if (codeOf(error) !== 'ERR_NOT_FOUND') this.#tell(name, error);
     }
   }
 
@@ -189,7 +189,8 @@ export class Directory {
 
   #tell(name: string, error: unknown): void {
     const code = codeOf(error);
-    if (this.#told.get(name) === code) return;
+    // What a user's function throws has no code, and is told all the same.
+    if (this.#told.has(name) && this.#told.get(name) === code) return;
     this.#told.set(name, code);
     this.#user.fail(error);
   }
