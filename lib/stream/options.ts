@@ -1,4 +1,4 @@
-import type { WaitOptions } from '../channel/index.js';
+import { forget, onAbort, type WaitOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
 import { checkWait, knownOptions, oneOf, wholeNumber } from '../options.js';
 
@@ -35,6 +35,10 @@ export function destroyOn(
       new MillraceError('ERR_ABORTED', 'Streaming a channel: aborted', { path, cause: signal.reason }),
     );
   };
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true, signal: over });
+  if (signal.aborted) {
+    abort();
+    return;
+  }
+  onAbort(signal, abort);
+  over.addEventListener('abort', () => forget(signal, abort), { once: true });
 }

@@ -1,9 +1,11 @@
 import { getEventListeners } from 'node:events';
+import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Reader, Writer } from '../../lib/index.js';
+import { openAll, Reader, Writer } from '../../lib/index.js';
+import { readable, writable } from '../../lib/stream/index.js';
 import { failure } from '../helpers/failure.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 
 describe('an abort signal', () => {
   const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
@@ -67,4 +69,37 @@ describe('an abort signal', () => {
     expect(reader.poll(() => {})).toBeGreaterThan(0);
     expect(writer.readers()).toHaveLength(2);
   });
+
+  test('has one, for however many streams and openings', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+    const streams = [];
+    for (let n = 0; n < 12; n++) {
+      const reader = await Reader.open(writer.path);
+      streams.push(readable(reader, { signal }).resume(), writable(writer, { signal, close: false }));
+    }
+    const openings = streams.map(() => openAll([writer.path], { gate: false, signal }));
+    expect(listeners(signal)).toBe(1);
+    for (const opening of openings) (await opening).close();
+    // What is over listens no longer, and takes it from nobody.
+    const [read, written, ...others] = streams;
+    read.destroy();
+    written.destroy();
+    await Promise.all([failed(read), failed(written)]);
+    expect(listeners(signal)).toBe(1);
+    const ends = others.map(failed);
+    controller.abort();
+    for (const end of ends) expect(await end).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(listeners(signal)).toBe(0);
+  });
+
+  test('ends an opening that has no channel to open', async () => {
+    const signal = AbortSignal.abort();
+    const path = newDirectory();
+    expect(await failure(() => openAll(path, { signal }))).toMatchObject({ code: 'ERR_ABORTED', path });
+    expect((await failure(() => openAll([], { signal }))).code).toBe('ERR_ABORTED');
+  });
 });
+
+const failed = (stream: Parameters<typeof finished>[0]) => finished(stream).catch((error) => error);

@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
-import { invalidArgument, type MillraceError } from '../../errors.js';
+import { invalidArgument } from '../../errors.js';
 import { aPath, show } from '../../options.js';
 import { Reader } from '../ends/index.js';
+import { forget, onAbort } from '../runtime/index.js';
+import { type Task, throwIfAborted } from '../waiting/index.js';
 import { checkDirectory, Directory } from './directory.js';
 import { createMany, type ManyReader } from './many-reader.js';
 import { checkManyOptions, type ManyOptions, passedOn, startIn } from './options.js';
@@ -32,8 +34,9 @@ function checkedPaths(channels: readonly string[]): string[] {
 }
 
 async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promise<ManyReader<Out>> {
-  const { many, add } = createMany({ what: `${paths.length} channels` }, options);
-  using failing = new Failing(options.signal);
+  const what = `${paths.length} channels`;
+  const { many, add } = createMany({ what }, options);
+  using failing = new Failing(options.signal, { what: `Opening ${what}` });
   const openings = paths.map(async (path) => {
     try {
       return await openOne(path, { ...options, signal: failing.signal }, false);
@@ -48,7 +51,7 @@ async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promis
 async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Promise<ManyReader<Out>> {
   checkDirectory(path);
   const { many, add, tell, forget, follow } = createMany({ what: path, path }, options);
-  using failing = new Failing(options.signal);
+  using failing = new Failing(options.signal, { what: `Opening the channels of ${path}`, path });
   let opened = false;
   const directory = new Directory(path, options.match, {
     async join(path) {
@@ -87,15 +90,17 @@ async function openOne<Out>(path: string, options: ManyOptions<Out>, late: boole
 class Failing {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal | undefined;
+  readonly #task: Task;
   readonly #abort = () => this.#stop.abort(this.#signal?.reason);
   #failure: { error: unknown } | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(signal: AbortSignal | undefined, task: Task) {
     this.#signal = signal;
+    this.#task = task;
     // A listener for each channel, of which the user's signal need not know.
     setMaxListeners(0, this.#stop.signal);
     if (signal?.aborted === true) this.#abort();
-    else signal?.addEventListener('abort', this.#abort, { once: true });
+    else if (signal !== undefined) onAbort(signal, this.#abort);
   }
 
   get signal(): AbortSignal {
@@ -108,12 +113,18 @@ class Failing {
   }
 
   orElse<Out>(many: ManyReader<Out>): ManyReader<Out> {
-    if (this.#failure === undefined) return many;
-    many.close();
-    throw this.#failure.error as MillraceError;
+    try {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      // Where there was no channel to open, nobody has heard of it.
+      throwIfAborted(this.#signal, this.#task);
+      return many;
+    } catch (error) {
+      many.close();
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
-    this.#signal?.removeEventListener('abort', this.#abort);
+    if (this.#signal !== undefined) forget(this.#signal, this.#abort);
   }
 }
