@@ -1,23 +1,24 @@
+import { once } from 'node:events';
 import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { openAll, Writer } from '../../lib/index.js';
+import { openAll, type Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
 type OnDeath = 'throw' | 'skip' | 'wait';
 
-async function withOneDead(onDeath: OnDeath) {
-  const { crash, ...one } = await withOne(onDeath);
+async function withOneDead(onDeath: OnDeath, heartbeatMs = 20) {
+  const { crash, ...one } = await withOne(onDeath, heartbeatMs);
   crash();
   return one;
 }
 
-async function withOne(onDeath: OnDeath) {
+async function withOne(onDeath: OnDeath, heartbeatMs = 20) {
   const directory = newDirectory();
   const path = join(directory, 'a');
-  const { writer, crash } = await mortal(() => Writer.create(path, { capacity: '64KiB', heartbeatMs: 20 }));
+  const { writer, crash } = await mortal(() => Writer.create(path, { capacity: '64KiB', heartbeatMs }));
   const many = await openAll(directory, { from: 'oldest', onDeath, deadAfterMs: 0 });
   writer.write('before');
   expect((await nextOf(many)).toString()).toBe('before');
@@ -53,6 +54,20 @@ describe.each(['throw', 'skip'] as const)('in a directory that is watched, onDea
     many.close();
   });
 
+  test('what a writer leaves that comes and dies unseen is read', async () => {
+    const { many, path } = await withOneDead(onDeath, 1000);
+    const first = nextOf(many);
+    if (onDeath === 'throw') await expect(first).rejects.toMatchObject({ code: 'ERR_WRITER_DEAD', path });
+    const next = onDeath === 'throw' ? nextOf(many) : first;
+    // Its death is known by then, and nobody looks for longer than this takes.
+    for (let time = 0; time < 2; time++) await new Promise(setImmediate);
+    const { writer, crash } = await mortal(() => Writer.resume(path));
+    writer.write('left');
+    crash();
+    expect((await next).toString()).toBe('left');
+    many.close();
+  });
+
   test('one that is removed then is let go', async () => {
     const { many, path } = await withOneDead(onDeath);
     const next = nextOf(many);
@@ -66,6 +81,26 @@ describe.each(['throw', 'skip'] as const)('in a directory that is watched, onDea
     expect(opensOf(`${path} `)).toEqual([]);
     many.close();
   });
+});
+
+test('each death is told once', async () => {
+  const { many, path } = await withOneDead('throw');
+  await expect(nextOf(many)).rejects.toMatchObject({ code: 'ERR_WRITER_DEAD', path });
+  const reader = many.reader(path) as Reader;
+  const risen = once(reader, 'status');
+  const { writer, crash } = await mortal(() => Writer.resume(path));
+  writer.write('after');
+  expect((await nextOf(many)).toString()).toBe('after');
+  await risen;
+  const died = once(reader, 'status');
+  crash();
+  await expect(nextOf(many)).rejects.toMatchObject({ code: 'ERR_WRITER_DEAD', path });
+  expect(await died).toEqual(['dead', 'alive']);
+  const next = nextOf(many);
+  using other = await Writer.create(join(path, '../b'), { capacity: '64KiB' });
+  other.write('of another');
+  expect((await next).toString()).toBe('of another');
+  many.close();
 });
 
 /** Removes a channel's file; returns once that was noticed, as what appeared after it joins. */

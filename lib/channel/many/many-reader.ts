@@ -239,8 +239,7 @@ export class ManyReader<Out = Buffer> {
       this.#tell(withFacts(error, { path: source.reader.path }));
     } else {
       const isDead = error.code === 'ERR_WRITER_DEAD';
-      if (isDead && this.#directory?.watched === true && !source.isRemoved)
-        source.rest(() => this.#wakeAll());
+      if (isDead && this.#directory?.watched === true && !source.isRemoved) this.#rest(source);
       else source.over = !source.goOnBehind(error);
       // Whoever closed a reader wants no more of it.
       const known = error.code === 'ERR_CLOSED_HANDLE';
@@ -248,6 +247,13 @@ export class ManyReader<Out = Buffer> {
       if (known || unwanted) this.#wakeAll();
       else this.#tell(error);
     }
+  }
+
+  #rest(source: Source<Out>): void {
+    source.rest(
+      () => this.#wakeAll(),
+      (error) => this.#fail(source, error),
+    );
   }
 
   #dropThoseOver(): void {

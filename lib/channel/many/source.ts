@@ -1,6 +1,6 @@
 import type { MillraceError } from '../../errors.js';
 import type { Reader } from '../ends/index.js';
-import type { Status } from '../presence/index.js';
+import { type Beating, heart, type Status } from '../presence/index.js';
 import type { RecordHandler, Where } from '../reading/index.js';
 
 /** Where a channel of many stands. */
@@ -16,6 +16,8 @@ export interface ManySource {
   error: unknown;
 }
 
+/** How often one that rests is looked at. */
+const LOOK_MS = 250;
 /** Thrown by a handler that only looks: a record whose handler throws is not consumed. */
 const LOOKED = Symbol('looked');
 
@@ -29,12 +31,12 @@ export class Source<Out> {
   /** The time of its next record in microseconds, if it is known to have one; and when that was seen. */
   headUs: number | undefined;
   headSeenMs = 0;
-  /** Its writer is dead, which was told; another one may resume it. */
-  resting = false;
   /** Its file is gone: nobody can resume it. */
   isRemoved = false;
   #headPosition = 0;
   #waiting = false;
+  /** Who is looked after holds it: the heart alone would let it go. */
+  #rest: Beating | undefined;
 
   constructor(reader: Reader<Out>) {
     this.reader = reader;
@@ -101,18 +103,31 @@ export class Source<Out> {
     }
   }
 
-  /** Nothing is expected of it until its writer's status is another. */
-  rest(wake: () => void): void {
-    const { reader } = this;
-    const rise = () => {
-      this.resting = false;
-      reader.off('status', rise);
-      wake();
+  /** Its writer is dead, which was told; another one may resume it. */
+  get resting(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /**
+   * Nothing is expected of it until it has a writer again, or something to read: of one that came and died between two
+   * looks nothing else is seen.
+   */
+  rest(wake: () => void, fail: (error: unknown) => void): void {
+    const over = (settle: () => void) => {
+      heart.stop(beating);
+      this.#rest = undefined;
+      settle();
     };
-    this.resting = true;
-    reader.on('status', rise);
-    // Another one may have resumed it before anybody listened.
-    if (reader.status !== 'dead') rise();
+    this.#rest = {
+      heartbeat: () => {
+        try {
+          if (this.reader.status !== 'dead' || this.peek()) over(wake);
+        } catch (error) {
+          over(() => fail(error));
+        }
+      },
+    };
+    const beating = heart.start(this.#rest, LOOK_MS);
   }
 
   #goTo(where: Where): boolean {
