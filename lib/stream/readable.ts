@@ -14,7 +14,7 @@ export interface ReadableOptions extends StreamOptions {
 export interface ReadableSource {
   readonly path?: string;
   poll(handler: RecordHandler, limit: number): number;
-  read(): { value: unknown; record: number } | undefined;
+  read(): { value: unknown; record: number; source?: string } | undefined;
   ready(options: WaitOptions): Promise<boolean>;
   readonly ended: boolean;
   close(): void;
@@ -101,9 +101,10 @@ class RecordReadable extends Readable {
     const record = this.#reader.read();
     if (record === undefined || this.#options.values !== true) return record;
     if (record.value !== null && record.value !== undefined) return record.value;
+    const path = record.source ?? this.#reader.path;
     throw invalidArgument(
       `Record ${record.record} is ${record.value}, which a stream of values can't carry: leave out values: true`,
-      { record: record.record },
+      { record: record.record, path },
     );
   }
 

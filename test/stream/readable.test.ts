@@ -144,7 +144,11 @@ describe('a stream of objects', () => {
       for await (const value of readable(reader, { objectMode: true, values: true })) values.push(value);
     });
     expect(values).toEqual([{ id: 1 }, 0, '', false]);
-    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', record: 4 });
+    const { path } = writer;
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', record: 4, path });
+    const many = await openAll([path], { from: 'oldest', codec: json });
+    const all = readable(many, { objectMode: true, values: true });
+    expect(await failure(() => all.toArray())).toMatchObject({ record: 4, path });
     writer.close();
   });
 
