@@ -329,6 +329,18 @@ describe('what goes wrong with one is told once, with its path, and the others a
     expect(many.reader(paths[0])).toBeUndefined();
   });
 
+  test('also within a handler, which may ask where the others stand', async () => {
+    using given = await group(2);
+    const { many, writers, paths } = given;
+    writers[0].write('x');
+    const standing: string[] = [];
+    const handed = many.poll(() => {
+      many.reader(paths[1])?.close();
+      standing.push(...many.sources().map(({ path }) => path));
+    });
+    expect([handed, standing]).toEqual([1, [paths[0]]]);
+  });
+
   /** Reads all there is now, over all errors. */
   function readAll(many: ManyReader) {
     const errors: unknown[] = [];

@@ -264,11 +264,8 @@ export class ManyReader<Out = Buffer> {
 
   #drop(source: Source<Out>): void {
     const { reader } = source;
-    try {
-      this.#gone.set(reader.path, source.describe());
-    } catch {
-      // It was closed by somebody else: nothing is known of it any more.
-    }
+    const last = source.describe();
+    if (last !== undefined) this.#gone.set(reader.path, last);
     reader.close();
   }
 
@@ -393,7 +390,8 @@ export class ManyReader<Out = Buffer> {
   sources(): ManySource[] {
     this.#assertOpen();
     if (!this.#busy) this.#dropThoseThatEnded();
-    return [...this.#gone.values(), ...this.#sources.map((source) => source.describe())];
+    const read = this.#sources.map((source) => source.describe());
+    return [...this.#gone.values(), ...read.filter((source) => source !== undefined)];
   }
 
   /** The reader of the channel under that path, while it is read. Seeking it is well; closing it drops the channel. */

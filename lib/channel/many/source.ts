@@ -140,8 +140,13 @@ export class Source<Out> {
     }
   }
 
-  describe(): ManySource {
-    const { path, status, position, lag, lost } = this.reader;
-    return { path, status, position, lag, lost, ended: this.over, error: this.error };
+  /** Undefined where somebody closed its reader: nothing is known of it any more. */
+  describe(): ManySource | undefined {
+    try {
+      const { path, status, position, lag, lost } = this.reader;
+      return { path, status, position, lag, lost, ended: this.over, error: this.error };
+    } catch {
+      return undefined;
+    }
   }
 }
