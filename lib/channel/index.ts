@@ -9,7 +9,15 @@ export {
   type WriterStats,
   type WritingOptions,
 } from './ends/index.js';
-export { headerRemains, join, loadAcquire, type Sync, storeRelease, writeFrozen } from './file/index.js';
+export {
+  beginsAsChannel,
+  headerRemains,
+  join,
+  loadAcquire,
+  type Sync,
+  storeRelease,
+  writeFrozen,
+} from './file/index.js';
 export {
   type ChannelInfo,
   checkVerifyOptions,

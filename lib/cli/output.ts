@@ -31,6 +31,11 @@ export class Output {
     return this.isTerminal ? this.#stream.columns : undefined;
   }
 
+  /** Lines of the terminal; undefined where there is none. */
+  get height(): number | undefined {
+    return this.isTerminal ? this.#stream.rows : undefined;
+  }
+
   /** Takes a line. True: enough is held by now that the caller must `flush`. */
   line(text: string | Buffer): boolean {
     if (typeof text === 'string') {

@@ -1,3 +1,4 @@
+export { beginsAsChannel } from './beginning.js';
 export {
   noteFailedSync,
   parseSync,

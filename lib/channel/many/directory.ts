@@ -1,13 +1,12 @@
-import { closeSync, type Dirent, type FSWatcher, openSync, readSync, statSync, watch } from 'node:fs';
+import { type Dirent, type FSWatcher, statSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
+import { beginsAsChannel } from '../file/index.js';
 import { explain, isTurnOver, turn } from '../runtime/index.js';
 
 /** Where the system's notices fail: too many watches, a name that now leads elsewhere. */
 const RESCAN_MS = 2000;
-/** What every channel begins with. */
-const MAGIC = 'MILLRACE';
 
 export interface DirectoryUser {
   /** Called for each channel that is there, once. Throws where it can't be read. */
@@ -172,18 +171,12 @@ export class Directory {
   }
 
   #isChannel(name: string): boolean {
-    const start = Buffer.alloc(MAGIC.length);
-    let file: number;
     try {
-      file = openSync(join(this.path, name), 'r');
-    } catch {
+      return beginsAsChannel(join(this.path, name));
+    } catch (error) {
       // Opening it as a channel says what is wrong.
-      return true;
-    }
-    try {
-      return readSync(file, start) === start.length && start.toString('latin1') === MAGIC;
-    } finally {
-      closeSync(file);
+      if ((error as NodeJS.ErrnoException).syscall === 'open') return true;
+      throw error;
     }
   }
 

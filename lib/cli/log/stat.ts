@@ -26,17 +26,18 @@ Examples
   options: { watch: { type: 'boolean', short: 'w' }, json: { type: 'boolean' } },
   async run(values, paths, output) {
     const path = onePath(stat, paths, 'log');
-    const show = values.json === true ? (look: Look) => JSON.stringify(look) : asText;
+    const show = values.json === true ? (look: LogLook) => JSON.stringify(look) : asText;
     if (values.watch === true) return watch(path, show, output);
-    const found = await look(path);
+    const found = await lookAtLog(path);
     output.line(show(found));
-    return isSound(found);
+    return isLogSound(found);
   },
 };
 
 const EVERY_MS = 1000;
 
-interface Look {
+/** What a log says of itself at one time. */
+export interface LogLook {
   path: string;
   earliest: number;
   next?: number;
@@ -57,7 +58,7 @@ interface Look {
   rates?: { records: number };
 }
 
-async function look(path: string): Promise<Look> {
+export async function lookAtLog(path: string): Promise<LogLook> {
   await using log = await Log.open(path, { readOnly: true });
   // Before the segments are looked at: who writes now has recovered what there was.
   const { earliest, hasWriter } = log;
@@ -82,7 +83,7 @@ async function look(path: string): Promise<Look> {
   };
 }
 
-function isSound({ nextFault, durableFault, cursorsFault, cursors = [] }: Look): boolean {
+export function isLogSound({ nextFault, durableFault, cursorsFault, cursors = [] }: LogLook): boolean {
   const faults = [nextFault, durableFault, cursorsFault];
   return faults.every((fault) => fault === undefined) && areSound(cursors);
 }
@@ -116,7 +117,7 @@ function stateOf(path: string): 'sealed' | 'open' | 'cut off' | 'damaged' {
   }
 }
 
-function asText(look: Look): string {
+function asText(look: LogLook): string {
   const { path, segments, bytes, writer, recovery, cursors = [], cursorsFault, rates } = look;
   const facts = offsetsOf(look);
   if (rates !== undefined) facts.push(['rate', `${count(rates.records)} records/s`]);
@@ -136,7 +137,7 @@ function asText(look: Look): string {
   ].join('\n');
 }
 
-function offsetsOf({ earliest, next, durable, nextFault, durableFault }: Look): [string, string][] {
+function offsetsOf({ earliest, next, durable, nextFault, durableFault }: LogLook): [string, string][] {
   const behind =
     durable === undefined || next === undefined ? '' : `, ${plain(next - durable, 'record')} behind`;
   return [
@@ -146,20 +147,24 @@ function offsetsOf({ earliest, next, durable, nextFault, durableFault }: Look): 
   ];
 }
 
+/** Undefined where damage hides an end. */
+export function logRatesSince(before: LogLook, now: LogLook, elapsedMs: number): LogLook['rates'] {
+  if (before.next === undefined || now.next === undefined) return undefined;
+  return { records: Math.round(((now.next - before.next) * 1000) / elapsedMs) };
+}
+
 function untold(fault: Untold | undefined): string {
   return `can't be told: ${visible(fault?.message ?? '')} (${fault?.code})`;
 }
 
-async function watch(path: string, show: (look: Look) => string, output: Output): Promise<boolean> {
+async function watch(path: string, show: (look: LogLook) => string, output: Output): Promise<boolean> {
   const stop = interruption();
-  let before: { next: number | undefined; at: number } | undefined;
+  let before: { look: LogLook; at: number } | undefined;
   while (!stop.aborted) {
-    const now = await look(path);
+    const now = await lookAtLog(path);
     const at = performance.now();
-    if (before?.next !== undefined && now.next !== undefined) {
-      now.rates = { records: Math.round(((now.next - before.next) * 1000) / (at - before.at)) };
-    }
-    before = { next: now.next, at };
+    now.rates = before && logRatesSince(before.look, now, at - before.at);
+    before = { look: now, at };
     if (output.isTerminal && show === asText) output.clear();
     output.line(show(now));
     await output.flush();

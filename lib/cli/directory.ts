@@ -1,0 +1,30 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { explain } from '../channel/index.js';
+import { MillraceError, shmPath } from '../index.js';
+import { onePath, type Verb } from './command.js';
+
+/** The directory that a verb is about; where none is named, the one in which `shmPath` puts channels. */
+export function directoryOf(verb: Verb, paths: string[]): string {
+  if (paths.length === 0) return dirname(shmPath('any'));
+  const path = resolve(onePath(verb, paths, 'directory'));
+  if (isDirectory(path)) return path;
+  throw new MillraceError(
+    'ERR_FORMAT',
+    `${path} is a file, and ${verb.name} is about a directory: name the one it lies in; of a channel tells millrace stat ${path}`,
+    { path },
+  );
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    throw explain(error, path, 'look through');
+  }
+}
+
+/** Whether a log is in it. */
+export function isLog(directory: string): boolean {
+  return existsSync(join(directory, 'log.lock'));
+}
