@@ -1,11 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { CHANNEL_VERBS } from './channel/index.js';
 import { find, type Group, parseFor, summaries, UsageError, type Verb } from './command.js';
-import { log } from './log/index.js';
 import { Output, say, sayError } from './output.js';
-
-const VERBS: readonly (Verb | Group)[] = [...CHANNEL_VERBS, log];
+import { description } from './package.js';
+import { VERBS } from './verbs.js';
 
 const OK = 0;
 const FAULT = 1;
@@ -17,7 +14,7 @@ async function main(args: string[], output: Output): Promise<number> {
     process.stderr.write(`${overview()}\n`);
     return WRONG_USE;
   }
-  if (name === '--version' || name === '-v') return print(version(), output);
+  if (name === '--version' || name === '-v') return print(description().version, output);
   if (name === 'help' || isHelpFlag(name)) return print(helpOn(rest), output);
   const found = find(name, VERBS);
   return 'verbs' in found ? runGroup(found, rest, output) : runVerb(found, rest, output);
@@ -72,11 +69,6 @@ Examples
   millrace dump /dev/shm/orders --limit 20
   millrace verify /var/lib/app/journal
   millrace log read /var/lib/app/events --from 2026-11-21`;
-}
-
-function version(): string {
-  const description = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(description) as { version: string }).version;
 }
 
 async function run(): Promise<number> {

@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { CHANNEL_VERBS } from '../../lib/cli/channel/index.js';
 import { tail } from '../../lib/cli/channel/tail.js';
 import type { Verb } from '../../lib/cli/command.js';
-import { log } from '../../lib/cli/log/index.js';
 import { asObject } from '../../lib/cli/payload.js';
+import { VERBS } from '../../lib/cli/verbs.js';
 
 const page = readFileSync(new URL('../../docs/command.md', import.meta.url), 'utf8');
-const verbs: readonly Verb[] = [...CHANNEL_VERBS, ...log.verbs];
+const verbs: readonly Verb[] = VERBS.flatMap((one) => ('verbs' in one ? one.verbs : [one]));
 
 describe.each(verbs.map((verb) => [verb.name, verb] as const))('%s', (name, verb) => {
   test('its help has all its options and no others', () => {

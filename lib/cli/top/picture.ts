@@ -27,8 +27,8 @@ export function pictureOf(
   ];
 }
 
-/** Lines that are no rows: the summary, of two tables the heads, the lines above them and what is left out, and the last. */
-const BESIDES = 8;
+/** Lines that are no rows: the summary; of two tables the lines above them, the heads and what is left out; the last two. */
+const BESIDES = 9;
 
 function summary(directory: string, channels: SeenChannel[], logs: SeenLog[]): string {
   const written = channels.map(({ rates }) => rates).filter((rates) => rates !== undefined);
