@@ -34,9 +34,9 @@ channel is full.
   --seal          seal it in the end, which says that it is complete; after Ctrl-C it is closed only
 
 Examples
+  millrace write /dev/shm/orders --json --keep < orders.jsonl
   millrace create /dev/shm/orders && seq 1000 | millrace write /dev/shm/orders
   tail -F access.log | millrace write /dev/shm/access --batch 100
-  millrace write /dev/shm/orders --json --keep < orders.jsonl
   millrace dump a --json | jq -c '{text, base64, type, tag, timestamp: {us: .timestamp}}' | millrace write b --json`,
   options: {
     ...INPUT_OPTIONS,
