@@ -68,6 +68,8 @@ Examples
   millrace tail -f /dev/shm/orders
   millrace dump /dev/shm/orders --limit 20
   millrace verify /var/lib/app/journal
+  millrace top
+  millrace doctor /var/lib/app
   millrace log read /var/lib/app/events --from 2026-11-21`;
 }
 

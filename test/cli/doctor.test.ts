@@ -77,7 +77,13 @@ describe('what does not work is found', () => {
     ['futex', 'warning', "can't be woken here", 'native.fenceOthers = () => false;'],
     ['wake', 'warning', 'is not woken', UNWOKEN(300)],
     ['futex', 'warning', 'is not woken', UNWOKEN(300)],
-    ['channel', 'fault', 'ERR_SYSTEM', `native.createFile = () => native.openFile('/dev/null/none');`],
+    [
+      'channel',
+      'fault',
+      'use another directory, on a tmpfs or a local disk (ERR_FILESYSTEM)',
+      `const refused = { errno: 95, code: 'EOPNOTSUPP', syscall: 'fallocate' };
+       native.createFile = () => Promise.reject(Object.assign(new Error('fallocate'), refused));`,
+    ],
     [
       'channel',
       'fault',

@@ -178,7 +178,7 @@ test('fits the terminal: columns go, and names and rows are shortened', async ()
       const picture = pictureOf(directory, found, { width, height });
       expect(picture.filter((line) => line.length > width)).toEqual([]);
       expect(picture.length).toBeLessThan(height);
-      expect(picture.join('\n')).toMatch(/-in-\d+ +closed .*\n[^]*\nlog-0 +idle /);
+      expect(picture.join('\n')).toMatch(/-in-\d+ +closed .*\n[\s\S]*\nlog-0 +idle /);
     }
   }
   const narrow = pictureOf(directory, found, { width: 60, height: 16 });

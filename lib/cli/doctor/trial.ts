@@ -5,7 +5,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Writer } from '../../index.js';
+import { type MillraceError, Writer } from '../../index.js';
 import { binding } from '../../native.js';
 import { type Finding, type Findings, fault, faultOf, ok, warning } from './finding.js';
 import { CHANNEL_FD, type Order, type Word } from './trial-words.js';
@@ -49,11 +49,12 @@ export async function* trialFindings(directory: string, stop: AbortSignal): Find
 }
 
 function refused(directory: string, error: unknown): Finding {
-  if ((error as NodeJS.ErrnoException).code !== 'ERR_PERMISSION') return faultOf('channel', error);
-  return fault(
-    'channel',
-    `no channel can be made in ${directory}: let this user write there (ERR_PERMISSION)`,
-  );
+  const { code, message } = error as MillraceError;
+  if (code === 'ERR_PERMISSION') {
+    return fault('channel', `no channel can be made in ${directory}: let this user write there (${code})`);
+  }
+  if (code !== 'ERR_FILESYSTEM') return faultOf('channel', error);
+  return fault('channel', `${message}: use another directory, on a tmpfs or a local disk (${code})`);
 }
 
 /** Takes the channel's name away again, having tried whether that can be given twice. */
