@@ -377,6 +377,11 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return this.#session.channel.header.metadata;
   }
 
+  /** Tells the channel that is read from another under the same path; as `inspect` has it. */
+  get channelId(): string {
+    return this.#session.channel.header.channelId.toString('hex');
+  }
+
   stats(): ReaderStats {
     const { records, waits } = this.#succession;
     const rates = this.#pace.rates({ records });
