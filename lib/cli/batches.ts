@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import type { Cutter } from './input.js';
 
 /** What comes at once goes in at once, but no more than that. */
-const MOST_RECORDS = 1000;
-const MOST_BYTES = 2 ** 20;
+export const MOST_RECORDS = 1000;
+export const MOST_BYTES = 2 ** 20;
 
 export interface BatchSize<T> {
   /** So many records each, the last ones apart; left out: what has come. */

@@ -112,6 +112,12 @@ export function onePath(verb: Verb, paths: string[], thing = 'channel'): string 
   throw new UsageError(`${verb.name}: ${wrong}`, verb.name);
 }
 
+/** What the verb takes from, and what it brings that to. */
+export function twoPaths(verb: Verb, paths: string[], from: string, to: string): [from: string, to: string] {
+  if (paths.length === 2) return [paths[0], paths[1]];
+  throw new UsageError(`${verb.name}: a ${from} and a ${to}, not ${paths.length} paths`, verb.name);
+}
+
 export function countOption<T>(
   verb: Verb,
   values: Values,

@@ -1,10 +1,10 @@
 import { inspect, type Reader, type ReaderRecord, type Where } from '../../index.js';
-import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
+import { countOption, onePath, type Values, type Verb } from '../command.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
-import { timeOf } from '../time-of.js';
 import { count, time } from '../words.js';
 import { refuseLog } from './log-instead.js';
+import { placeOf } from './place.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const dump: Verb = {
@@ -41,7 +41,8 @@ Examples
   async run(values, paths, output) {
     const path = onePath(dump, paths);
     const limit = countOption(dump, values, 'limit', 1, Number.POSITIVE_INFINITY);
-    const from = placeOption(values, values.reverse === true ? 'latest' : 'oldest');
+    const otherwise = values.reverse === true ? 'latest' : 'oldest';
+    const from = values.from === undefined ? otherwise : placeOf(dump, String(values.from));
     refuseLog(path, 'read');
     const layout = layoutFor(values, path, output);
     using reader = await observe(path);
@@ -70,22 +71,6 @@ function* steps(reader: Reader, from: Where, reverse: boolean): Generator<Reader
   if (from === 'latest') seekEnd(reader);
   else reader.seek(from);
   yield* reverse ? backward(reader) : forward(reader, end);
-}
-
-function placeOption(values: Values, otherwise: Where): Where {
-  const given = values.from;
-  if (given === undefined) return otherwise;
-  if (given === 'oldest' || given === 'latest') return given;
-  const [, kind, value] = /^(?:(record|time):)?(.+)$/.exec(String(given)) ?? [];
-  const number = kind !== 'time' && /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (Number.isSafeInteger(number)) return kind === 'record' ? { record: number } : number;
-  const time = kind === 'record' ? undefined : timeOf(value);
-  if (time !== undefined) return { time };
-  throw new UsageError(
-    'dump: --from takes oldest, latest, a position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and ' +
-      `milliseconds since 1970, not '${given}'`,
-    'dump',
-  );
 }
 
 interface Layout {

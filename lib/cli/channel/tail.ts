@@ -4,8 +4,9 @@ import { countOption, onePath, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
-import { count, visible } from '../words.js';
+import { visible } from '../words.js';
 import { refuseLog } from './log-instead.js';
+import { Overwritten } from './overwritten.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const tail: Verb = {
@@ -91,7 +92,7 @@ const DEAD_AFTER_MS = 1000;
 async function follow(reader: Reader, format: Format, output: Output, stop: AbortSignal): Promise<boolean> {
   let sound = true;
   let deadSince: number | undefined;
-  using overwritten = new Overwritten(reader.path);
+  using overwritten = new Overwritten(reader.path, 'printed');
   while (!stop.aborted) {
     const dead = reader.status === 'dead';
     const printed = await printNew(reader, format, output, overwritten);
@@ -137,33 +138,4 @@ async function printNew(reader: Reader, format: Format, output: Output, overwrit
     if (steps === RECORDS_A_TURN) break;
   }
   return { steps, sound, stuck: false };
-}
-
-const NOTE_EVERY_MS = 1000;
-
-/** Says how many records were overwritten before they could be printed, not oftener than people can read it. */
-class Overwritten {
-  readonly #path: string;
-  #records = 0;
-  #said = Number.NEGATIVE_INFINITY;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  add(records: number): void {
-    this.#records += records;
-    if (performance.now() - this.#said >= NOTE_EVERY_MS) this.#say();
-  }
-
-  #say(): void {
-    if (this.#records === 0) return;
-    say(`${count(this.#records)} records of ${this.#path} were overwritten before they could be printed`);
-    this.#records = 0;
-    this.#said = performance.now();
-  }
-
-  [Symbol.dispose](): void {
-    this.#say();
-  }
 }

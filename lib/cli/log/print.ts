@@ -92,7 +92,7 @@ function isFurther(next: number, passed: number | undefined, { reverse }: What):
 }
 
 /** What a read can go on behind. A cursor is not moved over it but by whoever knows what that means. */
-function gapOf(error: unknown, { reverse }: What): Gap | undefined {
+export function gapOf(error: unknown, { reverse }: Pick<What, 'reverse'> = {}): Gap | undefined {
   if (!(error instanceof MillraceError)) return undefined;
   const { code, offset, nextOffset, from = 0, to = 0 } = error as MillraceError & { nextOffset?: number };
   if (code === 'ERR_GAP')
