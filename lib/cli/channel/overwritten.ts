@@ -23,7 +23,9 @@ export class Overwritten {
 
   #say(): void {
     if (this.#records === 0) return;
-    say(`${count(this.#records)} records of ${this.#path} were overwritten before they could be ${this.#done}`);
+    say(
+      `${count(this.#records)} records of ${this.#path} were overwritten before they could be ${this.#done}`,
+    );
     this.#records = 0;
     this.#said = performance.now();
   }

@@ -1,5 +1,4 @@
-import { disk } from '../../channel/index.js';
-import { Stopwatch } from '../../channel/index.js';
+import { disk, Stopwatch } from '../../channel/index.js';
 import { binding } from '../../native.js';
 import { type Finding, faultOf, ok, warning } from './finding.js';
 

@@ -1,0 +1,118 @@
+import { inspect, Reader } from '../../index.js';
+import type { LogOptions } from '../../log/index.js';
+import { refuseLog } from '../channel/log-instead.js';
+import { placeOf } from '../channel/place.js';
+import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
+import { isLog } from '../directory.js';
+import { interruption } from '../interruption.js';
+import { openToAppend } from '../log/open.js';
+import { type Output, sayError, sayProgress } from '../output.js';
+import { Recorder } from './recorder.js';
+
+export const record: Verb = {
+  name: 'record',
+  summary: 'keep what goes through a channel in a log, to be replayed',
+  help: `millrace record CHANNEL DIRECTORY [--from PLACE] [--limit N] [--gate] [--wait] [--follow] [--sync none|commit|MS] [--json]
+
+Appends each record of a channel to the log in a directory, which is made where there is none: until the channel ends, its
+writer dies (exit code 1), or Ctrl-C. Then it tells how many there were, and how many were lost. Run again on the same two, it
+goes on where it stopped, however that was: no record is missing that is still there, and none comes twice.
+
+The channel's writer does not notice. What it overwrites before it could be recorded is counted, in the log, too. The log must
+have one writer: no other millrace record or log append. A record's bytes are the value, its time is its time; what else it has
+are headers, where it is not 0: millrace.type, millrace.tag, and millrace.lost, how many are missing before it. The last one
+of each batch has millrace.next, where to go on: the channel's id, and position and number of the next record.
+
+  --from PLACE    where to begin in a channel that the log does not end with records of: oldest (the default), latest, a
+                  position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and milliseconds since 1970
+  --limit N       no more than N records
+  --gate          have the writer of a ring wait rather than overwrite what is not recorded yet, as long as this runs
+  --wait          wait for the channel, where there is none yet
+  -f, --follow    go on until Ctrl-C: where the writer died with the one that resumes the channel, and with the channel that
+                  takes its place
+  --sync MODE     when it reaches the disk: MS after it was recorded (100), before more is taken (commit), or whenever the
+                  system likes (none)
+  --json          what is told in the end is an object: recorded, lost, first and last, which are offsets
+
+Examples
+  millrace record /dev/shm/orders /var/lib/app/orders
+  millrace record /dev/shm/orders /var/lib/app/orders --wait --follow --gate --sync 1000
+  millrace record /dev/shm/orders sample --from latest --limit 1000
+  millrace replay sample /dev/shm/again`,
+  options: {
+    from: { type: 'string' },
+    limit: { type: 'string' },
+    gate: { type: 'boolean' },
+    wait: { type: 'boolean' },
+    follow: { type: 'boolean', short: 'f' },
+    sync: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  async run(values, paths, output) {
+    const [path, directory] = twoPaths(record, paths, 'CHANNEL', 'DIRECTORY');
+    const limit = countOption(record, values, 'limit', 1, Number.POSITIVE_INFINITY);
+    const from = placeOf(record, String(values.from ?? 'oldest'));
+    const sync = syncOption(record, values);
+    refuseLog(path, 'read');
+    const stop = interruption();
+    try {
+      using reader = await openToRecord(path, values, stop);
+      // Before a log is made for nothing.
+      if (!isLog(directory)) reader.seek(from);
+      const log = await openToAppend(record, directory, { segment: segmentFor(path), sync });
+      const recorder = new Recorder(reader, log, { limit, commits: sync === 'commit' });
+      const failures: unknown[] = [];
+      let sound = true;
+      try {
+        await recorder.goOn(from, stop);
+        sound = await recorder.run(stop);
+      } catch (error) {
+        if (!stop.aborted) failures.push(error);
+      }
+      await log.close().catch((error: unknown) => failures.push(error));
+      await tell(recorder, values, output);
+      for (const failure of failures) sayError(failure);
+      return sound && failures.length === 0;
+    } catch (error) {
+      // It waited for a channel, and was to wait no longer.
+      if (stop.aborted) return true;
+      throw error;
+    }
+  },
+};
+
+/** By default unseen by the writer, and nothing in the channel changes. */
+function openToRecord(path: string, { gate, wait, follow }: Values, signal: AbortSignal): Promise<Reader> {
+  const isGate = gate === true;
+  return Reader.open(path, {
+    from: 'oldest',
+    gate: isGate,
+    register: isGate,
+    name: isGate ? 'millrace record' : undefined,
+    onLost: 'skip',
+    verify: true,
+    wait: wait === true,
+    follow: follow === true,
+    onDeath: follow === true ? 'wait' : 'throw',
+    signal,
+  });
+}
+
+const SEGMENT = 64 * 2 ** 20;
+const LARGEST_SEGMENT = 2 ** 30;
+/** A record of a log is at most so much of a segment. */
+const PART_OF_SEGMENT = 4;
+const SEGMENT_STEP = 4096;
+
+/** So large that each record of the channel fits. */
+function segmentFor(path: string): LogOptions['segment'] {
+  // Its headers take less than a step.
+  const steps = Math.ceil(inspect(path).maxRecord / SEGMENT_STEP) + 1;
+  return Math.min(LARGEST_SEGMENT, Math.max(SEGMENT, steps * SEGMENT_STEP * PART_OF_SEGMENT));
+}
+
+async function tell(recorder: Recorder, { json }: Values, output: Output): Promise<void> {
+  sayProgress(undefined);
+  output.line(json === true ? JSON.stringify(recorder.summary) : recorder.text);
+  await output.flush();
+}
