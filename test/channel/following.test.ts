@@ -301,6 +301,7 @@ describe('a reader that went over', () => {
     expect(await reader.ready()).toBe(true);
     expect(writer.readers()).toMatchObject([{ name: 'on', state: 'gating', evictAfterMs: 77, position: 0 }]);
     expect([reader.position, reader.recordNumber, reader.metadata]).toEqual([0, 0, { generation: 2 }]);
+    expect(reader.channelId).toBe(inspect(reader.path).channelId);
     expect(reader.read()).toMatchObject({ record: 0, position: 0 });
     expect(reader.stats()).toMatchObject({ records: 2, lost: 0, position: 32 });
     reader.close();
