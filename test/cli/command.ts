@@ -35,6 +35,11 @@ export class Running {
     return linesOf(this.#outcome.stdout);
   }
 
+  /** On standard error. */
+  get said(): string {
+    return this.#outcome.stderr;
+  }
+
   async until(ready: (running: this) => boolean): Promise<void> {
     while (!ready(this)) {
       if (this.child.exitCode !== null) throw new Error(`It ended: ${JSON.stringify(this.#outcome)}`);

@@ -6,6 +6,7 @@ import { millrace, objectsOf, Running } from './command.js';
 import { closedLog, recordsOf } from './log.js';
 
 const VERBS = ['create', 'write', 'stat', 'dump', 'tail', 'verify', 'abandon'];
+const RECORDING_VERBS = ['record', 'replay'];
 const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact'];
 
 describe('help', () => {
@@ -13,7 +14,7 @@ describe('help', () => {
     for (const ask of [['help'], ['--help'], ['-h']]) {
       const { code, stdout, stderr } = await millrace(...ask);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const verb of [...VERBS, 'log']) expect(stdout).toContain(`  ${verb}  `);
+      for (const verb of [...VERBS, ...RECORDING_VERBS, 'log']) expect(stdout).toContain(`  ${verb}  `);
     }
   });
 
@@ -42,7 +43,7 @@ describe('help', () => {
     expect(await millrace('log', verb, '--help')).toMatchObject({ code: 0, stdout });
   });
 
-  test.each(VERBS)('shows examples of %s', async (verb) => {
+  test.each([...VERBS, ...RECORDING_VERBS])('shows examples of %s', async (verb) => {
     const { code, stdout } = await millrace('help', verb);
     expect(code).toBe(0);
     expect(stdout).toContain(`Examples\n  millrace ${verb} `);
@@ -109,6 +110,16 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['log', 'append', 'a', '--header', 'name'], 'NAME=VALUE'],
     [['log', 'append', 'a', '--lines', '--frames'], 'not both'],
     [['log', 'append', 'a', '--batch', '0'], 'a whole number from 1 up'],
+    [['record'], 'record: a CHANNEL and a DIRECTORY, not 0 paths'],
+    [['record', 'a', 'b', '--from', 'yesterday'], 'record: --from takes oldest, latest, a position'],
+    [['record', 'a', 'b', '--sync', 'often'], 'record: --sync takes none, commit or milliseconds'],
+    [['record', 'a', 'b', '--limit', '0'], 'a whole number from 1 up'],
+    [['replay', 'a', 'b', 'c'], 'replay: a DIRECTORY and a CHANNEL, not 3 paths'],
+    [['replay', 'a', 'b', '--speed', '0'], 'a number above 0, or max'],
+    [['replay', 'a', 'b', '--speed', 'fast'], 'a number above 0, or max'],
+    [['replay', 'a', 'b', '--mode', 'square'], 'ring or linear'],
+    [['replay', 'a', 'b', '--to', 'yesterday'], 'replay: a place is earliest, latest, an offset'],
+    [['replay', 'a', 'b', '--size', 'much'], "'64KiB'"],
     [['log', 'cursors'], 'which log?'],
     [['log', 'cursors', 'a', 'move', 'b'], "set or delete, not 'move'"],
     [['log', 'cursors', 'a', 'set', 'b'], 'a NAME and a PLACE'],

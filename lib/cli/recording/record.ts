@@ -59,7 +59,12 @@ Examples
       using reader = await openToRecord(path, values, stop);
       // Before a log is made for nothing.
       if (!isLog(directory)) reader.seek(from);
-      const log = await openToAppend(record, directory, { segment: segmentFor(path), sync });
+      const log = await openToAppend(record, directory, {
+        segment: segmentFor(path),
+        sync,
+        // Where others append, nobody knows what of it is behind the last batch.
+        writers: 'exclusive',
+      });
       const recorder = new Recorder(reader, log, { limit, commits: sync === 'commit' });
       const failures: unknown[] = [];
       let sound = true;
