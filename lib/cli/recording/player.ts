@@ -69,10 +69,12 @@ export class Player {
     while (this.#replayed < limit && !signal.aborted) {
       const record = this.#next();
       if (record === undefined) return;
-      await pace.until(record.timestamp, signal);
+      const isDue = pace.left(record.timestamp) === 0;
+      if (!isDue || this.#replayed % RECORDS_A_TURN === 0) {
+        onProgress(record.offset - start, total);
+        await (isDue ? turn() : pace.until(record.timestamp, signal));
+      }
       await this.#write(record, signal);
-      if (this.#replayed % RECORDS_A_TURN === 0) await turn();
-      onProgress(record.offset + 1 - start, total);
     }
   }
 

@@ -83,7 +83,7 @@ export class Recorder {
     );
   }
 
-  /** Until the stream ends, or all that was asked for is recorded; true if all is well. Stopped, it throws ERR_ABORTED. */
+  /** Until the stream ends, or all that was asked for is recorded; true if all is well. Throws where it is stopped. */
   async run(stop: AbortSignal): Promise<boolean> {
     using _overwritten = this.#overwritten;
     while (await this.#reader.ready({ signal: stop })) {
@@ -92,6 +92,8 @@ export class Recorder {
       if (this.#recorded === this.#ways.limit) return this.#sound;
       sayProgress(`${this.#reader.path}: ${count(this.#recorded)} recorded, ${count(this.#lost)} lost`);
       await turn();
+      // Also where there is always something to record.
+      stop.throwIfAborted();
     }
     say(`${this.#reader.path} is ${this.#reader.status}: this was its last record`);
     return this.#sound;
