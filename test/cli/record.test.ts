@@ -219,6 +219,27 @@ describe('a writer that is faster', () => {
     expect((await valuesOf(directory)).at(-1)).toBe(`record ${LAPS - 1}`);
   });
 
+  test('is left alone on Ctrl-C, though it goes on and on', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { capacity: '1MiB' });
+    const directory = newDirectory();
+    const recording = new Running(['record', path, directory]);
+    let isOver = false;
+    const flood = async () => {
+      for (let i = 0; !isOver; i++) {
+        writer.write(`record ${i}`);
+        if (i % 1000 === 0) await turn();
+      }
+    };
+    const flooding = flood();
+    await untilRecorded(directory, 1);
+    const { code, stdout } = await recording.end('SIGINT');
+    isOver = true;
+    await flooding;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^recorded \d+ records: offsets 0 to \d+/);
+  });
+
   test('waits with --gate, and nothing is lost', async () => {
     const path = newPath();
     const writer = await Writer.create(path, { capacity: '64KiB' });

@@ -92,8 +92,6 @@ export class Recorder {
       if (this.#recorded === this.#ways.limit) return this.#sound;
       sayProgress(`${this.#reader.path}: ${count(this.#recorded)} recorded, ${count(this.#lost)} lost`);
       await turn();
-      // Also where there is always something to record.
-      stop.throwIfAborted();
     }
     say(`${this.#reader.path} is ${this.#reader.status}: this was its last record`);
     return this.#sound;

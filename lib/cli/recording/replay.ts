@@ -69,6 +69,7 @@ Examples
     } catch (error) {
       if (!stop.aborted) failures.push(error);
     }
+    // Before it is told: where nobody takes that, the process ends.
     writer.close();
     output.line(values.json === true ? JSON.stringify(player.summary) : player.text);
     await output.flush();
