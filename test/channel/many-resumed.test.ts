@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { openAll, type Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
@@ -146,6 +146,16 @@ test('one that is kept for a successor is let go once it is removed', async () =
   const { many, path } = await withOneDead('wait');
   await removed(path, many);
   expect(many.sources().find((source) => source.path === path)).toMatchObject({ ended: true });
+  expect(opensOf(`${path} `)).toEqual([]);
+  many.close();
+});
+
+test('one that is kept for a successor is let go once its directory is removed', async () => {
+  const { many, path } = await withOneDead('wait');
+  const next = nextOf(many);
+  rmSync(dirname(path), { recursive: true });
+  await expect(next).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', path: dirname(path) });
+  expect(many.sources()).toMatchObject([{ path, ended: true }]);
   expect(opensOf(`${path} `)).toEqual([]);
   many.close();
 });

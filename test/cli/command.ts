@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,6 +46,13 @@ export class Running {
       if (this.child.exitCode !== null) throw new Error(`It ended: ${JSON.stringify(this.#outcome)}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+  }
+
+  /** Until it hears of signals: SIGHUP is the one that Node.js itself leaves alone. */
+  async untilHearing(): Promise<void> {
+    const caught = () =>
+      /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1];
+    await this.until(() => (Number.parseInt((caught() ?? '0').slice(-1), 16) & 1) !== 0);
   }
 
   async end(signal?: NodeJS.Signals): Promise<Outcome> {

@@ -17,12 +17,6 @@ async function untilRecorded(directory: string, least: number): Promise<void> {
   while (log.next < least) await turn();
 }
 
-/** Until it hears of signals: SIGHUP is the one that Node.js itself leaves alone. */
-async function untilHearing({ child }: Running): Promise<void> {
-  const caught = () => /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
-  while ((Number.parseInt((caught() ?? '0').slice(-1), 16) & 1) === 0) await turn();
-}
-
 async function ringOf(records: readonly string[], path = newPath()): Promise<string> {
   using writer = await Writer.create(path, { capacity: '64KiB', replace: true });
   for (const record of records) writer.write(record);
@@ -355,7 +349,7 @@ describe('the end of a channel', () => {
   test('Ctrl-C while there is no channel yet leaves nothing behind', async () => {
     const directory = join(newDirectory(), 'made');
     const recording = new Running(['record', newPath(), directory, '--wait']);
-    await untilHearing(recording);
+    await recording.untilHearing();
     expect(await recording.end('SIGINT')).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(existsSync(directory)).toBe(false);
   });

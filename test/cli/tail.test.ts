@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { declareAbandoned, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
-import { dieAfter, linesOf, millrace, objectsOf, piped, Running } from './command.js';
+import { dieAfter, fed, linesOf, millrace, objectsOf, piped, Running } from './command.js';
 
 const numbered = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => `record ${from + i}`);
@@ -68,6 +68,20 @@ describe('-f', () => {
     expect(abandoned.stderr).toContain('is abandoned');
   });
 
+  test('with --wait it waits for the channel, and for whoever goes on with one that has no writer', async () => {
+    const path = newPath();
+    const waiting = new Running(['tail', '-f', '--wait', path]);
+    await millrace('create', path, '--size', '64KiB');
+    await fed('record 0\n', 'write', path, '--keep');
+    await waiting.until(({ lines }) => lines.length === 1);
+    // Who does not wait gives up, some time after it was left.
+    expect(await millrace('tail', '-f', path)).toMatchObject({ code: 1, stdout: 'record 0\n' });
+    await fed('record 1\n', 'write', path);
+    const { code, stdout, stderr } = await waiting.end();
+    expect({ code, lines: linesOf(stdout) }).toEqual({ code: 0, lines: numbered(0, 2) });
+    expect(stderr).toBe(`millrace: ${path} is closed: this was its last record\n`);
+  });
+
   test('ends quietly on Ctrl-C', async () => {
     const path = newPath();
     using writer = await Writer.create(path, { capacity: '64KiB' });
@@ -75,6 +89,12 @@ describe('-f', () => {
     const following = new Running(['tail', '-f', path]);
     await following.until(({ lines }) => lines.length === 1);
     expect(await following.end('SIGINT')).toEqual({ code: 0, stdout: 'record 0\n', stderr: '' });
+  });
+
+  test('ends quietly on Ctrl-C where it waits for a channel', async () => {
+    const waiting = new Running(['tail', '-f', '--wait', newPath()]);
+    await waiting.untilHearing();
+    expect(await waiting.end('SIGINT')).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
   test('ends quietly when nobody reads any more', async () => {

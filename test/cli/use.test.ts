@@ -73,6 +73,7 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['dump', 'a', '--limt', '3'], "did you mean '--limit'?"],
     [['tail', 'a', '-x'], '-n, --lines'],
     [['tail', 'a', '-n'], 'tail: --lines takes a value - see'],
+    [['tail', 'a', '--wait'], 'tail: --wait is for --follow'],
     [['tail', 'a', '-n', 'few'], 'a whole number from 0 up'],
     [['dump', 'a', '--limit', '0'], 'a whole number from 1 up'],
     [['dump', 'a', '--from', 'yesterday'], 'record:N'],

@@ -99,6 +99,8 @@ export class Directory {
         await this.#scanOnce();
         this.#told.delete('');
       } catch (error) {
+        // All that was in it is gone with it.
+        if (codeOf(error) === 'ENOENT') this.#forget(new Look());
         this.#tell('', explain(error, this.path, 'look through'));
       }
     }

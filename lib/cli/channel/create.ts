@@ -21,8 +21,9 @@ export const create: Verb = {
                 [--file-mode MODE] [--replace] [--json]
 
 Makes a channel and its file, all of it allocated, and leaves it: whoever comes first goes on with it, by millrace write or, in
-a program, Writer.resume. Until then it shows as one whose writer is dead: it can be read, but who follows it, as tail -f
-does, gives up after a second. A ring, or a channel without checksums, can't be gone on with after a restart of the machine.
+a program, Writer.resume. Until then it shows as one whose writer is dead: it can be read, but who follows it gives up after a
+second, unless that waits, as millrace tail -f --wait does. A ring, or a channel without checksums, can't be gone on with after
+a restart of the machine.
 
   --size SIZE     bytes for records, headers counted (8MiB): of a ring a power of two from 64KiB to 1GiB, of a linear channel
                   a multiple of 4KiB from 16KiB to 1GiB

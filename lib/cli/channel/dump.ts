@@ -4,7 +4,7 @@ import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
 import { count, time } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { placeOf } from './place.js';
+import { placeInChannel } from './place.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const dump: Verb = {
@@ -42,7 +42,7 @@ Examples
     const path = onePath(dump, paths);
     const limit = countOption(dump, values, 'limit', 1, Number.POSITIVE_INFINITY);
     const otherwise = values.reverse === true ? 'latest' : 'oldest';
-    const from = values.from === undefined ? otherwise : placeOf(dump, String(values.from));
+    const from = values.from === undefined ? otherwise : placeInChannel(dump, String(values.from));
     refuseLog(path, 'read');
     const layout = layoutFor(values, path, output);
     using reader = await observe(path);

@@ -7,4 +7,11 @@ import { tail } from './tail.js';
 import { verify } from './verify.js';
 import { write } from './write.js';
 
+export { advised } from './advice.js';
+export { refuseLog } from './log-instead.js';
+export { Overwritten } from './overwritten.js';
+export { placeInChannel } from './place.js';
+export { type Rates, ratesSince } from './rates.js';
+export { forward, Gap } from './walk.js';
+
 export const CHANNEL_VERBS: readonly Verb[] = [create, write, stat, dump, tail, verify, abandon];

@@ -3,7 +3,7 @@ import { UsageError, type Verb } from '../command.js';
 import { timeOf } from '../time-of.js';
 
 /** A place in a channel, as people write it. */
-export function placeOf(verb: Verb, given: string): Where {
+export function placeInChannel(verb: Verb, given: string): Where {
   if (given === 'oldest' || given === 'latest') return given;
   const [, kind, value = ''] = /^(?:(record|time):)?(.+)$/.exec(given) ?? [];
   const number = kind !== 'time' && /^\d+$/.test(value) ? Number(value) : Number.NaN;

@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { Reader, ReaderRecord } from '../../index.js';
-import { countOption, onePath, type Values, type Verb } from '../command.js';
+import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
@@ -12,7 +12,7 @@ import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 export const tail: Verb = {
   name: 'tail',
   summary: 'print the last records of a channel, and those that come',
-  help: `millrace tail PATH [-n N] [-f] [--text|--hex|--base64] [--json]
+  help: `millrace tail PATH [-n N] [-f [--wait]] [--text|--hex|--base64] [--json]
 
 Prints the payloads of the last records, a line each: the bytes as they are, or, on a terminal, with control characters
 made visible. Nothing in the channel changes, and its writer is not held back: what it overwrites before it could be
@@ -20,6 +20,8 @@ printed is counted on standard error.
 
   -n, --lines N   how many records (10)
   -f, --follow    go on with what is written, until the stream ends, its writer dies (exit code 1) or Ctrl-C
+  --wait          with --follow: wait for the channel, where there is none yet, and, where it has no writer, for one that goes
+                  on with it
   --text, --hex, --base64
                   how to print payloads
   --json          an object a line: position, record, type, timestamp (in microseconds) and tag where the channel has them,
@@ -28,10 +30,12 @@ printed is counted on standard error.
 Examples
   millrace tail /dev/shm/orders
   millrace tail -f /dev/shm/orders
+  millrace tail -f --wait /dev/shm/orders
   millrace tail -n 0 -f /dev/shm/orders --json | jq .text`,
   options: {
     lines: { type: 'string', short: 'n' },
     follow: { type: 'boolean', short: 'f' },
+    wait: { type: 'boolean' },
     ...ENCODING_OPTIONS,
     json: { type: 'boolean' },
   },
@@ -39,17 +43,31 @@ Examples
     const path = onePath(tail, paths);
     const lines = countOption(tail, values, 'lines', 0, 10);
     const format = formatFor(values, output);
+    const waits = values.wait === true;
+    if (waits && values.follow !== true) throw new UsageError('tail: --wait is for --follow', 'tail');
     refuseLog(path, 'tail');
-    using reader = await observe(path);
     // Before anything is seen of it: who sees the last record may ask it to end.
     const stop = values.follow === true ? interruption() : undefined;
+    const opened = await open(path, waits, stop);
+    if (opened === undefined) return true;
+    using reader = opened;
     let sound = await printLast(reader, lines, format, output);
     await output.flush();
-    if (stop !== undefined) sound = (await follow(reader, format, output, stop)) && sound;
+    if (stop !== undefined) sound = (await follow(reader, format, output, waits, stop)) && sound;
     else if (sound) reader.ended;
     return sound;
   },
 };
+
+/** Undefined where it is to wait no longer for a channel. */
+async function open(path: string, wait: boolean, signal: AbortSignal | undefined) {
+  try {
+    return await observe(path, { wait, signal });
+  } catch (error) {
+    if (signal?.aborted === true) return undefined;
+    throw error;
+  }
+}
 
 type Format = (record: ReaderRecord) => string | Buffer;
 
@@ -88,8 +106,17 @@ const RECORDS_A_TURN = 512;
 /** A dead writer may be resumed at once by its successor. */
 const DEAD_AFTER_MS = 1000;
 
-/** Prints what comes until the stream ends, its writer stays dead or the user has seen enough; true if all is well. */
-async function follow(reader: Reader, format: Format, output: Output, stop: AbortSignal): Promise<boolean> {
+/**
+ * Prints what comes until the stream ends, its writer stays dead, where another one is not waited for, or the user has seen
+ * enough; true if all is well.
+ */
+async function follow(
+  reader: Reader,
+  format: Format,
+  output: Output,
+  waits: boolean,
+  stop: AbortSignal,
+): Promise<boolean> {
   let sound = true;
   let deadSince: number | undefined;
   using overwritten = new Overwritten(reader.path, 'printed');
@@ -107,7 +134,7 @@ async function follow(reader: Reader, format: Format, output: Output, stop: Abor
       say(`${reader.path} is ${reader.status}: this was its last record`);
       return sound;
     }
-    deadSince = dead ? (deadSince ?? performance.now()) : undefined;
+    deadSince = dead && !waits ? (deadSince ?? performance.now()) : undefined;
     if (deadSince !== undefined && performance.now() - deadSince >= DEAD_AFTER_MS) {
       say(
         `the writer of ${reader.path} died without ending it; all it committed was printed (ERR_WRITER_DEAD)`,

@@ -1,4 +1,4 @@
-import { MillraceError, Reader, type ReaderRecord } from '../../index.js';
+import { MillraceError, Reader, type ReaderOptions, type ReaderRecord } from '../../index.js';
 
 /** A place in a walk where records are missing, and why. */
 export class Gap {
@@ -25,8 +25,15 @@ export class Gap {
 }
 
 /** Opens a channel to look at it: unseen by its writer, and nothing in the file changes. */
-export function observe(path: string): Promise<Reader> {
-  return Reader.open(path, { gate: false, register: false, from: 'oldest', onLost: 'skip', verify: true });
+export function observe(path: string, waiting: Pick<ReaderOptions, 'wait' | 'signal'> = {}): Promise<Reader> {
+  return Reader.open(path, {
+    gate: false,
+    register: false,
+    from: 'oldest',
+    onLost: 'skip',
+    verify: true,
+    ...waiting,
+  });
 }
 
 /** The records from the reader's place on, those that start before `until`; goes on behind what can't be read. */

@@ -2,7 +2,7 @@ import { type CursorInfo, Log } from '../../log/index.js';
 import { inUse, UsageError, type Values, type Verb } from '../command.js';
 import { type Output, say, sayError } from '../output.js';
 import { table } from '../words.js';
-import { placeOf } from './place.js';
+import { placeInLog } from './place.js';
 import { told } from './told.js';
 
 export const cursors: Verb = {
@@ -94,7 +94,7 @@ async function set(
   values: Values,
   output: Output,
 ): Promise<boolean> {
-  const from = placeOf(cursors, place);
+  const from = placeInLog(cursors, place);
   await using log = await Log.open(path, { readOnly: 'records' });
   const cursor = inUse(cursors, () => log.cursor(name));
   using tail = log.tail({ from });

@@ -9,6 +9,13 @@ import { stat } from './stat.js';
 import { tail } from './tail.js';
 import { verify } from './verify.js';
 
+export { openToAppend } from './open.js';
+export { placeInLog } from './place.js';
+export { gapOf } from './print.js';
+export { gapText } from './printer.js';
+export { isLogSound, type LogLook, logRatesSince, lookAtLog } from './stat.js';
+export { faultOf, told, type Untold } from './told.js';
+
 const VERBS: readonly Verb[] = [append, read, tail, stat, segments, cursors, compact, verify, repair];
 
 export const log: Group = {

@@ -5,7 +5,7 @@ import { timeOf } from '../time-of.js';
 const OFFSET = /^\d+$/;
 
 /** A place in a log, as people write it. */
-export function placeOf(verb: Verb, given: string): LogWhere {
+export function placeInLog(verb: Verb, given: string): LogWhere {
   if (given === 'earliest' || given === 'latest') return given;
   if (OFFSET.test(given) && Number.isSafeInteger(Number(given))) return Number(given);
   const time = timeOf(given);

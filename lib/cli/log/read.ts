@@ -2,7 +2,7 @@ import { Log } from '../../log/index.js';
 import { countOption, inUse, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
-import { placeOf } from './place.js';
+import { placeInLog } from './place.js';
 import { printRecords } from './print.js';
 import { FORMAT_HELP, FORMAT_OPTIONS, printerFor } from './printer.js';
 
@@ -65,7 +65,7 @@ function whatOf(values: Values) {
     throw new UsageError(`log read: --reverse goes without --${other}`, 'log read');
   }
   return {
-    from: values.from === undefined ? undefined : placeOf(read, String(values.from)),
+    from: values.from === undefined ? undefined : placeInLog(read, String(values.from)),
     limit: countOption(read, values, 'limit', 1, undefined),
     maxBytes: sizeOption(read, values, 'max-bytes'),
     reverse,

@@ -1,9 +1,7 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { MillraceError, type Writer } from '../../index.js';
 import type { Log, LogRecord, LogWhere, Tail } from '../../log/index.js';
-import { gapOf } from '../log/print.js';
-import { gapText } from '../log/printer.js';
-import { told } from '../log/told.js';
+import { gapOf, gapText, told } from '../log/index.js';
 import { say } from '../output.js';
 import type { OnProgress } from '../progress.js';
 import { offsets, plain, plural } from '../words.js';

@@ -1,11 +1,10 @@
 import { inspect, Reader } from '../../index.js';
 import type { LogOptions } from '../../log/index.js';
-import { refuseLog } from '../channel/log-instead.js';
-import { placeOf } from '../channel/place.js';
+import { placeInChannel, refuseLog } from '../channel/index.js';
 import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
 import { isLog } from '../directory.js';
 import { interruption } from '../interruption.js';
-import { openToAppend } from '../log/open.js';
+import { openToAppend } from '../log/index.js';
 import { type Output, sayError, sayProgress } from '../output.js';
 import { Recorder } from './recorder.js';
 
@@ -51,7 +50,7 @@ Examples
   async run(values, paths, output) {
     const [path, directory] = twoPaths(record, paths, 'CHANNEL', 'DIRECTORY');
     const limit = countOption(record, values, 'limit', 1, Number.POSITIVE_INFINITY);
-    const from = placeOf(record, String(values.from ?? 'oldest'));
+    const from = placeInChannel(record, String(values.from ?? 'oldest'));
     const sync = syncOption(record, values);
     refuseLog(path, 'read');
     const stop = interruption();

@@ -1,8 +1,9 @@
-import { MillraceError, Writer, type WriterOptions } from '../../index.js';
+import { Writer, type WriterOptions } from '../../index.js';
 import { Log } from '../../log/index.js';
-import { asUse, countOption, sizeOption, twoPaths, UsageError, type Values, type Verb } from '../command.js';
+import { advised } from '../channel/index.js';
+import { countOption, sizeOption, twoPaths, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
-import { placeOf } from '../log/place.js';
+import { placeInLog } from '../log/index.js';
 import { sayError } from '../output.js';
 import { withProgress } from '../progress.js';
 import { endOf, Player } from './player.js';
@@ -52,8 +53,8 @@ Examples
     const speed = speedOf(values);
     const limit = countOption(replay, values, 'limit', 1, Number.POSITIVE_INFINITY);
     const readers = countOption(replay, values, 'readers', 0, 0);
-    const from = placeOf(replay, String(values.from ?? 'earliest'));
-    const to = placeOf(replay, String(values.to ?? 'latest'));
+    const from = placeInLog(replay, String(values.from ?? 'earliest'));
+    const to = placeInLog(replay, String(values.to ?? 'latest'));
     const options = channelOf(values, readers);
     const stop = interruption();
     await using log = await Log.open(directory, { readOnly: true });
@@ -106,16 +107,8 @@ async function createChannel(path: string, options: WriterOptions): Promise<Writ
   try {
     return await Writer.create(path, options);
   } catch (error) {
-    throw asUse(replay, besideFile(path, error));
+    throw advised(replay, error, {
+      ERR_EXISTS: '--replace takes the place of a channel that ended, or whose writer died',
+    });
   }
-}
-
-/** That there is a file, with what can be done about it on the command line. */
-function besideFile(path: string, error: unknown): unknown {
-  if ((error as MillraceError).code !== 'ERR_EXISTS') return error;
-  return new MillraceError(
-    'ERR_EXISTS',
-    `${path} exists already; --replace takes the place of a channel that ended, or whose writer died`,
-    { path },
-  );
 }

@@ -3,10 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beginsAsChannel, explain, isTurnOver, turn } from '../../channel/index.js';
 import { type ChannelInfo, inspect, MillraceError } from '../../index.js';
-import { type Rates, ratesSince } from '../channel/rates.js';
+import { type Rates, ratesSince } from '../channel/index.js';
 import { isLog } from '../directory.js';
-import { isLogSound, type LogLook, logRatesSince, lookAtLog } from '../log/stat.js';
-import { faultOf, type Untold } from '../log/told.js';
+import { faultOf, isLogSound, type LogLook, logRatesSince, lookAtLog, type Untold } from '../log/index.js';
 
 /** What one look at a channel or a log came to: what it says of itself, or why that can't be told. */
 interface Seen {
