@@ -6,7 +6,7 @@ import { declareAbandoned, inspect, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { flip } from '../log/damaging.js';
-import { dieAfter, linesOf, millrace, objectsOf, Running } from './command.js';
+import { dieAfter, fed, linesOf, millrace, objectsOf, Running } from './command.js';
 import { closedLog, numbered, recordsOf, valuesOf } from './log.js';
 import { headersOf, variedChannel } from './recording.js';
 
@@ -353,4 +353,18 @@ describe('the end of a channel', () => {
     expect(await recording.end('SIGINT')).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(existsSync(directory)).toBe(false);
   });
+});
+
+test('with --wait it waits for whoever goes on with a channel that has no writer, and ends with that', async () => {
+  const [path, directory] = [newPath(), newDirectory()];
+  await millrace('create', path, '--size', '64KiB');
+  await fed('one\n', 'write', path, '--keep');
+  const recording = new Running(['record', path, directory, '--wait']);
+  await untilRecorded(directory, 1);
+  // Who does not wait gives up.
+  const impatient = await millrace('record', path, newDirectory());
+  expect(impatient).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_WRITER_DEAD') });
+  await fed('two\n', 'write', path);
+  expect(await recording.end()).toMatchObject({ code: 0 });
+  expect(await valuesOf(directory)).toEqual(['one', 'two']);
 });

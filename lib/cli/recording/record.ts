@@ -26,7 +26,7 @@ of each batch has millrace.next, where to go on: the channel's id, and position 
                   position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and milliseconds since 1970
   --limit N       no more than N records
   --gate          have the writer of a ring wait rather than overwrite what is not recorded yet, as long as this runs
-  --wait          wait for the channel, where there is none yet
+  --wait          wait for the channel, where there is none yet, and, where it has no writer, for one that goes on with it
   -f, --follow    go on until Ctrl-C: where the writer died with the one that resumes the channel, and with the channel that
                   takes its place
   --sync MODE     when it reaches the disk: MS after it was recorded (100), before more is taken (commit), or whenever the
@@ -97,7 +97,7 @@ function openToRecord(path: string, { gate, wait, follow }: Values, signal: Abor
     verify: true,
     wait: wait === true,
     follow: follow === true,
-    onDeath: follow === true ? 'wait' : 'throw',
+    onDeath: follow === true || wait === true ? 'wait' : 'throw',
     signal,
   });
 }
