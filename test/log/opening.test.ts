@@ -25,6 +25,7 @@ test('a segment is gone on with, and ended, by its log alone', async () => {
   const refused = { code: 'ERR_INVALID_ARGUMENT', path };
   await expect(Writer.resume(path)).rejects.toMatchObject(refused);
   expect(thrown(() => declareAbandoned(path))).toMatchObject(refused);
+  await expect(Writer.create(path, { replace: true })).rejects.toMatchObject(refused);
   expect(readFileSync(path).equals(before)).toBe(true);
 });
 

@@ -51,6 +51,18 @@ async function withForeignLock(writers: 'exclusive' | 'shared' = 'exclusive'): P
   return directory;
 }
 
+test.each(['exclusive', 'shared'] as const)(
+  'of a lock file in which only the bit is flipped that says how it is written, repair knows that it is %s',
+  async (writers) => {
+    const directory = newDirectory();
+    await (await Log.open(directory, { writers })).close();
+    flip(lockPath(directory), 12);
+    await Log.repair(directory);
+    await using log = await Log.open(directory, { writers });
+    expect(await log.appendAsync('one more')).toBe(0);
+  },
+);
+
 describe('while the lock file is made anew', () => {
   test('nobody opens the log to append', async () => {
     const directory = await withForeignLock();

@@ -6,7 +6,7 @@ import { aPath, checkFileMode } from '../../options.js';
 import { type Mapped, openMapped, syncFailed, viewMapping } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
-import { abandoning, lockWriter } from '../recovery/index.js';
+import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
 import {
   alreadyThere,
   disk,
@@ -109,6 +109,7 @@ async function replaceName(channel: Mapped): Promise<void> {
     throw error;
   }
   try {
+    refuseSegment(old);
     // step 57
     lockWriter(old);
     // step 53

@@ -26,10 +26,18 @@ const FEATURE_SHARED = 1;
 export function saysShared(file: FileHandle): boolean {
   const { regular, bytes } = binding().statFile(file);
   if (!regular || bytes < ID_OFFSET) return false;
-  const content = Buffer.from(binding().mapFile(file));
+  const content = Buffer.copyBytesFrom(new Uint8Array(binding().mapFile(file)));
   // Of what is garbage throughout no word is believed.
   if (MAGIC.filter((byte, i) => content[i] === byte).length < LEAST_OF_MAGIC) return false;
-  return (content.readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
+  const shared = (content.readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
+  content[FEATURES_OFFSET] ^= FEATURE_SHARED;
+  // Of a file in which nothing but this bit is damaged the checksum says what it was.
+  return hasItsSum(content) ? !shared : shared;
+}
+
+function hasItsSum(bytes: Buffer): boolean {
+  if (bytes.length < CRC_OFFSET + 4) return false;
+  return bytes.readInt32LE(CRC_OFFSET) === binding().crc32c(bytes, 0, CRC_OFFSET, 0);
 }
 
 /** Whether a file is refused that is not damaged: a later version of Millrace wrote it, and can read it. */
@@ -210,8 +218,7 @@ function read(path: string, file: FileHandle): LockFacts {
   const stat = binding().statFile(file);
   if (!stat.regular || stat.bytes < CRC_OFFSET + 4) throw notOurs(path);
   const bytes = Buffer.from(binding().mapFile(file));
-  const sound = bytes.readInt32LE(CRC_OFFSET) === binding().crc32c(bytes, 0, CRC_OFFSET, 0);
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || !sound) throw notOurs(path);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC) || !hasItsSum(bytes)) throw notOurs(path);
   const format = bytes.readUInt32LE(FORMAT_OFFSET);
   const features = bytes.readUInt32LE(FEATURES_OFFSET);
   if (format !== FORMAT || (features & ~FEATURE_SHARED) !== 0) {
