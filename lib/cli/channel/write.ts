@@ -16,11 +16,11 @@ export const write: Verb = {
   summary: 'write what comes on standard input to a channel, and end it',
   help: `millrace write PATH [--lines|--frames|--json] [--type N] [--tag N] [--batch N] [--keep|--seal]
 
-Writes a record for each line of standard input, until that ends or Ctrl-C, and tells how many there were and their numbers. It
-goes on with a channel that millrace create made, or that a writer left which died, and then closes it: who reads it, as
-millrace tail -f does, comes to an end there. Where readers hold it back it waits for them. Where something fails, what went in
-before stays, and is told; then the channel is not closed but left as with --keep, and the exit code is 1: so where a linear
-channel is full.
+Writes a record for each line of standard input, until that ends or Ctrl-C, which leaves out a line that has not ended, and
+tells how many there were and their numbers. It goes on with a channel that millrace create made, or that a writer left which
+died, and then closes it: who reads it, as millrace tail -f does, comes to an end there. Where readers hold it back it waits for
+them. Where something fails, what went in before stays, and is told; then the channel is not closed but left as with --keep, and
+the exit code is 1: so where a linear channel is full.
 
   --lines         a record a line, whatever bytes it has (the default)
   --frames        a record after each four bytes that are its length, the least significant first

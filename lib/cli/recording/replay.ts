@@ -25,8 +25,8 @@ and what follows it is replayed; then the exit code is 1. Readers hold a ring ba
   --to PLACE      where to end, before that record: a place as --from has it (latest)
   --limit N       no more than N records
   --now           the records' times are when they are written, not those that they had
-  --readers N     begin when so many have opened the channel, so that none of them misses anything; millrace dump and tail
-                  are not counted, which no writer sees
+  --readers N     begin when so many have opened the channel, so that none of them misses anything; millrace dump, tail, and
+                  record without --gate are not counted, which no writer sees
   --size SIZE     capacity of the channel (8MiB); a linear one must have room for all
   --mode MODE     ring (the default) or linear
   --replace       take the place of a channel that ended, or whose writer died
