@@ -1,4 +1,4 @@
-import { inspect, Writer, type WriterOptions } from '../../index.js';
+import { type ChannelInfo, inspect, Writer, type WriterOptions } from '../../index.js';
 import {
   countOption,
   fileModeOption,
@@ -105,43 +105,41 @@ function optionsOf(values: Values): WriterOptions {
 
 function metadataOf({ metadata }: Values): Record<string, unknown> | undefined {
   if (metadata === undefined) return undefined;
-  try {
-    const given: unknown = JSON.parse(String(metadata));
-    // The library says what else is wrong with it; null it would take for none.
-    if (given !== null) return given as Record<string, unknown>;
-  } catch {}
+  const given = parsed(String(metadata));
+  // The library says what else is wrong with it; null it would take for none.
+  if (given !== undefined && given !== null) return given as Record<string, unknown>;
   throw new UsageError(
     `create: --metadata takes an object in JSON, such as '{"unit":"EUR"}', not '${metadata}'`,
     create.name,
   );
 }
 
+/** Undefined where it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const FACTS_OF_MADE = [
+  'path',
+  'mode',
+  'capacity',
+  'fileBytes',
+  'maxRecord',
+  'readerSlots',
+  'timestamps',
+  'checksum',
+  'sync',
+  'metadata',
+  'channelId',
+] as const satisfies readonly (keyof ChannelInfo)[];
+
 /** What it was made as. Its state is not: that changes as this process ends. */
-function madeAt(given: string) {
-  const {
-    path,
-    mode,
-    capacity,
-    fileBytes,
-    maxRecord,
-    readerSlots,
-    timestamps,
-    checksum,
-    sync,
-    metadata,
-    channelId,
-  } = inspect(given);
-  return {
-    path,
-    mode,
-    capacity,
-    fileBytes,
-    maxRecord,
-    readerSlots,
-    timestamps,
-    checksum,
-    sync,
-    metadata,
-    channelId,
-  };
+function madeAt(path: string): Pick<ChannelInfo, (typeof FACTS_OF_MADE)[number]> {
+  const info = inspect(path);
+  const facts = FACTS_OF_MADE.map((name) => [name, info[name]]);
+  return Object.fromEntries(facts);
 }

@@ -26,7 +26,7 @@ const FEATURE_SHARED = 1;
 export function saysShared(file: FileHandle): boolean {
   const { regular, bytes } = binding().statFile(file);
   if (!regular || bytes < ID_OFFSET) return false;
-  const content = Buffer.copyBytesFrom(new Uint8Array(binding().mapFile(file)));
+  const content = Buffer.from(new Uint8Array(binding().mapFile(file)));
   // Of what is garbage throughout no word is believed.
   if (MAGIC.filter((byte, i) => content[i] === byte).length < LEAST_OF_MAGIC) return false;
   const shared = (content.readUInt32LE(FEATURES_OFFSET) & FEATURE_SHARED) !== 0;
