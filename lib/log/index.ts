@@ -3,7 +3,7 @@ export type { CursorInfo, CursorSetOptions, NamedCursor } from './cursors/index.
 export type { LostOffsets, SetAside } from './files/index.js';
 export { Log, type SegmentInfo } from './log.js';
 export type { LogRecovery } from './opening/index.js';
-export type { Compaction, LogOptions, Retention } from './options.js';
+export { type Compaction, DEFAULT_SEGMENT, type LogOptions, type Retention } from './options.js';
 export type {
   BatchesOptions,
   LogWhere,

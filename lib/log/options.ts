@@ -26,7 +26,7 @@ export interface Compaction {
 }
 
 export interface LogOptions {
-  /** How large segments grow (64MiB). */
+  /** How large segments grow (32MiB). */
   segment?: Size;
   /** Begin a new segment when this one is so old. */
   rollAfterMs?: number;
@@ -65,6 +65,11 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const LEAST_SEGMENT = 16 * KIB;
 export const LARGEST_SEGMENT = 1024 * MIB;
+/**
+ * V8 takes a mapped file for memory that it could free, and goes about a full collection as soon as 64 MiB more are mapped
+ * than at the last one: not for each segment, with these.
+ */
+export const DEFAULT_SEGMENT = 32 * MIB;
 const SEGMENT_STEP = 4096;
 const LONGEST_MS = 2 ** 31 - 1;
 const DEFAULT_UNREAD_TIMES_BYTES = 4;
@@ -110,7 +115,7 @@ export function settingsOf(options: LogOptions): LogSettings {
   const { rollAfterMs, writers } = options;
   if (writers !== undefined) oneOf('writers', writers, ['exclusive', 'shared'] as const);
   return {
-    segment: segmentOf(options.segment ?? 64 * MIB),
+    segment: segmentOf(options.segment ?? DEFAULT_SEGMENT),
     rollAfterMs:
       rollAfterMs === undefined ? undefined : wholeNumber('rollAfterMs', rollAfterMs, 1, LONGEST_MS),
     sync: syncOf(options.sync),

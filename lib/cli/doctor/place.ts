@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync, type StatsFs, statfsSync } from 'node:fs';
 import { checkDirectory } from '../../channel/index.js';
+import { DEFAULT_SEGMENT } from '../../log/index.js';
 import { count, size, visible } from '../words.js';
 import { type Finding, faultOf, ok, warning } from './finding.js';
 import { memoryLimit } from './machine.js';
@@ -9,8 +10,8 @@ const MIB = 2 ** 20;
 const USUAL_CHANNEL = 8 * MIB;
 /** What Docker gives a container. */
 const DOCKERS_SHM = 64 * MIB;
-/** A log takes up about two segments of 64 MiB beside its records. */
-const USUAL_LOG = 128 * MIB;
+/** Beside its records a log takes up about two segments. */
+const USUAL_LOG = 2 * DEFAULT_SEGMENT;
 const FEW_CHANNELS = 8;
 const FEW_LOGS = 2;
 const FEW_INODES = 1000;

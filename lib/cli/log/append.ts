@@ -1,4 +1,4 @@
-import type { Appendable, Log } from '../../log/index.js';
+import { type Appendable, DEFAULT_SEGMENT, type Log } from '../../log/index.js';
 import { batchesOf } from '../batches.js';
 import {
   countOption,
@@ -17,8 +17,6 @@ import { sayError } from '../output.js';
 import { offsets, plain } from '../words.js';
 import { batchSizeIn, largestIn, makersFor, type Template } from './appendable.js';
 import { openToAppend } from './open.js';
-
-const DEFAULT_SEGMENT = 64 * 2 ** 20;
 
 export const append: Verb = {
   name: 'log append',
@@ -40,7 +38,7 @@ The log is made where there is none. Where something fails, what went in before 
   --batch N       N records at a time, all of them or none; without it each goes in as it comes
   --sync MODE     when it reaches the disk: MS after it was appended (100), before more is taken (commit), or whenever the
                   system likes (none)
-  --segment SIZE  how large segments grow (64MiB)
+  --segment SIZE  how large segments grow (32MiB)
   --shared        make a log that several may append to at once, each in its turn; one that is there is as it was made
   --file-mode MODE
                   permissions of the files that are made, such as 640; of a log that is there, those of its files

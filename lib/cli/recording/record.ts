@@ -1,5 +1,5 @@
 import { inspect, Reader } from '../../index.js';
-import type { LogOptions } from '../../log/index.js';
+import { DEFAULT_SEGMENT, type LogOptions } from '../../log/index.js';
 import { placeInChannel, refuseLog } from '../channel/index.js';
 import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
 import { isLog } from '../directory.js';
@@ -102,7 +102,6 @@ function openToRecord(path: string, { gate, wait, follow }: Values, signal: Abor
   });
 }
 
-const SEGMENT = 64 * 2 ** 20;
 const LARGEST_SEGMENT = 2 ** 30;
 /** A record of a log is at most so much of a segment. */
 const PART_OF_SEGMENT = 4;
@@ -112,7 +111,7 @@ const SEGMENT_STEP = 4096;
 function segmentFor(path: string): LogOptions['segment'] {
   // Its headers take less than a step.
   const steps = Math.ceil(inspect(path).maxRecord / SEGMENT_STEP) + 1;
-  return Math.min(LARGEST_SEGMENT, Math.max(SEGMENT, steps * SEGMENT_STEP * PART_OF_SEGMENT));
+  return Math.min(LARGEST_SEGMENT, Math.max(DEFAULT_SEGMENT, steps * SEGMENT_STEP * PART_OF_SEGMENT));
 }
 
 async function tell(recorder: Recorder, { json }: Values, output: Output): Promise<void> {
