@@ -38,6 +38,20 @@ export function barOfRates(text, ratio, least, waited) {
   return barOf(text, ratio >= least, [waited.ours, waited.other]);
 }
 
+/**
+ * The same of a time that must be at most `most`. Only what of it passed without waiting for a cpu is ours: where that
+ * would do, and the time as it was would not, it can't be said.
+ */
+export function barOfTime(text, { whole, withoutCpuWait, most, of }) {
+  if (whole <= most || withoutCpuWait > most) return barOf(text, whole <= most, [], of);
+  return {
+    text,
+    of,
+    met: undefined,
+    why: `${(whole - withoutCpuWait).toFixed(1)} ms of it waited for a cpu`,
+  };
+}
+
 /** What of the turns' time one end used, or waited for a cpu. */
 export function shareOf(turns, end, fact = 'cpuMs') {
   return sum(turns.map((turn) => turn[end][fact])) / sum(turns.map((turn) => turn[end].ms));

@@ -2,22 +2,20 @@
 //   run RECORDS MS        writes so many, or for so long, as fast as the reader lets it
 //   held RECORDS MS       the same, while the reader's event loop is watched
 // and starts the reader, which is told `run` or `held`, and reads until END comes.
-import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { Reader, Writer } from '../../dist/index.js';
 import { answerTurns } from '../harness/listener.js';
 import { Usage } from '../harness/load.js';
 import { END, nextNumber, nowNs, Source, say, Tally } from '../harness/participant.js';
 import { PinnedProcess } from '../harness/process.js';
-import { percentiles, waitQuantiles } from '../harness/stalls.js';
+import { percentiles, TurnWatch } from '../harness/turn-watch.js';
 import { SIZE } from '../peers/crossings.js';
 
 const RECORDS_BETWEEN_CLOCKS = 256;
 /** One who polls lets the event loop have a turn after so many. */
 const POLLED_A_TURN = 1024;
 const MONITORED_EACH_MS = 1;
-const KEPT_FROM_MS = 0.02;
-const MOST_KEPT = 1 << 21;
 
 const [role, text] = process.argv.slice(2);
 const config = JSON.parse(text);
@@ -171,26 +169,19 @@ function numberAt(bytes, at) {
  * were read, for empty ones would make the quantiles kinder; and Node's own monitor.
  */
 class LoopWatch {
-  #turns = createHistogram({ lowest: 1, highest: 60e9, figures: 3 });
-  #kept = new Float64Array(MOST_KEPT);
-  #keptCount = 0;
+  #turns = new TurnWatch();
   #monitor = monitorEventLoopDelay({ resolution: MONITORED_EACH_MS });
-  #start = performance.now();
-  #before = this.#start;
   #on = true;
 
   constructor(tally) {
     this.#monitor.enable();
     let records = 0;
     const turn = () => {
-      const now = performance.now();
-      const took = now - this.#before;
-      this.#before = now;
-      if (tally.records !== records) this.#turns.record(Math.max(1, Math.round(took * 1e6)));
+      this.#turns.turn(performance.now(), tally.records !== records);
       records = tally.records;
-      if (took > KEPT_FROM_MS && this.#keptCount < MOST_KEPT) this.#kept[this.#keptCount++] = took;
       if (this.#on) setImmediate(turn);
     };
+    this.#turns.begin(performance.now());
     setImmediate(turn);
   }
 
@@ -198,11 +189,7 @@ class LoopWatch {
     this.#on = false;
     await new Promise((resolve) => setImmediate(resolve));
     this.#monitor.disable();
-    return {
-      turns: percentiles(this.#turns),
-      monitor: percentiles(this.#monitor),
-      waits: waitQuantiles(this.#kept.subarray(0, this.#keptCount), this.#before - this.#start, KEPT_FROM_MS),
-    };
+    return { ...this.#turns.end(), monitor: percentiles(this.#monitor) };
   }
 }
 

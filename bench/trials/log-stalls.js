@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, figure, share } from '../harness/figures.js';
+import { barOf, barOfTime, figure, share } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { longTurns, turnDistributions } from './stall-rows.js';
 
@@ -62,12 +62,12 @@ the time in which the thread stood ready and others had its cpu. The first 3 s, 
         'waits p99.99': ms(one.waits.p9999),
         'longest append': ms(one.longestActMs),
       },
-      bar: barOf(
-        `waits p99.99 at most ${MOST_MS} ms`,
-        one.waits.p9999 <= MOST_MS,
-        [one.waitedForCpuMs / (one.seconds * 1000)],
-        'waits p99.99',
-      ),
+      bar: barOfTime(`waits p99.99 at most ${MOST_MS} ms`, {
+        whole: one.waits.p9999,
+        withoutCpuWait: one.waitsWithoutCpuWait.p9999,
+        most: MOST_MS,
+        of: 'waits p99.99',
+      }),
       samples: one.turns.count,
     });
     const surroundings = (one) => ({
