@@ -141,6 +141,19 @@ export function sizeOption(verb: Verb, values: Values, name: string): number | u
   return given === undefined ? undefined : inUse(verb, () => parseSize(`--${name}`, String(given)));
 }
 
+export function choiceOption<T extends string>(
+  { name: verb }: Verb,
+  values: Values,
+  name: string,
+  choices: readonly T[],
+): T | undefined {
+  const given = values[name];
+  if (given === undefined) return undefined;
+  const chosen = choices.find((choice) => choice === given);
+  if (chosen !== undefined) return chosen;
+  throw new UsageError(`${verb}: --${name} takes ${choices.join(' or ')}, not '${given}'`, verb);
+}
+
 /** When what is written reaches the disk: none, commit, or each so many milliseconds. */
 export function syncOption(
   { name }: Verb,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Reader, shmPath, Writer } from '../../lib/index.js';
+import { inspect, Reader, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { OPENERS, type Wrong } from './broken-channels.js';
@@ -119,6 +119,32 @@ describe('arguments', () => {
       expect(error.message).toContain(option);
       expect(existsSync(path)).toBe(false);
     }
+  });
+
+  test('a writer that lives is not to be called stalled between two of its heartbeats', async () => {
+    const made = async (options: Pick<WriterOptions, 'heartbeatMs' | 'stalledAfterMs'>) => {
+      using writer = await Writer.create(newPath(), { capacity: 65536, ...options });
+      const { heartbeatMs, stalledAfterMs } = inspect(writer.path);
+      return [heartbeatMs, stalledAfterMs];
+    };
+    for (const [heartbeatMs, stalledAfterMs] of [
+      [10_000, 2000],
+      [100, 199],
+      [undefined, 499],
+    ]) {
+      const error = await failure(() => made({ heartbeatMs, stalledAfterMs }));
+      expect(error).toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        heartbeatMs: heartbeatMs ?? 250,
+        stalledAfterMs,
+        message: expect.stringMatching(
+          `heartbeatMs, which is ${heartbeatMs ?? 250}, not ${stalledAfterMs}: `,
+        ),
+      });
+    }
+    expect(await made({ heartbeatMs: 100, stalledAfterMs: 200 })).toEqual([100, 200]);
+    expect(await made({})).toEqual([250, 2000]);
+    expect(await made({ heartbeatMs: 60_000 })).toEqual([60_000, 240_000]);
   });
 
   test('a linear channel has sizes of its own', async () => {

@@ -79,16 +79,21 @@ describe('wrong use ends with 2, and makes nothing', () => {
     [[], 'which channel?'],
     [['--size', 'much'], "--size must be a number of bytes or a string such as '64KiB'"],
     [['--size', '100KiB'], 'a power of two from 64KiB to 1GiB'],
-    [['--mode', 'round'], "'ring' or 'linear'"],
+    [['--mode', 'round'], "--mode takes ring or linear, not 'round'"],
     [['--max-record', '1MiB', '--size', '64KiB'], 'at most 8192 bytes'],
     [['--readers', '1025'], 'from 0 to 1024'],
-    [['--checksum', 'md5'], "'none' or 'crc32c'"],
+    [['--checksum', 'md5'], "--checksum takes none or crc32c, not 'md5'"],
     [['--sync', '100'], 'sync is not for rings'],
     [['--mode', 'linear', '--sync', 'often'], '--sync takes none, commit or milliseconds'],
     [['--metadata', '{'], '--metadata takes an object in JSON'],
     [['--metadata', 'null'], '--metadata takes an object in JSON'],
     [['--metadata', '[1]'], 'metadata must be an object'],
     [['--heartbeat', '0'], 'a whole number from 1 up'],
+    [
+      ['--heartbeat', '10000', '--stalled-after', '2000'],
+      '--stalled-after must be at least twice --heartbeat, which is 10000, not 2000',
+    ],
+    [['--stalled-after', '300'], 'twice --heartbeat, which is 250, not 300'],
     [['--file-mode', '9'], 'such as 640'],
   ])('%j', async (options, hint) => {
     const path = newPath();

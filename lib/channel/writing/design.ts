@@ -37,7 +37,7 @@ export interface ChannelOptions {
   sync?: Sync;
   /** How often the writer shows that it lives (250). */
   heartbeatMs?: number;
-  /** After how long without a sign a living writer is called stalled (2000). */
+  /** After how long without a sign a living writer is called stalled: at least two heartbeats (2000, or four of them). */
   stalledAfterMs?: number;
   /** Anything JSON can say, up to 4096 bytes; for whoever opens the channel. */
   metadata?: Record<string, unknown>;
@@ -98,8 +98,7 @@ export function designHeader(options: ChannelOptions, base: Base): Header {
     sync: parseSync(options.sync, mode),
     basePosition: base.position,
     baseRecord: base.record,
-    heartbeatMs: wholeNumber('heartbeatMs', options.heartbeatMs ?? 250, 1, 60_000),
-    stalledAfterMs: wholeNumber('stalledAfterMs', options.stalledAfterMs ?? 2000, 1, 3_600_000),
+    ...signsOfLife(options),
     channelId: environment.random(16),
     // Never 0: a link that names no successor says 0.
     incarnation: environment.random(4).readInt32LE() || 1,
@@ -125,6 +124,22 @@ export function chooseChecksums(
     );
   }
   return chosen === 'crc32c';
+}
+
+const LEAST_BEATS = 2;
+const USUAL_BEATS = 4;
+
+/** A writer that beats later than it is called stalled would seem to be so, and alive again, at each beat. */
+function signsOfLife(options: ChannelOptions): Pick<Header, 'heartbeatMs' | 'stalledAfterMs'> {
+  const heartbeatMs = wholeNumber('heartbeatMs', options.heartbeatMs ?? 250, 1, 60_000);
+  const usual = Math.max(2000, USUAL_BEATS * heartbeatMs);
+  const stalledAfterMs = wholeNumber('stalledAfterMs', options.stalledAfterMs ?? usual, 1, 3_600_000);
+  if (stalledAfterMs >= LEAST_BEATS * heartbeatMs) return { heartbeatMs, stalledAfterMs };
+  throw invalidArgument(
+    `stalledAfterMs must be at least twice heartbeatMs, which is ${heartbeatMs}, not ${stalledAfterMs}: ` +
+      'a writer that lives would seem to be stalled',
+    { heartbeatMs, stalledAfterMs },
+  );
 }
 
 function checkCapacity(mode: Mode, capacity: number): void {

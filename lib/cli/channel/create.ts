@@ -1,5 +1,6 @@
-import { type ChannelInfo, inspect, Writer, type WriterOptions } from '../../index.js';
+import { type ChannelInfo, inspect, type MillraceError, Writer, type WriterOptions } from '../../index.js';
 import {
+  choiceOption,
   countOption,
   fileModeOption,
   onePath,
@@ -39,7 +40,8 @@ a restart of the machine.
   --metadata JSON
                   an object for whoever opens the channel
   --heartbeat MS, --stalled-after MS
-                  how often a writer shows that it lives (250), and after how long without that it is called stalled (2000)
+                  how often a writer shows that it lives (250), and after how long without that it is called stalled: at least
+                  twice that (2000, or four times that where that is more)
   --file-mode MODE
                   permissions of the file, such as 640 (600), less the umask
   --replace       take the place of a dead or ended channel of this name; who reads that one reads it to its end
@@ -70,7 +72,7 @@ Examples
     refuseLog(path, 'append');
     // Its end would be the end of the stream: it stays open, and this process is soon gone.
     await Writer.create(path, options).catch((error: unknown) => {
-      throw advised(create, error, {
+      throw advised(create, inOptions(error), {
         ERR_EXISTS: `millrace write ${path} goes on with it where its writer is dead, and --replace takes its place`,
         ERR_WRITER_ACTIVE: 'it can be replaced once that one has ended',
         ERR_NOT_FOUND: 'make its directory first',
@@ -89,11 +91,11 @@ Examples
 function optionsOf(values: Values): WriterOptions {
   return {
     capacity: sizeOption(create, values, 'size'),
-    mode: values.mode as WriterOptions['mode'],
+    mode: choiceOption(create, values, 'mode', ['ring', 'linear']),
     maxRecord: sizeOption(create, values, 'max-record'),
     readers: countOption(create, values, 'readers', 0, undefined),
     timestamps: values.timestamps === true,
-    checksum: values.checksum as WriterOptions['checksum'],
+    checksum: choiceOption(create, values, 'checksum', ['none', 'crc32c']),
     sync: syncOption(create, values),
     metadata: metadataOf(values),
     heartbeatMs: countOption(create, values, 'heartbeat', 1, undefined),
@@ -101,6 +103,17 @@ function optionsOf(values: Values): WriterOptions {
     fileMode: fileModeOption(create, values),
     replace: values.replace === true,
   };
+}
+
+/** What the library says of two options of its own, said of those of the command. */
+function inOptions(error: unknown): unknown {
+  const { heartbeatMs, stalledAfterMs } = error as MillraceError;
+  if (heartbeatMs === undefined) return error;
+  return new UsageError(
+    `create: --stalled-after must be at least twice --heartbeat, which is ${heartbeatMs}, not ${stalledAfterMs}: ` +
+      'a writer that lives would seem to be stalled',
+    create.name,
+  );
 }
 
 function metadataOf({ metadata }: Values): Record<string, unknown> | undefined {

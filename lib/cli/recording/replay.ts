@@ -1,7 +1,15 @@
 import { Writer, type WriterOptions } from '../../index.js';
 import { Log } from '../../log/index.js';
 import { advised } from '../channel/index.js';
-import { countOption, sizeOption, twoPaths, UsageError, type Values, type Verb } from '../command.js';
+import {
+  choiceOption,
+  countOption,
+  sizeOption,
+  twoPaths,
+  UsageError,
+  type Values,
+  type Verb,
+} from '../command.js';
 import { interruption } from '../interruption.js';
 import { placeInLog } from '../log/index.js';
 import { sayError } from '../output.js';
@@ -90,16 +98,12 @@ function speedOf({ speed = '1' }: Values): number {
 const READERS = 64;
 
 function channelOf(values: Values, readers: number): WriterOptions {
-  const { mode = 'ring', replace } = values;
-  if (mode !== 'ring' && mode !== 'linear') {
-    throw new UsageError(`replay: --mode takes ring or linear, not '${mode}'`, 'replay');
-  }
   return {
-    mode,
+    mode: choiceOption(replay, values, 'mode', ['ring', 'linear']),
     capacity: sizeOption(replay, values, 'size'),
     timestamps: true,
     readers: Math.max(READERS, readers),
-    replace: replace === true,
+    replace: values.replace === true,
   };
 }
 
