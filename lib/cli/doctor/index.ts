@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { checkDirectory } from '../../channel/index.js';
+import { MillraceError } from '../../index.js';
 import type { Verb } from '../command.js';
 import { directoryOf, isLog } from '../directory.js';
 import { interruption } from '../interruption.js';
@@ -18,7 +19,7 @@ export const doctor: Verb = {
 
 Tells what one has to know of this machine, and of a directory (the one of shmPath, as a rule /dev/shm), before trusting it with
 channels and logs. Each line is ok; a warning of what is slow, small or easily lost; or a fault: that it will not work; with what
-to do about it. Exits with 1 where there is a fault.
+to do about it. Exits with 1 where there is a fault, or where Ctrl-C ended it.
 
 It makes a small channel there, which loses its name at once, and has another process read it, sleep until it is woken, and
 die; on a disk it measures some syncs. Nothing is left behind. For a log's directory the directory around it is tried.
@@ -36,11 +37,14 @@ Examples
     const stop = interruption();
     let sound = true;
     for await (const found of examine(directory, stop)) {
+      // What was looked at meanwhile was not looked at whole.
+      if (stop.aborted) break;
       output.line(show(found));
       await output.flush();
       sound &&= found.state !== 'fault';
     }
-    return sound && !stop.aborted;
+    if (!stop.aborted) return sound;
+    throw new MillraceError('ERR_ABORTED', `interrupted before all of ${directory} was looked at`);
   },
 };
 
@@ -60,8 +64,11 @@ async function* examine(directory: string, stop: AbortSignal): Findings {
     works &&= found.state !== 'fault';
   }
   if (!works || stop.aborted) return;
-  yield* trialFindings(place, stop);
-  if (!stop.aborted && !checkDirectory(place)) yield await syncFinding(place, stop);
+  for await (const found of trialFindings(place, stop)) {
+    yield found;
+    works &&= found.state !== 'fault';
+  }
+  if (works && !stop.aborted && !checkDirectory(place)) yield await syncFinding(place, stop);
 }
 
 /** What comes into a log's directory is set aside by who opens the log. */
