@@ -1,4 +1,6 @@
+import { MillraceError } from '../index.js';
 import { UsageError, type Values, type Verb } from './command.js';
+import { plain } from './words.js';
 
 const NEWLINE = 10;
 const LENGTH_BYTES = 4;
@@ -6,6 +8,9 @@ const LENGTH_BYTES = 4;
 const JSON_TIMES = 6;
 /** What a record has in JSON besides its bytes. */
 const JSON_BESIDES = 1024;
+/** So many times what fits is counted of what is too long, to tell its size; it may have no end. */
+const COUNTED_TIMES = 16;
+const BLANK = /^\s*$/;
 const NOTHING = Buffer.alloc(0);
 
 /** Cuts what comes in pieces into records. */
@@ -32,21 +37,20 @@ export interface Makers<T> {
 /** Of something in the input that is no record: what came before it is one. */
 export class InputError extends Error {}
 
-/** What is not yet a whole record. What is longer than the largest never will be one. */
+/** What is not yet a whole record. What is longer than the largest never will be one: it is counted, and not kept. */
 class Rest {
   bytes = 0;
-  readonly #largest: Largest;
+  readonly #most: number;
   #pieces: Buffer[] = [];
 
-  constructor(largest: Largest) {
-    this.#largest = largest;
+  constructor(most: number) {
+    this.#most = most;
   }
 
-  add(piece: Buffer, what: string): void {
+  add(piece: Buffer): void {
     this.bytes += piece.length;
-    if (this.bytes > this.#largest.bytes)
-      throw new InputError(`${what} is longer than ${this.#largest.name}`);
-    this.#pieces.push(piece);
+    if (this.bytes <= this.#most) this.#pieces.push(piece);
+    else this.#pieces = [];
   }
 
   /** All of it, joined. */
@@ -59,33 +63,41 @@ class Rest {
   }
 }
 
-/** A record a line; the last one may lack its end. */
+/** A record a line, unless it makes none; the last one may lack its end. */
 class Lines<T> implements Cutter<T> {
-  readonly #make: (line: Buffer, number: number) => T;
+  readonly #make: (line: Buffer, number: number) => T | undefined;
+  readonly #largest: Largest;
   readonly #rest: Rest;
   #number = 1;
 
-  constructor(largest: Largest, make: (line: Buffer, number: number) => T) {
-    this.#rest = new Rest(largest);
+  constructor(largest: Largest, make: (line: Buffer, number: number) => T | undefined) {
+    this.#rest = new Rest(largest.bytes);
+    this.#largest = largest;
     this.#make = make;
   }
 
   *take(piece: Buffer): Generator<T> {
     let start = 0;
     for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, start)) {
-      this.#add(piece.subarray(start, end));
-      yield this.#line();
+      this.#rest.add(piece.subarray(start, end));
+      const made = this.#line();
+      if (made !== undefined) yield made;
       start = end + 1;
     }
-    if (start < piece.length) this.#add(piece.subarray(start));
+    if (start < piece.length) this.#rest.add(piece.subarray(start));
+    if (this.#rest.bytes > this.#largest.bytes * COUNTED_TIMES) throw this.#tooLong(' and more');
   }
 
-  #add(part: Buffer): void {
-    this.#rest.add(part, `line ${this.#number}`);
-  }
-
-  #line(): T {
+  #line(): T | undefined {
+    if (this.#rest.bytes > this.#largest.bytes) throw this.#tooLong('');
     return this.#make(this.#rest.take(), this.#number++);
+  }
+
+  #tooLong(andMore: string): MillraceError {
+    const { bytes: max, name } = this.#largest;
+    const size = this.#rest.bytes;
+    const message = `line ${this.#number} has ${plain(size, 'byte')}${andMore}, too many for ${name}: at most ${max}`;
+    return new MillraceError('ERR_RECORD_TOO_LARGE', message, { size, max });
   }
 
   end(): T | undefined {
@@ -103,7 +115,7 @@ class Frames<T> implements Cutter<T> {
   #isValue = false;
 
   constructor(largest: Largest, make: (value: Buffer) => T) {
-    this.#rest = new Rest(largest);
+    this.#rest = new Rest(Math.max(largest.bytes, LENGTH_BYTES));
     this.#largest = largest;
     this.#make = make;
   }
@@ -112,7 +124,7 @@ class Frames<T> implements Cutter<T> {
     let start = 0;
     for (;;) {
       const end = Math.min(piece.length, start + this.#need - this.#rest.bytes);
-      this.#rest.add(piece.subarray(start, end), `frame ${this.#number}`);
+      this.#rest.add(piece.subarray(start, end));
       start = end;
       if (this.#rest.bytes < this.#need) return;
       const part = this.#rest.take();
@@ -168,12 +180,18 @@ export function cutterFor<T>(
     case 'frames':
       return new Frames(largest, ofValue);
     case 'json':
-      return new Lines({ ...largest, bytes: largest.bytes * JSON_TIMES + JSON_BESIDES }, (line, number) => {
+      return new Lines(largestInJson(largest), (line, number) => {
+        const text = line.toString('utf8');
+        if (BLANK.test(text)) return undefined;
         try {
-          return ofJson(line.toString('utf8'));
+          return ofJson(text);
         } catch (error) {
           throw new InputError(`line ${number}: ${(error as Error).message}`);
         }
       });
   }
+}
+
+function largestInJson({ bytes, name }: Largest): Largest {
+  return { bytes: bytes * JSON_TIMES + JSON_BESIDES, name: `${name} in JSON` };
 }

@@ -89,6 +89,23 @@ describe('what comes on standard input', () => {
     ]);
   });
 
+  test('blank lines between objects are passed over, and counted as lines', async () => {
+    const path = await left();
+    const { code, stdout, stderr } = await fed(
+      '\n{"text":"0"}\n  \t\r\n\n{"text":"1"}\n\nwrong\n',
+      'write',
+      path,
+      '--json',
+    );
+    expect({ code, told: objectsOf(stdout) }).toEqual({
+      code: 1,
+      told: [{ written: 2, first: 0, last: 1, state: 'open' }],
+    });
+    expect(stderr).toMatch(/^millrace: line 7: it is no JSON: [^\n]+\n$/);
+    expect(await textsOf(path)).toEqual(['0', '1']);
+    expect((await fed('{"text":"2"}\n \n', 'write', path, '--json')).code).toBe(0);
+  });
+
   test('--type is of each line', async () => {
     const path = await left();
     await fed('a\nb\n', 'write', path, '--type', '65535');
@@ -260,7 +277,14 @@ describe('what went in before a fault stays and is told, and the channel is left
       code: 1,
       stdout: `wrote 5 records: numbers 0 to 4; ${path} is left open\n`,
     });
-    expect(alone.stderr).toBe('millrace: line 6 is longer than the largest record of the channel\n');
+    expect(alone.stderr).toBe(
+      'millrace: line 6 has 8193 bytes, too many for the largest record of the channel: at most 8192 (ERR_RECORD_TOO_LARGE)\n',
+    );
+    // It comes in several pieces; without an end, of so many that it is not waited for.
+    const long = await fed('x'.repeat(100_000), 'write', path);
+    expect(long.stderr).toContain('line 1 has 100000 bytes, too many');
+    const endless = await fed('x'.repeat(1_000_000), 'write', path);
+    expect(endless.stderr).toMatch(/line 1 has \d+ bytes and more, too many/);
     const large = `{"text":"5"}\n{"text":"6"}\n{"text":"7"}\n{"text":"${'x'.repeat(8193)}"}\n`;
     const batches = await fed(large, 'write', path, '--json', '--batch', '2');
     expect(objectsOf(batches.stdout)).toEqual([{ written: 2, first: 5, last: 6, state: 'open' }]);
