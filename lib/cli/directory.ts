@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { explain } from '../channel/index.js';
+import { beginsAsChannel, explain } from '../channel/index.js';
 import { MillraceError, shmPath } from '../index.js';
 import { onePath, type Verb } from './command.js';
 
@@ -27,4 +27,23 @@ function isDirectory(path: string): boolean {
 /** Whether a log is in it. */
 export function isLog(directory: string): boolean {
   return existsSync(join(directory, 'log.lock'));
+}
+
+/** In a log's directory there are its own files only: others are set aside by who opens it. `what` was to be made there. */
+export function refuseInLog(directory: string, what: string): void {
+  if (!isLog(directory)) return;
+  throw new MillraceError(
+    'ERR_FORMAT',
+    `${directory} is the directory of a log, which has no place for ${what}: choose a path outside of it`,
+    { path: directory },
+  );
+}
+
+/** Whether a channel is there, whatever state it is in. Throws where that can't be seen. */
+export function isChannel(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true && beginsAsChannel(path);
+  } catch (error) {
+    throw explain(error, path, 'open');
+  }
 }

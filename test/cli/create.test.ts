@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { inspect, Reader, Writer } from '../../lib/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { millrace, objectsOf } from './command.js';
+import { closedLog } from './log.js';
 
 test('makes a ring that a writer goes on with', async () => {
   const path = newPath();
@@ -71,6 +72,38 @@ describe('what has the name already', () => {
     expect((await millrace('create', path, '--replace', '--size', '128KiB')).code).toBe(0);
     expect(inspect(path)).toMatchObject({ capacity: 131_072, records: 0 });
     expect([reader.read()?.data.toString(), reader.ended]).toEqual(['first', true]);
+  });
+});
+
+describe('what is no channel has the name, with or without --replace', () => {
+  test.each([[], ['--replace']])('%j', async (...options) => {
+    const directory = newDirectory();
+    const file = join(directory, 'notes.txt');
+    writeFileSync(file, 'mine');
+    for (const [path, said] of [
+      [directory, 'is a directory: name a file in it, which is made'],
+      [file, 'is there already and is no channel: choose another name'],
+    ]) {
+      expect(await millrace('create', path, ...options)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `millrace: ${path} ${said} (ERR_EXISTS)\n`,
+      });
+    }
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+  });
+
+  test('a log’s directory has no place for a channel', async () => {
+    const directory = await closedLog(['one']);
+    const before = readdirSync(directory);
+    expect(await millrace('create', join(directory, 'channel'))).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        `millrace: ${directory} is the directory of a log, which has no place for a channel: ` +
+        'choose a path outside of it (ERR_FORMAT)\n',
+    });
+    expect(readdirSync(directory)).toEqual(before);
   });
 });
 

@@ -363,7 +363,10 @@ test('with --wait it waits for whoever goes on with a channel that has no writer
   await untilRecorded(directory, 1);
   // Who does not wait gives up.
   const impatient = await millrace('record', path, newDirectory());
-  expect(impatient).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_WRITER_DEAD') });
+  expect(impatient).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('; --wait waits for one that goes on with it (ERR_WRITER_DEAD)'),
+  });
   await fed('two\n', 'write', path);
   expect(await recording.end()).toMatchObject({ code: 0 });
   expect(await valuesOf(directory)).toEqual(['one', 'two']);

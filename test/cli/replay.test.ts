@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -222,7 +222,10 @@ describe('the channel', () => {
     expect(beside.stderr).toMatch(/^millrace: [^\n]+ exists already; --replace [^\n]+ \(ERR_EXISTS\)\n$/);
     const alive = await millrace('replay', directory, path, '--replace');
     expect(alive).toMatchObject({ code: 1, stdout: '' });
-    expect(alive.stderr).toContain('(ERR_WRITER_ACTIVE)');
+    expect(alive.stderr).toBe(
+      `millrace: ${path} has a live writer, pid ${process.pid}; it can be replaced once that one has ended ` +
+        '(ERR_WRITER_ACTIVE)\n',
+    );
     writer.close();
     expect(await textsOf(path)).toEqual(['mine']);
     expect((await millrace('replay', directory, path, '--replace')).code).toBe(0);
@@ -247,6 +250,7 @@ describe('the channel', () => {
 
   test.each([
     ['where there is no log', async () => join(newDirectory(), 'none'), [], 'ERR_NOT_FOUND'],
+    ['of a channel', () => variedChannel(3), [], 'ERR_FORMAT'],
     ['from a place that is not there', () => logOf([0]), ['--from', '7'], 'ERR_OFFSET_OUT_OF_RANGE'],
     ['to a place that is not there', () => logOf([0]), ['--to', '7'], 'ERR_OFFSET_OUT_OF_RANGE'],
   ])('is not made %s', async (_, directory, options, errorCode) => {
@@ -255,5 +259,28 @@ describe('the channel', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(new RegExp(`^millrace: [^\n]+ \\(${errorCode}\\)\n$`));
     expect(existsSync(path)).toBe(false);
+  });
+
+  test('and not a log: record is named where that is what was given', async () => {
+    const path = await variedChannel(3);
+    expect((await millrace('replay', path, newPath())).stderr).toBe(
+      `millrace: ${path} is a channel, and what is replayed is a log: millrace record ${path} DIRECTORY makes one of it ` +
+        '(ERR_FORMAT)\n',
+    );
+  });
+
+  test('is not made where there is something else, or in the directory of a log', async () => {
+    const directory = await closedLog(numbered(3));
+    const before = readdirSync(directory);
+    for (const [path, said] of [
+      [newDirectory(), 'is a directory: name a file in it'],
+      [new URL('../../package.json', import.meta.url).pathname, 'is no channel: choose another name'],
+      [join(directory, 'again'), 'has no place for a channel'],
+    ]) {
+      const { code, stdout, stderr } = await millrace('replay', directory, path, '--replace');
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain(said);
+    }
+    expect(readdirSync(directory)).toEqual(before);
   });
 });

@@ -61,7 +61,9 @@ describe('-f', () => {
     await dieAfter(path, `(await Writer.create(path, { capacity: '64KiB' })).write('record 0')`);
     const dead = await millrace('tail', '-f', path);
     expect(dead).toMatchObject({ code: 1, stdout: 'record 0\n' });
-    expect(dead.stderr).toMatch(/^millrace: the writer of [^\n]+ died [^\n]+\(ERR_WRITER_DEAD\)\n$/);
+    expect(dead.stderr).toMatch(
+      /^millrace: the writer of [^\n]+ died [^\n]+; --wait waits for one that goes on with it \(ERR_WRITER_DEAD\)\n$/,
+    );
     declareAbandoned(path);
     const abandoned = await millrace('tail', '-f', path);
     expect(abandoned).toMatchObject({ code: 0, stdout: 'record 0\n' });
@@ -80,6 +82,16 @@ describe('-f', () => {
     const { code, stdout, stderr } = await waiting.end();
     expect({ code, lines: linesOf(stdout) }).toEqual({ code: 0, lines: numbered(0, 2) });
     expect(stderr).toBe(`millrace: ${path} is closed: this was its last record\n`);
+  });
+
+  test('names --wait where there is no channel yet', async () => {
+    const path = newPath();
+    expect(await millrace('tail', '-f', path)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `millrace: Can't open ${path}: it is not there; --wait waits for it (ERR_NOT_FOUND)\n`,
+    });
+    expect((await millrace('tail', path)).stderr).not.toContain('--wait');
   });
 
   test('ends quietly on Ctrl-C', async () => {

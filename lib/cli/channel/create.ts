@@ -13,6 +13,7 @@ import {
 import { size, visible } from '../words.js';
 import { advised } from './advice.js';
 import { refuseLog } from './log-instead.js';
+import { checkNewPlace } from './new-place.js';
 
 export const create: Verb = {
   name: 'create',
@@ -70,6 +71,7 @@ Examples
     const path = onePath(create, paths);
     const options = optionsOf(values);
     refuseLog(path, 'append');
+    checkNewPlace(path);
     // Its end would be the end of the stream: it stays open, and this process is soon gone.
     await Writer.create(path, options).catch((error: unknown) => {
       throw advised(create, inOptions(error), {

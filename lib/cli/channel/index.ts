@@ -7,8 +7,9 @@ import { tail } from './tail.js';
 import { verify } from './verify.js';
 import { write } from './write.js';
 
-export { advised } from './advice.js';
+export { advised, withAdvice } from './advice.js';
 export { refuseLog } from './log-instead.js';
+export { checkNewPlace } from './new-place.js';
 export { Overwritten } from './overwritten.js';
 export { placeInChannel } from './place.js';
 export { type Rates, ratesSince } from './rates.js';

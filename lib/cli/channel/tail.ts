@@ -5,6 +5,7 @@ import { interruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
 import { visible } from '../words.js';
+import { withAdvice } from './advice.js';
 import { refuseLog } from './log-instead.js';
 import { Overwritten } from './overwritten.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
@@ -65,7 +66,7 @@ async function open(path: string, wait: boolean, signal: AbortSignal | undefined
     return await observe(path, { wait, signal });
   } catch (error) {
     if (signal?.aborted === true) return undefined;
-    throw error;
+    throw signal === undefined ? error : withAdvice(error, { ERR_NOT_FOUND: '--wait waits for it' });
   }
 }
 
@@ -137,7 +138,8 @@ async function follow(
     deadSince = dead && !waits ? (deadSince ?? performance.now()) : undefined;
     if (deadSince !== undefined && performance.now() - deadSince >= DEAD_AFTER_MS) {
       say(
-        `the writer of ${reader.path} died without ending it; all it committed was printed (ERR_WRITER_DEAD)`,
+        `the writer of ${reader.path} died without ending it; all it committed was printed; --wait waits for one that goes ` +
+          'on with it (ERR_WRITER_DEAD)',
       );
       return false;
     }

@@ -1,6 +1,8 @@
+import { dirname, resolve } from 'node:path';
 import { MillraceError } from '../../index.js';
 import { Log, type LogOptions } from '../../log/index.js';
 import { asUse, type Verb } from '../command.js';
+import { isLog, refuseInLog } from '../directory.js';
 import { sayDropped } from '../dropped.js';
 import { say } from '../output.js';
 
@@ -12,6 +14,7 @@ export async function openToWrite(verb: Verb, path: string, options: LogOptions)
 
 /** The same; makes it where there is none. */
 export async function openToAppend(verb: Verb, path: string, options: LogOptions): Promise<Log> {
+  if (!isLog(path)) refuseInLog(dirname(resolve(path)), 'another log');
   try {
     const log = await Log.open(path, options);
     tellRecovery(log);

@@ -1,6 +1,6 @@
 import { inspect, Reader } from '../../index.js';
 import { DEFAULT_SEGMENT, type LogOptions } from '../../log/index.js';
-import { placeInChannel, refuseLog } from '../channel/index.js';
+import { placeInChannel, refuseLog, withAdvice } from '../channel/index.js';
 import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
 import { isLog } from '../directory.js';
 import { interruption } from '../interruption.js';
@@ -23,7 +23,8 @@ are headers, where it is not 0: millrace.type, millrace.tag, and millrace.lost, 
 of each batch has millrace.next, where to go on: the channel's id, and position and number of the next record.
 
   --from PLACE    where to begin in a channel that the log does not end with records of: oldest (the default), latest, a
-                  position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and milliseconds since 1970
+                  position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and milliseconds since 1970; in others it goes
+                  on where it stopped, and says so
   --limit N       no more than N records
   --gate          have the writer of a ring wait rather than overwrite what is not recorded yet, as long as this runs
   --wait          wait for the channel, where there is none yet, and, where it has no writer, for one that goes on with it
@@ -50,14 +51,14 @@ Examples
   async run(values, paths, output) {
     const [path, directory] = twoPaths(record, paths, 'CHANNEL', 'DIRECTORY');
     const limit = countOption(record, values, 'limit', 1, Number.POSITIVE_INFINITY);
-    const from = placeInChannel(record, String(values.from ?? 'oldest'));
+    const from = values.from === undefined ? undefined : placeInChannel(record, String(values.from));
     const sync = syncOption(record, values);
     refuseLog(path, 'read');
     const stop = interruption();
     try {
       using reader = await openToRecord(path, values, stop);
       // Before a log is made for nothing.
-      if (!isLog(directory)) reader.seek(from);
+      if (!isLog(directory)) reader.seek(from ?? 'oldest');
       const log = await openToAppend(record, directory, {
         segment: segmentFor(path),
         sync,
@@ -71,7 +72,7 @@ Examples
         await recorder.goOn(from, stop);
         sound = await recorder.run(stop);
       } catch (error) {
-        if (!stop.aborted) failures.push(error);
+        if (!stop.aborted) failures.push(withAdvice(error, ADVICE));
       }
       await log.close().catch((error: unknown) => failures.push(error));
       await tell(recorder, values, output);
@@ -86,9 +87,13 @@ Examples
 };
 
 /** By default unseen by the writer, and nothing in the channel changes. */
-function openToRecord(path: string, { gate, wait, follow }: Values, signal: AbortSignal): Promise<Reader> {
+async function openToRecord(
+  path: string,
+  { gate, wait, follow }: Values,
+  signal: AbortSignal,
+): Promise<Reader> {
   const isGate = gate === true;
-  return Reader.open(path, {
+  const opening = Reader.open(path, {
     from: 'oldest',
     gate: isGate,
     register: isGate,
@@ -100,7 +105,15 @@ function openToRecord(path: string, { gate, wait, follow }: Values, signal: Abor
     onDeath: follow === true || wait === true ? 'wait' : 'throw',
     signal,
   });
+  return opening.catch((error: unknown) => {
+    throw withAdvice(error, ADVICE);
+  });
 }
+
+const ADVICE = {
+  ERR_NOT_FOUND: '--wait waits for it',
+  ERR_WRITER_DEAD: '--wait waits for one that goes on with it',
+};
 
 const LARGEST_SEGMENT = 2 ** 30;
 /** A record of a log is at most so much of a segment. */

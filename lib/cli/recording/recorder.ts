@@ -38,11 +38,18 @@ export class Recorder {
     this.#overwritten = new Overwritten(reader.path, 'recorded');
   }
 
-  /** Puts the reader where the log's records end; in a channel that it has none of, at `from`. */
-  async goOn(from: Where, signal: AbortSignal): Promise<void> {
+  /** Puts the reader where the log's records end; in a channel that it has none of, at `from`, which is the oldest if not said. */
+  async goOn(from: Where | undefined, signal: AbortSignal): Promise<void> {
     const next = await lastNext(this.#log, signal);
-    if (next?.channelId === this.#channelId) return this.#goOnAt(next);
-    this.#reader.seek(from);
+    if (next?.channelId === this.#channelId) {
+      if (from !== undefined) {
+        say(
+          `${this.#log.path} ends with records of ${this.#reader.path}, which is gone on with behind them, and not at --from`,
+        );
+      }
+      return this.#goOnAt(next);
+    }
+    this.#reader.seek(from ?? 'oldest');
     if (next !== undefined) {
       say(
         `${this.#log.path} ends with records of another channel than ${this.#reader.path}, which is begun anew`,

@@ -1,6 +1,6 @@
-import { Writer, type WriterOptions } from '../../index.js';
+import { MillraceError, Writer, type WriterOptions } from '../../index.js';
 import { Log } from '../../log/index.js';
-import { advised } from '../channel/index.js';
+import { advised, checkNewPlace } from '../channel/index.js';
 import {
   choiceOption,
   countOption,
@@ -10,6 +10,7 @@ import {
   type Values,
   type Verb,
 } from '../command.js';
+import { isChannel } from '../directory.js';
 import { interruption } from '../interruption.js';
 import { placeInLog } from '../log/index.js';
 import { sayError } from '../output.js';
@@ -64,6 +65,8 @@ Examples
     const from = placeInLog(replay, String(values.from ?? 'earliest'));
     const to = placeInLog(replay, String(values.to ?? 'latest'));
     const options = channelOf(values, readers);
+    refuseChannel(directory);
+    checkNewPlace(path);
     const stop = interruption();
     await using log = await Log.open(directory, { readOnly: true });
     // Before a channel is made for nothing.
@@ -87,6 +90,13 @@ Examples
     return player.isSound && failures.length === 0 && !stop.aborted;
   },
 };
+
+/** Where it is no recording that was named, but what one is made of. */
+function refuseChannel(directory: string): void {
+  if (!isChannel(directory)) return;
+  const message = `${directory} is a channel, and what is replayed is a log: millrace record ${directory} DIRECTORY makes one of it`;
+  throw new MillraceError('ERR_FORMAT', message, { path: directory });
+}
 
 function speedOf({ speed = '1' }: Values): number {
   if (speed === 'max') return Number.POSITIVE_INFINITY;
@@ -113,6 +123,8 @@ async function createChannel(path: string, options: WriterOptions): Promise<Writ
   } catch (error) {
     throw advised(replay, error, {
       ERR_EXISTS: '--replace takes the place of a channel that ended, or whose writer died',
+      ERR_WRITER_ACTIVE: 'it can be replaced once that one has ended',
+      ERR_NOT_FOUND: 'make its directory first',
     });
   }
 }

@@ -1,10 +1,10 @@
 import { type Dirent, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beginsAsChannel, explain, isTurnOver, turn } from '../../channel/index.js';
+import { explain, isTurnOver, turn } from '../../channel/index.js';
 import { type ChannelInfo, inspect, MillraceError } from '../../index.js';
 import { type Rates, ratesSince } from '../channel/index.js';
-import { isLog } from '../directory.js';
+import { isChannel, isLog } from '../directory.js';
 import { faultOf, isLogSound, type LogLook, logRatesSince, lookAtLog, type Untold } from '../log/index.js';
 
 /** What one look at a channel or a log came to: what it says of itself, or why that can't be told. */
@@ -94,7 +94,7 @@ export class Looker {
     if (!(entry.isFile() || entry.isSymbolicLink())) return;
     const state = stateOf(path);
     if (state === undefined) return;
-    if (this.#passedOver.get(path) === state || !isChannel(path)) {
+    if (this.#passedOver.get(path) === state || !canBeChannel(path)) {
       passedOver.set(path, state);
       return;
     }
@@ -159,9 +159,9 @@ function stateOf(path: string): string | undefined {
   }
 }
 
-function isChannel(path: string): boolean {
+function canBeChannel(path: string): boolean {
   try {
-    return beginsAsChannel(path);
+    return isChannel(path);
   } catch {
     // What can't be opened may be anything, and is mostly somebody else's.
     return false;
