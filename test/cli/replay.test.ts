@@ -106,14 +106,18 @@ describe('a part of it', () => {
     expect(await textsOf(path)).toEqual(numbered(20).slice(from, to));
   });
 
-  test('none of it, where it ends before it begins', async () => {
-    const path = newPath();
-    expect(await millrace('replay', await logOf(delays), path, '--from', '5', '--to', '5')).toEqual({
-      code: 0,
-      stdout: 'replayed nothing\n',
-      stderr: '',
+  test.each([
+    ['an empty log', 0, [], ''],
+    ['what ends before it begins', 20, ['--from', '5', '--to', '5'], ' from 5 on before 5'],
+    ['what is behind the last record', 20, ['--from', 'latest'], ' from latest on'],
+  ])('there is nothing to replay of %s: no channel is made', async (_, count, options, range) => {
+    const [directory, path] = [await logOf(delays.slice(0, count)), newPath()];
+    expect(await millrace('replay', directory, path, ...options)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `millrace: ${directory} has no records${range}: there is nothing to replay, and no channel is made\n`,
     });
-    expect(inspect(path)).toMatchObject({ status: 'closed', records: 0 });
+    expect(existsSync(path)).toBe(false);
   });
 });
 

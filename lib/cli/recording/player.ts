@@ -24,6 +24,19 @@ export function endOf(log: Log, to: LogWhere): number {
   return tail.offset;
 }
 
+/** Whether there is anything before `end` for the tail to read, which stays where it is. Damage is: it is told as it is met. */
+export function hasRecords(tail: Tail, end: number): boolean {
+  const { offset } = tail;
+  try {
+    const record = tail.read();
+    if (record === undefined || record.offset >= end) return false;
+  } catch (error) {
+    if (gapOf(error) === undefined) throw error;
+  }
+  tail.seek(offset);
+  return true;
+}
+
 const LOOK_EVERY_MS = 10;
 const RECORDS_A_TURN = 512;
 

@@ -13,9 +13,9 @@ import {
 import { isChannel } from '../directory.js';
 import { interruption } from '../interruption.js';
 import { placeInLog } from '../log/index.js';
-import { sayError } from '../output.js';
+import { say, sayError } from '../output.js';
 import { withProgress } from '../progress.js';
-import { endOf, Player } from './player.js';
+import { endOf, hasRecords, Player } from './player.js';
 
 export const replay: Verb = {
   name: 'replay',
@@ -26,7 +26,8 @@ export const replay: Verb = {
 Makes a channel and writes the records of a log into it, as far apart as their times are, and ends it: then its readers end,
 too. Ctrl-C ends it sooner (exit code 1). What millrace record made gets its types, tags and times back; of any other log the
 values are the records, with their times. Keys and other headers are left out, which is said once. Damage in the log is told,
-and what follows it is replayed; then the exit code is 1. Readers hold a ring back as they hold back any writer.
+and what follows it is replayed; then the exit code is 1. Where there is nothing to replay, no channel is made, and the exit
+code is 1, too. Readers hold a ring back as they hold back any writer.
 
   --speed N       so many times as fast as it was, such as 2 or 0.5 (1), or max: as fast as it goes
   --from PLACE    where to begin: earliest (the default), latest, an offset, a time such as 2026-11-21T05:00:00Z, or @ and
@@ -72,6 +73,12 @@ Examples
     // Before a channel is made for nothing.
     using tail = log.tail({ from });
     const end = endOf(log, to);
+    if (!hasRecords(tail, end)) {
+      say(
+        `${log.path} has no records${rangeText(values)}: there is nothing to replay, and no channel is made`,
+      );
+      return false;
+    }
     using writer = await createChannel(path, options);
     const player = new Player(log, tail, writer, { end, limit, speed, isNow: values.now === true });
     const failures: unknown[] = [];
@@ -90,6 +97,10 @@ Examples
     return player.isSound && failures.length === 0 && !stop.aborted;
   },
 };
+
+function rangeText({ from, to }: Values): string {
+  return `${from === undefined ? '' : ` from ${from} on`}${to === undefined ? '' : ` before ${to}`}`;
+}
 
 /** Where it is no recording that was named, but what one is made of. */
 function refuseChannel(directory: string): void {
