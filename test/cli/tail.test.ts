@@ -1,3 +1,4 @@
+import { readFileSync, rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { declareAbandoned, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -82,6 +83,45 @@ describe('-f', () => {
     const { code, stdout, stderr } = await waiting.end();
     expect({ code, lines: linesOf(stdout) }).toEqual({ code: 0, lines: numbered(0, 2) });
     expect(stderr).toBe(`millrace: ${path} is closed: this was its last record\n`);
+  });
+
+  test.each([
+    ['replaced', (path: string) => millrace('create', path, '--size', '64KiB', '--replace')],
+    [
+      'removed and made anew',
+      (path: string) => {
+        rmSync(path);
+        return millrace('create', path, '--size', '64KiB');
+      },
+    ],
+  ])('with --wait it goes over to what takes the place of an empty channel that is %s', async (_, anew) => {
+    const path = newPath();
+    await millrace('create', path, '--size', '64KiB');
+    const waiting = new Running(['tail', '-f', '--wait', path]);
+    await waiting.until(({ child }) => readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes(path));
+    expect(await anew(path)).toMatchObject({ code: 0, stderr: '' });
+    await fed('record 0\nrecord 1\n', 'write', path);
+    expect(await waiting.end()).toEqual({
+      code: 0,
+      stdout: 'record 0\nrecord 1\n',
+      stderr: `millrace: ${path} is closed: this was its last record\n`,
+    });
+  });
+
+  test('with --wait it ends where an empty channel does, and where one that has records is replaced', async () => {
+    const path = newPath();
+    await millrace('create', path, '--size', '64KiB');
+    await millrace('abandon', path);
+    expect(await millrace('tail', '-f', '--wait', path)).toMatchObject({ code: 0, stdout: '' });
+    await millrace('create', path, '--size', '64KiB', '--replace');
+    await fed('record 0\n', 'write', path, '--keep');
+    const waiting = new Running(['tail', '-f', '--wait', path]);
+    await waiting.until(({ lines }) => lines.length === 1);
+    rmSync(path);
+    await millrace('create', path, '--size', '64KiB');
+    const { code, stdout, stderr } = await waiting.end();
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'record 0\n' });
+    expect(stderr).toMatch(/; another channel took its place \(ERR_WRITER_DEAD\)\n$/);
   });
 
   test('names --wait where there is no channel yet', async () => {

@@ -22,7 +22,7 @@ printed is counted on standard error.
   -n, --lines N   how many records (10)
   -f, --follow    go on with what is written, until the stream ends, its writer dies (exit code 1) or Ctrl-C
   --wait          with --follow: wait for the channel, where there is none yet, and, where it has no writer, for one that goes
-                  on with it
+                  on with it, or, if nothing was written to it, for a channel that takes its place
   --text, --hex, --base64
                   how to print payloads
   --json          an object a line: position, record, type, timestamp (in microseconds) and tag where the channel has them,
@@ -63,7 +63,7 @@ Examples
 /** Undefined where it is to wait no longer for a channel. */
 async function open(path: string, wait: boolean, signal: AbortSignal | undefined) {
   try {
-    return await observe(path, { wait, signal });
+    return await observe(path, { wait, follow: wait, signal });
   } catch (error) {
     if (signal?.aborted === true) return undefined;
     throw signal === undefined ? error : withAdvice(error, { ERR_NOT_FOUND: '--wait waits for it' });
@@ -106,6 +106,7 @@ const LOOK_EVERY_MS = 10;
 const RECORDS_A_TURN = 512;
 /** A dead writer may be resumed at once by its successor. */
 const DEAD_AFTER_MS = 1000;
+const REPLACED_WITHIN_MS = 1000;
 
 /**
  * Prints what comes until the stream ends, its writer stays dead, where another one is not waited for, or the user has seen
@@ -132,20 +133,38 @@ async function follow(
       continue;
     }
     if (reader.ended) {
+      if (waits && (await goesOver(reader, stop))) continue;
+      if (stop.aborted) break;
+      if (reader.status === 'dead') return tellDead(reader, 'another channel took its place');
       say(`${reader.path} is ${reader.status}: this was its last record`);
       return sound;
     }
     deadSince = dead && !waits ? (deadSince ?? performance.now()) : undefined;
     if (deadSince !== undefined && performance.now() - deadSince >= DEAD_AFTER_MS) {
-      say(
-        `the writer of ${reader.path} died without ending it; all it committed was printed; --wait waits for one that goes ` +
-          'on with it (ERR_WRITER_DEAD)',
-      );
-      return false;
+      return tellDead(reader, '--wait waits for one that goes on with it');
     }
     await delay(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => {});
   }
   return sound;
+}
+
+/**
+ * Whether the reader went over to what took the place of a channel that nothing was written to. Who replaces one ends it
+ * first: so it may take a moment.
+ */
+async function goesOver(reader: Reader, signal: AbortSignal): Promise<boolean> {
+  if (reader.recordNumber > 0) return false;
+  const { channelId } = reader;
+  // What is wrong with the next one is told as it is read.
+  await reader.ready({ timeoutMs: REPLACED_WITHIN_MS, signal }).catch(() => {});
+  return reader.channelId !== channelId;
+}
+
+function tellDead({ path }: Reader, hint: string): false {
+  say(
+    `the writer of ${path} died without ending it; all it committed was printed; ${hint} (ERR_WRITER_DEAD)`,
+  );
+  return false;
 }
 
 async function printNew(reader: Reader, format: Format, output: Output, overwritten: Overwritten) {

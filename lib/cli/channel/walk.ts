@@ -25,7 +25,10 @@ export class Gap {
 }
 
 /** Opens a channel to look at it: unseen by its writer, and nothing in the file changes. */
-export function observe(path: string, waiting: Pick<ReaderOptions, 'wait' | 'signal'> = {}): Promise<Reader> {
+export function observe(
+  path: string,
+  waiting: Pick<ReaderOptions, 'wait' | 'follow' | 'signal'> = {},
+): Promise<Reader> {
   return Reader.open(path, {
     gate: false,
     register: false,
