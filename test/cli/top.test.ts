@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Looker } from '../../lib/cli/top/looker.js';
+import { type Found, Looker } from '../../lib/cli/top/looker.js';
 import { pictureOf } from '../../lib/cli/top/picture.js';
 import { Reader, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
@@ -80,7 +80,25 @@ test('what is no channel is passed over; one that is damaged is told, and the ex
   const { code, stdout, stderr } = await millrace('top', directory, '--once', '--json');
   expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
   expect(objectsOf(stdout)).toMatchObject([{ kind: 'channel', path, fault: { code: 'ERR_FORMAT' } }]);
-  expect((await millrace('top', directory, '--once')).stdout).toMatch(/^damaged +ERR_FORMAT +-/m);
+  const shown = (await millrace('top', directory, '--once')).stdout;
+  expect(shown).toMatch(/^damaged +ERR_FORMAT +-/m);
+  // And why.
+  const { message } = (objectsOf(stdout)[0] as { fault: { message: string } }).fault;
+  expect(shown).toContain(`\n\n${message.replaceAll(path, 'damaged')}\n`);
+});
+
+test('of a damaged log the reason is told, too', async () => {
+  const directory = newDirectory();
+  const log = await closedLog(numbered(3), join(directory, 'log'));
+  writeFileSync(join(log, 'cursors.mr'), Buffer.alloc(8192, 0xff));
+  const { code, stdout } = await millrace('top', directory, '--once');
+  expect(code).toBe(1);
+  const [, errorCode] = /^log +(ERR_\w+) /m.exec(stdout) ?? [];
+  const [{ cursorsFault }] = objectsOf((await millrace('top', directory, '--once', '--json')).stdout) as [
+    { cursorsFault: { code: string; message: string } },
+  ];
+  expect(errorCode).toBe(cursorsFault.code);
+  expect(stdout).toContain(`\n\n${cursorsFault.message.replaceAll(log, 'log')}\n`);
 });
 
 test('directories are looked through to a depth, and a log is one thing', async () => {
@@ -162,6 +180,11 @@ function openBy(pid: number | undefined): string[] {
   });
 }
 
+function faulty(path: string): Found {
+  const message = `${path} is damaged, and ${'very '.repeat(20)}much so`;
+  return { kind: 'channel', path, at: 0, fault: { code: 'ERR_CORRUPT', message } };
+}
+
 test('fits the terminal: columns go, and names and rows are shortened', async () => {
   const directory = newDirectory();
   const long = 'a-name-that-is-longer-than-others-and-ends-in-';
@@ -181,6 +204,15 @@ test('fits the terminal: columns go, and names and rows are shortened', async ()
       expect(picture.join('\n')).toMatch(/-in-\d+ +closed .*\n[\s\S]*\nlog-0 +idle /);
     }
   }
+  const damaged = [...found, ...['a', 'b', 'c', 'd'].map((name) => faulty(join(directory, name)))];
+  for (const height of [12, 16, 24, 50]) {
+    const picture = pictureOf(directory, damaged, { width: 80, height });
+    expect(picture.length).toBeLessThan(height);
+    expect(picture.filter((line) => line.length > 80)).toEqual([]);
+  }
+  expect(pictureOf(directory, damaged, { width: 80, height: 5 }).join()).not.toContain('very');
+  const wide = pictureOf(directory, damaged, { width: 80, height: 50 });
+  expect(wide).toContain(`a is damaged, and ${'very '.repeat(20).slice(0, 61)}…`);
   const narrow = pictureOf(directory, found, { width: 60, height: 16 });
   expect(narrow.join('\n')).toMatch(/PATH +STATUS +RECORDS\/S +LAG\n…/);
   expect(narrow.join('\n')).toMatch(/\n… and \d+ more\n/);

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { ChannelInfo } from '../../index.js';
+import type { Untold } from '../log/index.js';
 import type { Output } from '../output.js';
 import { count, plural, size, table, visible } from '../words.js';
 import type { Found, SeenChannel, SeenLog } from './looker.js';
@@ -14,17 +15,33 @@ export function pictureOf(
   const channels = found.filter((one) => one.kind === 'channel');
   const logs = found.filter((one) => one.kind === 'log');
   const { width, height } = output;
-  const room = height === undefined ? Number.POSITIVE_INFINITY : height - BESIDES;
+  const left = height === undefined ? Number.POSITIVE_INFINITY : height - BESIDES;
+  const reasons = reasonsOf(directory, found).slice(0, Math.max(0, Math.floor(left / PART_FOR_REASONS)));
+  const room = reasons.length === 0 ? left : left - reasons.length - 1;
   // Of logs there are few, as a rule.
   const forLogs = Math.min(logs.length, Math.max(room - channels.length, Math.floor(room / 3), 1));
   return [
-    ...(width === undefined
-      ? [summary(directory, channels, logs)]
-      : [cut(summary(directory, channels, logs), width)]),
+    cut(summary(directory, channels, logs), width),
     ...part(CHANNEL_COLUMNS, directory, channels, room - forLogs, width),
     ...part(LOG_COLUMNS, directory, logs, forLogs, width),
+    ...(reasons.length === 0 ? [] : ['', ...reasons.map((reason) => cut(reason, width))]),
     '',
   ];
+}
+
+const PART_FOR_REASONS = 4;
+
+/** What is behind each code that stands in the place of a status. */
+function reasonsOf(directory: string, found: Found[]): string[] {
+  return found.flatMap((one) => {
+    const wrong = one.kind === 'channel' ? one.fault : faultOfLog(one);
+    if (wrong === undefined) return [];
+    const { path } = one;
+    const name = nameIn(directory, one);
+    const { message } = wrong;
+    // A name says as much as a path, and leaves more room.
+    return [visible(message.includes(path) ? message.replaceAll(path, name) : `${name}: ${message}`)];
+  });
 }
 
 /** Lines that are no rows: the summary; of two tables the lines above them, the heads and what is left out; the last two. */
@@ -110,10 +127,14 @@ function statusOf({ info, fault }: SeenChannel): string {
   return status === 'alive' && (heartbeatAgeMs ?? 0) >= stalledAfterMs ? 'stalled' : status;
 }
 
-function logStatusOf({ look, fault }: SeenLog): string {
-  const wrong = fault ?? look?.nextFault ?? look?.durableFault ?? look?.cursorsFault;
+function logStatusOf(log: SeenLog): string {
+  const wrong = faultOfLog(log);
   if (wrong !== undefined) return wrong.code;
-  return look?.writer === true ? 'alive' : 'idle';
+  return log.look?.writer === true ? 'alive' : 'idle';
+}
+
+function faultOfLog({ look, fault }: SeenLog): Untold | undefined {
+  return fault ?? look?.nextFault ?? look?.durableFault ?? look?.cursorsFault;
 }
 
 /** Of a linear channel what is written; of a ring what those have still to read who hold its writer back. */
@@ -139,7 +160,7 @@ function part<T extends Found>(
 ): string[] {
   if (found.length === 0) return [];
   const shown = found.slice(0, Math.max(1, most));
-  const paths = shown.map(({ path }) => visible(relative(directory, path)) || '.');
+  const paths = shown.map((one) => visible(nameIn(directory, one)));
   const [kept, rows, room] = fitting(columns, shown, paths, width);
   const head = ['PATH', ...kept.map(({ title }) => title)];
   const right = kept.filter(({ isText }) => isText !== true).map(({ title }) => title);
@@ -181,11 +202,15 @@ function fitting<T>(
   return [columns.filter(isKept), rows.map((cells) => cells.filter(isKept)), Math.max(1, room())];
 }
 
+function nameIn(directory: string, { path }: Found): string {
+  return relative(directory, path) || '.';
+}
+
 /** Names differ at their ends. */
 function endOf(path: string, most: number): string {
   return path.length <= most ? path : `…${path.slice(path.length - most + 1)}`;
 }
 
-function cut(text: string, most: number): string {
+function cut(text: string, most = Number.POSITIVE_INFINITY): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
