@@ -58,8 +58,6 @@ export interface ErrorFacts {
   slot?: number;
   state?: string;
   timeoutMs?: number;
-  heartbeatMs?: number;
-  stalledAfterMs?: number;
   option?: string;
   meant?: string;
   format?: number;
@@ -101,8 +99,6 @@ export class MillraceError extends Error {
   declare readonly slot?: number;
   declare readonly state?: string;
   declare readonly timeoutMs?: number;
-  declare readonly heartbeatMs?: number;
-  declare readonly stalledAfterMs?: number;
   declare readonly option?: string;
   declare readonly meant?: string;
   declare readonly format?: number;

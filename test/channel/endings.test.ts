@@ -20,7 +20,7 @@ async function drain(reader: Reader): Promise<string[]> {
 
 describe.each(MODES)('a %s channel', (mode) => {
   test('says how its writer is: alive, stalled, dead, and alive again', async () => {
-    const { writer, crash } = await create(mode, newPath(), { heartbeatMs: 20, stalledAfterMs: 50 });
+    const { writer, crash } = await create(mode, newPath(), { heartbeatMs: 60_000, stalledAfterMs: 50 });
     // One timer beats for all writers of a thread, at the pace of the fastest: this one is to stand still.
     const beat = writer.heartbeat.bind(writer);
     writer.heartbeat = () => {};

@@ -80,7 +80,7 @@ describe.each(RECIPES)('$name.bin', ({ name, status, make }) => {
       writerPid: FACTS.pid,
       heartbeatMs: 60_000,
       heartbeatAgeMs: 0,
-      stalledAfterMs: 120_000,
+      stalledAfterMs: 5000,
       resumes: status === 'abandoned' ? 1 : 0,
       evictions: 0,
       channelId: FACTS.channelId,

@@ -64,7 +64,7 @@ export interface Recipe {
 }
 
 // No timer beats while a file is made.
-const QUIET = { heartbeatMs: 60_000, stalledAfterMs: 120_000, readers: 4 };
+const QUIET = { heartbeatMs: 60_000, stalledAfterMs: 5000, readers: 4 };
 
 export const METADATA = { schema: 'orders', version: 3, name: 'Grüße' };
 

@@ -200,7 +200,7 @@ describe.skipIf(!isNode20)('mapped by mmap-io, which is for Node 20', () => {
         incarnation: FACTS.incarnation,
         created: FACTS.nowUs,
         heartbeatMs: 60_000,
-        stalledAfterMs: 120_000,
+        stalledAfterMs: 5000,
         creatorPid: FACTS.pid,
         creatorStart: FACTS.startTicks,
         bootId: FACTS.bootId,

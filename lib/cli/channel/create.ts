@@ -1,4 +1,4 @@
-import { type ChannelInfo, inspect, type MillraceError, Writer, type WriterOptions } from '../../index.js';
+import { type ChannelInfo, inspect, Writer, type WriterOptions } from '../../index.js';
 import {
   choiceOption,
   countOption,
@@ -74,7 +74,7 @@ Examples
     checkNewPlace(path);
     // Its end would be the end of the stream: it stays open, and this process is soon gone.
     await Writer.create(path, options).catch((error: unknown) => {
-      throw advised(create, inOptions(error), {
+      throw advised(create, error, {
         ERR_EXISTS: `millrace write ${path} goes on with it where its writer is dead, and --replace takes its place`,
         ERR_WRITER_ACTIVE: 'it can be replaced once that one has ended',
         ERR_NOT_FOUND: 'make its directory first',
@@ -100,18 +100,22 @@ function optionsOf(values: Values): WriterOptions {
     checksum: choiceOption(create, values, 'checksum', ['none', 'crc32c']),
     sync: syncOption(create, values),
     metadata: metadataOf(values),
-    heartbeatMs: countOption(create, values, 'heartbeat', 1, undefined),
-    stalledAfterMs: countOption(create, values, 'stalled-after', 1, undefined),
+    ...signsOfLife(values),
     fileMode: fileModeOption(create, values),
     replace: values.replace === true,
   };
 }
 
-/** What the library says of two options of its own, said of those of the command. */
-function inOptions(error: unknown): unknown {
-  const { heartbeatMs, stalledAfterMs } = error as MillraceError;
-  if (heartbeatMs === undefined) return error;
-  return new UsageError(
+const USUAL_HEARTBEAT_MS = 250;
+const LEAST_BEATS = 2;
+
+function signsOfLife(values: Values): Pick<WriterOptions, 'heartbeatMs' | 'stalledAfterMs'> {
+  const heartbeatMs = countOption(create, values, 'heartbeat', 1, undefined) ?? USUAL_HEARTBEAT_MS;
+  const stalledAfterMs = countOption(create, values, 'stalled-after', 1, undefined);
+  if (stalledAfterMs === undefined || stalledAfterMs >= LEAST_BEATS * heartbeatMs) {
+    return { heartbeatMs, stalledAfterMs };
+  }
+  throw new UsageError(
     `create: --stalled-after must be at least twice --heartbeat, which is ${heartbeatMs}, not ${stalledAfterMs}: ` +
       'a writer that lives would seem to be stalled',
     create.name,
