@@ -39,8 +39,8 @@ export function barOfRates(text, ratio, least, waited) {
 }
 
 /**
- * The same of a time that must be at most `most`. Only what of it passed without waiting for a cpu is ours: where that
- * would do, and the time as it was would not, it can't be said.
+ * The same of a time that must be at most `most`. What of it was waiting for a cpu, others' or the host's doing, is not ours:
+ * where the rest would do, and the whole would not, it can't be said.
  */
 export function barOfTime(text, { whole, withoutCpuWait, most, of }) {
   if (whole <= most || withoutCpuWait > most) return barOf(text, whole <= most, [], of);

@@ -3,6 +3,8 @@ import { CpuWait, stolenMs } from './load.js';
 
 /** Turns that took longer are kept one by one, and the time that they waited for a cpu is looked up. */
 const KEPT_FROM_MS = 0.02;
+/** What the host took is looked up so often, and behind each long turn: it takes some microseconds, and is told in 10 ms. */
+const HOST_EACH_MS = 50;
 export const LONG_FROM_MS = 1;
 const MOST_KEPT = 1 << 21;
 const MOST_LONGEST = 20;
@@ -21,12 +23,15 @@ export class TurnWatch {
   #waitedMs = 0;
   #fromWaitedMs = 0;
   #fromStolenMs = 0;
+  #stolenMs = 0;
+  #hostLookedAt = 0;
   #fromCpu;
 
   begin(now) {
     this.#from = this.#before = now;
     this.#waitedMs = this.#fromWaitedMs = this.#cpuWait.ms;
-    this.#fromStolenMs = stolenMs();
+    this.#fromStolenMs = this.#stolenMs = stolenMs();
+    this.#hostLookedAt = now;
     this.#fromCpu = process.cpuUsage();
   }
 
@@ -37,15 +42,28 @@ export class TurnWatch {
     let waited = 0;
     if (took > KEPT_FROM_MS) {
       const total = this.#cpuWait.ms;
-      waited = Math.min(total - this.#waitedMs, took);
+      waited = total - this.#waitedMs;
       this.#waitedMs = total;
-      this.#keep(took, waited);
     }
+    if (took > LONG_FROM_MS || now - this.#hostLookedAt > HOST_EACH_MS) {
+      const stolen = this.#stolenSince(now);
+      if (took > LONG_FROM_MS) waited += stolen;
+    }
+    waited = Math.min(waited, took);
+    if (took > KEPT_FROM_MS) this.#keep(took, waited);
     if (counts) {
       this.#all.record(Math.max(1, Math.round(took * 1e6)));
       this.#inside.record(Math.max(1, Math.round((took - waited) * 1e6)));
     }
     if (took > LONG_FROM_MS) this.#long.push({ atMs: now - this.#from, ms: took, waitedMs: waited });
+  }
+
+  /** What the host took of this machine's cpus since it was asked last: the most that it can have taken of ours. */
+  #stolenSince(now) {
+    const before = this.#stolenMs;
+    this.#stolenMs = stolenMs();
+    this.#hostLookedAt = now;
+    return this.#stolenMs - before;
   }
 
   #keep(took, waited) {

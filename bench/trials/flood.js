@@ -44,7 +44,7 @@ and then waits until one more is away. It is read by \`for await\`, by \`batches
 with a \`setImmediate\` after each. \`process.send\` with an array of 100 is what a careful user would do; the yardstick
 is the faster of those with one record a message, which get a time (\`sendMs\`) instead of a number of records. The
 reader's event loop is watched in runs of their own: the time between turns of a chain of \`setImmediate\`, only of those
-in which records were read; *less waiting* without the time in which the thread stood ready and others had its cpu;
+in which records were read; *less waiting* without the time in which the thread stood ready and others, or the machine's host, had its cpu;
 *waits* are what an event has to wait that comes at any moment.`,
   quick: { turns: 3, records: 1e6, sendMs: 150, seconds: 1 },
   full: { turns: 20, records: 1e7, sendMs: 400, seconds: 10 },
