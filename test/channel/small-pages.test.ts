@@ -51,13 +51,13 @@ describe.skipIf(!isDisk)(
     test('of a segment that was made at once, and of one that is gone on with', async () => {
       const path = join(directory, 'log');
       // Too large for what a log begins with. All is within half of the segment: then none is made ahead beside it.
-      const log = await Log.open(path, { sync: 'commit' });
+      const log = await Log.open(path, { sync: 'commit', segment: '64MiB' });
       log.append(Buffer.alloc(15 * MIB, 1));
       for (let i = 0; i < 220; i++) log.append(LARGE);
       await log.flush();
       expect(await dirtiedACommit(() => log.commit(RECORD))).toBeLessThan(FEW);
       await log.close();
-      await using again = await Log.open(path, { sync: 'commit' });
+      await using again = await Log.open(path, { sync: 'commit', segment: '64MiB' });
       for (let i = 0; i < 30; i++) again.append(LARGE);
       await again.flush();
       expect(await dirtiedACommit(() => again.commit(RECORD))).toBeLessThan(FEW);
