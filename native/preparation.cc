@@ -20,7 +20,7 @@ constexpr int64_t kLookAgainNanoseconds = 1000 * 1000 * 1000;
 // So much nicer than the process: a third of what an event loop gets of a cpu that both want.
 constexpr int kNicer = 5;
 
-// Of the calling thread, which is what Linux takes a process for here. Where it may not be, nothing is lost but that.
+// Of the calling thread, which is what Linux takes a process for here, and for good: who may not do it can't undo it either.
 void StandBehindOthers() { setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicer); }
 
 }  // namespace

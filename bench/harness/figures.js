@@ -38,20 +38,6 @@ export function barOfRates(text, ratio, least, waited) {
   return barOf(text, ratio >= least, [waited.ours, waited.other]);
 }
 
-/**
- * The same of a time that must be at most `most`. What of it was waiting for a cpu, others' or the host's doing, is not ours:
- * where the rest would do, and the whole would not, it can't be said.
- */
-export function barOfTime(text, { whole, withoutCpuWait, most, of }) {
-  if (whole <= most || withoutCpuWait > most) return barOf(text, whole <= most, [], of);
-  return {
-    text,
-    of,
-    met: undefined,
-    why: `${(whole - withoutCpuWait).toFixed(1)} ms of it waited for a cpu`,
-  };
-}
-
 /** What of the turns' time one end used, or waited for a cpu. */
 export function shareOf(turns, end, fact = 'cpuMs') {
   return sum(turns.map((turn) => turn[end][fact])) / sum(turns.map((turn) => turn[end].ms));

@@ -58,7 +58,7 @@ export class TurnWatch {
     if (took > LONG_FROM_MS) this.#long.push({ atMs: now - this.#from, ms: took, waitedMs: waited });
   }
 
-  /** What the host took of this machine's cpus since it was asked last: the most that it can have taken of ours. */
+  /** What the host took of all cpus since it was asked last: no less than what it took of ours in the turn that just ended. */
   #stolenSince(now) {
     const before = this.#stolenMs;
     this.#stolenMs = stolenMs();

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, barOfTime, figure, share } from '../harness/figures.js';
+import { barOf, figure, share } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { longTurns, turnDistributions } from './stall-rows.js';
 
@@ -19,7 +19,7 @@ export const logStalls = {
 a new one each 0.6 s; nothing is removed. Each turn of the event loop, a chain of \`setImmediate\`, appends what is due, at most 64
 records. _Turns_ and _waits of random events_ as in the trial \`stalls\`: millions of turns take a microsecond, so their quantiles
 are kind to long ones, and waits are what an event has to wait that comes at any moment. _Less waiting_: the turns, without
-the time in which the thread stood ready and others, or the machine's host, had its cpu. The first 3 s, in which segments grow, are not counted.`,
+the time in which the thread stood ready and other threads, those of its own process too, or the machine's host had the cpu. The first 3 s, in which segments grow, are not counted.`,
   quick: { seconds: 3 },
   full: { seconds: 60 },
 
@@ -63,12 +63,12 @@ the time in which the thread stood ready and others, or the machine's host, had 
         'waits p99.99, less waiting': ms(one.waitsWithoutCpuWait.p9999),
         'longest append': ms(one.longestActMs),
       },
-      bar: barOfTime(`waits p99.99 at most ${MOST_MS} ms`, {
-        whole: one.waits.p9999,
-        withoutCpuWait: one.waitsWithoutCpuWait.p9999,
-        most: MOST_MS,
-        of: 'waits p99.99',
-      }),
+      bar: barOf(
+        `waits p99.99 at most ${MOST_MS} ms`,
+        one.waits.p9999 <= MOST_MS,
+        [one.waitedForCpuMs / (one.seconds * 1000)],
+        'waits p99.99',
+      ),
       samples: one.turns.count,
     });
     const surroundings = (one) => ({

@@ -39,11 +39,11 @@ export function refuseInLog(directory: string, what: string): void {
   );
 }
 
-/** Whether a channel is there, whatever state it is in. Throws where that can't be seen. */
-export function isChannel(path: string): boolean {
+/** Whether a channel is there, whatever state it is in. Throws where that can't be seen by who wants to `doing` it. */
+export function isChannel(path: string, doing = 'open'): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isFile() === true && beginsAsChannel(path);
   } catch (error) {
-    throw explain(error, path, 'open');
+    throw explain(error, path, doing);
   }
 }

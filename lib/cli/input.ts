@@ -8,8 +8,6 @@ const LENGTH_BYTES = 4;
 const JSON_TIMES = 6;
 /** What a record has in JSON besides its bytes. */
 const JSON_BESIDES = 1024;
-/** So many times what fits is counted of what is too long, to tell its size; it may have no end. */
-const COUNTED_TIMES = 16;
 const BLANK = /^\s*$/;
 const NOTHING = Buffer.alloc(0);
 
@@ -37,20 +35,14 @@ export interface Makers<T> {
 /** Of something in the input that is no record: what came before it is one. */
 export class InputError extends Error {}
 
-/** What is not yet a whole record. What is longer than the largest never will be one: it is counted, and not kept. */
+/** What is not yet a whole record. */
 class Rest {
   bytes = 0;
-  readonly #most: number;
   #pieces: Buffer[] = [];
-
-  constructor(most: number) {
-    this.#most = most;
-  }
 
   add(piece: Buffer): void {
     this.bytes += piece.length;
-    if (this.bytes <= this.#most) this.#pieces.push(piece);
-    else this.#pieces = [];
+    this.#pieces.push(piece);
   }
 
   /** All of it, joined. */
@@ -67,11 +59,10 @@ class Rest {
 class Lines<T> implements Cutter<T> {
   readonly #make: (line: Buffer, number: number) => T | undefined;
   readonly #largest: Largest;
-  readonly #rest: Rest;
+  readonly #rest = new Rest();
   #number = 1;
 
   constructor(largest: Largest, make: (line: Buffer, number: number) => T | undefined) {
-    this.#rest = new Rest(largest.bytes);
     this.#largest = largest;
     this.#make = make;
   }
@@ -85,7 +76,8 @@ class Lines<T> implements Cutter<T> {
       start = end + 1;
     }
     if (start < piece.length) this.#rest.add(piece.subarray(start));
-    if (this.#rest.bytes > this.#largest.bytes * COUNTED_TIMES) throw this.#tooLong(' and more');
+    // Its end may never come.
+    if (this.#rest.bytes > this.#largest.bytes) throw this.#tooLong(' and more');
   }
 
   #line(): T | undefined {
@@ -109,13 +101,12 @@ class Lines<T> implements Cutter<T> {
 class Frames<T> implements Cutter<T> {
   readonly #make: (value: Buffer) => T;
   readonly #largest: Largest;
-  readonly #rest: Rest;
+  readonly #rest = new Rest();
   #number = 1;
   #need = LENGTH_BYTES;
   #isValue = false;
 
   constructor(largest: Largest, make: (value: Buffer) => T) {
-    this.#rest = new Rest(Math.max(largest.bytes, LENGTH_BYTES));
     this.#largest = largest;
     this.#make = make;
   }

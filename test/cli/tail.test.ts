@@ -121,7 +121,7 @@ describe('-f', () => {
     await millrace('create', path, '--size', '64KiB');
     const { code, stdout, stderr } = await waiting.end();
     expect({ code, stdout }).toEqual({ code: 1, stdout: 'record 0\n' });
-    expect(stderr).toMatch(/; another channel took its place \(ERR_WRITER_DEAD\)\n$/);
+    expect(stderr).toMatch(/; something else has its name now \(ERR_WRITER_DEAD\)\n$/);
   });
 
   test('names --wait where there is no channel yet', async () => {

@@ -280,9 +280,7 @@ describe('what went in before a fault stays and is told, and the channel is left
     expect(alone.stderr).toBe(
       'millrace: line 6 has 8193 bytes, too many for the largest record of the channel: at most 8192 (ERR_RECORD_TOO_LARGE)\n',
     );
-    // It comes in several pieces; without an end, of so many that it is not waited for.
-    const long = await fed('x'.repeat(100_000), 'write', path);
-    expect(long.stderr).toContain('line 1 has 100000 bytes, too many');
+    // It comes in several pieces, and its end is not waited for.
     const endless = await fed('x'.repeat(1_000_000), 'write', path);
     expect(endless.stderr).toMatch(/line 1 has \d+ bytes and more, too many/);
     const large = `{"text":"5"}\n{"text":"6"}\n{"text":"7"}\n{"text":"${'x'.repeat(8193)}"}\n`;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -34,6 +34,35 @@ function dirtyKilobytesIn(directory: string): number {
   }
   return kilobytes;
 }
+
+/** How nice each thread is that makes a file now, as the kernel has it. */
+function nicenessOfMakers(): number[] {
+  return readdirSync('/proc/self/task').flatMap((id) => {
+    let stat = '';
+    try {
+      stat = readFileSync(`/proc/self/task/${id}/stat`, 'latin1');
+    } catch {
+      // It has ended since.
+    }
+    if (!stat.includes('(millrace-file)')) return [];
+    const [, behindName = ''] = stat.split(') ');
+    return [Number(behindName.split(' ')[16])];
+  });
+}
+
+test.each([
+  [false, 5],
+  [true, 0],
+])('a file that is made, hurried %s, is made by a thread that is nicer by %i', async (hurried, by) => {
+  const own = getPriority();
+  const preparation = native.prepareFile(newDirectory(), LONG, 0o600, false, hurried);
+  try {
+    await until('its thread is at it', () => nicenessOfMakers().includes(own + by));
+  } finally {
+    native.dropPreparation(preparation);
+  }
+  await until('its thread is gone', () => nicenessOfMakers().length === 0);
+});
 
 test.each([
   [true, false],

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { MillraceError } from '../../index.js';
 import { isChannel, refuseInLog } from '../directory.js';
@@ -7,11 +7,11 @@ import { isChannel, refuseInLog } from '../directory.js';
 export function checkNewPlace(given: string): void {
   const path = resolve(given);
   refuseInLog(dirname(path), 'a channel');
-  if (isChannel(path)) return;
-  const found = statSync(path, { throwIfNoEntry: false });
+  if (isChannel(path, 'create')) return;
+  const found = statSync(path, { throwIfNoEntry: false }) ?? lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   const what = found.isDirectory()
     ? 'is a directory: name a file in it, which is made'
-    : 'is there already and is no channel: choose another name';
+    : `${found.isSymbolicLink() ? 'is a link to nothing' : 'is there already and is no channel'}: choose another name`;
   throw new MillraceError('ERR_EXISTS', `${path} ${what}`, { path });
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import type { Reader, ReaderRecord } from '../../index.js';
+import type { MillraceError, Reader, ReaderRecord } from '../../index.js';
 import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
@@ -135,7 +135,7 @@ async function follow(
     if (reader.ended) {
       if (waits && (await goesOver(reader, stop))) continue;
       if (stop.aborted) break;
-      if (reader.status === 'dead') return tellDead(reader, 'another channel took its place');
+      if (reader.status === 'dead') return tellDead(reader, 'something else has its name now');
       say(`${reader.path} is ${reader.status}: this was its last record`);
       return sound;
     }
@@ -155,8 +155,9 @@ async function follow(
 async function goesOver(reader: Reader, signal: AbortSignal): Promise<boolean> {
   if (reader.recordNumber > 0) return false;
   const { channelId } = reader;
-  // What is wrong with the next one is told as it is read.
-  await reader.ready({ timeoutMs: REPLACED_WITHIN_MS, signal }).catch(() => {});
+  await reader.ready({ timeoutMs: REPLACED_WITHIN_MS, signal }).catch((error: MillraceError) => {
+    if (!['ERR_TIMEOUT', 'ERR_ABORTED', 'ERR_WRITER_DEAD'].includes(error.code)) throw error;
+  });
   return reader.channelId !== channelId;
 }
 
