@@ -3,7 +3,7 @@ import { CpuWait, stolenMs } from './load.js';
 
 /** Turns that took longer are kept one by one, and the time that they waited for a cpu is looked up. */
 const KEPT_FROM_MS = 0.02;
-/** What the host took is looked up so often, and behind each long turn: it takes some microseconds, and is told in 10 ms. */
+/** What the host took is looked up so often, and behind each long turn: looking takes time itself, and it is told in steps of 10 ms. */
 const HOST_EACH_MS = 50;
 export const LONG_FROM_MS = 1;
 const MOST_KEPT = 1 << 21;

@@ -26,8 +26,8 @@ export const replay: Verb = {
 Makes a channel and writes the records of a log into it, as far apart as their times are, and ends it: then its readers end,
 too. Ctrl-C ends it sooner (exit code 1). What millrace record made gets its types, tags and times back; of any other log the
 values are the records, with their times. Keys and other headers are left out, which is said once. Damage in the log is told,
-and what follows it is replayed; then the exit code is 1. Where there is nothing to replay, no channel is made, and the exit
-code is 1, too. Readers hold a ring back as they hold back any writer.
+and what follows it is replayed; then the exit code is 1. Where there is nothing to replay, not even damage, no channel is
+made, and the exit code is 1, too. Readers hold a ring back as they hold back any writer.
 
   --speed N       so many times as fast as it was, such as 2 or 0.5 (1), or max: as fast as it goes
   --from PLACE    where to begin: earliest (the default), latest, an offset, a time such as 2026-11-21T05:00:00Z, or @ and

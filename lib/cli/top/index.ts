@@ -15,7 +15,7 @@ export const top: Verb = {
 Shows a line for each channel and each log of a directory (the one of shmPath, as a rule /dev/shm), and looks again each second,
 until Ctrl-C. They come and go as they are made and removed; other files are passed over. Nothing in them changes, and their
 writers do not notice. Exits with 1 where the last look met one that is damaged: it has a code for its status, and the reason
-stands in a line below.
+stands in a line below, as far as there is room.
 
 FILL is, of a linear channel, how much of it is written; of a ring, how much those have still to read who hold its writer back.
 LAG is that of the last one of its readers, in bytes of the stream; of a log, that of its last cursor, in records. Where a
