@@ -50,8 +50,10 @@ describe('however the pieces are cut, the records are the same', () => {
 describe('what is no record is told by its place', () => {
   test.each(PIECES)('in pieces of %i', (piece) => {
     const long = Buffer.from(`a\n${'x'.repeat(SEGMENT + 1)}\n`);
+    // Where a piece ends just before the line does, nobody knows yet that there is no more of it.
+    const andMore = long.indexOf('\n', 2) % piece === 0 ? ' and more' : '';
     expect(() => cut('lines', long, piece)).toThrow(
-      `line 2 has ${SEGMENT + 1} bytes, too many for a segment of the log: at most ${SEGMENT}`,
+      `line 2 has ${SEGMENT + 1} bytes${andMore}, too many for a segment of the log: at most ${SEGMENT}`,
     );
     const text = Buffer.concat([frame('a'), Buffer.from('Some text')]);
     expect(() => cut('frames', text, piece)).toThrow('frame 2 is said to have 1701670739 bytes');
