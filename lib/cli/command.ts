@@ -183,5 +183,13 @@ export function inUse<T>(verb: Verb, work: () => T): T {
 export function asUse(verb: Verb, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   const isUse = code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_INVALID_NAME';
-  return isUse ? new UsageError(`${verb.name}: ${message}`, verb.name) : error;
+  return isUse ? new UsageError(`${verb.name}: ${asOption(verb, message)}`, verb.name) : error;
+}
+
+/** The library begins with the name of its own option, such as stalledAfterMs or sync.everyMs. */
+function asOption({ options }: Verb, message: string): string {
+  return message.replace(/^([a-z]+(?:[A-Z][a-z]+)*?)(?:Ms)?(?:\.\w+)?(?= m)/, (name, stem: string) => {
+    const option = stem.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return option in options ? `--${option}` : name;
+  });
 }

@@ -210,7 +210,9 @@ test('fits the terminal: columns go, and names and rows are shortened', async ()
     expect(picture.length).toBeLessThan(height);
     expect(picture.filter((line) => line.length > 80)).toEqual([]);
   }
-  expect(pictureOf(directory, damaged, { width: 80, height: 5 }).join()).not.toContain('very');
+  const low = pictureOf(directory, damaged, { width: 120, height: 5 });
+  expect(low.join()).not.toContain('very');
+  expect(low[0]).toContain(': 24 channels, 5 logs, 4 damaged');
   const wide = pictureOf(directory, damaged, { width: 80, height: 50 });
   expect(wide).toContain(`a is damaged, and ${'very '.repeat(20).slice(0, 61)}…`);
   const narrow = pictureOf(directory, found, { width: 60, height: 16 });

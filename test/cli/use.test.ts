@@ -106,7 +106,7 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['log', 'read', 'a', '--frames', '--hex'], 'not several'],
     [['log', 'read', 'a', '--max-bytes', 'much'], "'64KiB'"],
     [['log', 'append', 'a', '--sync', 'often'], 'none, commit or milliseconds'],
-    [['log', 'append', 'a', '--sync', '0'], 'everyMs'],
+    [['log', 'append', 'a', '--sync', '0'], '--sync must be a whole number from 1'],
     [['log', 'append', 'a', '--segment', '100'], 'a multiple of 4096'],
     [['log', 'append', 'a', '--header', 'name'], 'NAME=VALUE'],
     [['log', 'append', 'a', '--lines', '--frames'], 'not both'],

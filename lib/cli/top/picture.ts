@@ -3,7 +3,7 @@ import type { ChannelInfo } from '../../index.js';
 import type { Untold } from '../log/index.js';
 import type { Output } from '../output.js';
 import { count, plural, size, table, visible } from '../words.js';
-import type { Found, SeenChannel, SeenLog } from './looker.js';
+import { type Found, isSound, type SeenChannel, type SeenLog } from './looker.js';
 import { worstCursorLag, worstLag } from './order.js';
 
 /** One look for people: what fits on the terminal, and all of it where there is none. */
@@ -55,7 +55,12 @@ function summary(directory: string, channels: SeenChannel[], logs: SeenLog[]): s
     ...(written.length === 0 ? [] : [`${count(recordsIn(written))} records/s, ${bytes}/s written`]),
     ...(appended.length === 0 ? [] : [`${count(recordsIn(appended))} records/s appended`]),
   ];
-  const what = `${plural(channels.length, 'channel')}, ${plural(logs.length, 'log')}`;
+  const damaged = [...channels, ...logs].filter((one) => !isSound(one)).length;
+  const what = [
+    plural(channels.length, 'channel'),
+    plural(logs.length, 'log'),
+    ...(damaged === 0 ? [] : [`${damaged} damaged`]),
+  ].join(', ');
   return [`${visible(directory)}: ${what}`, ...rates].join('; ');
 }
 
