@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { newPath } from '../helpers/run-directory.js';
-import { countCollections, countFullCollections } from './fixtures/allocations.js';
+import { bytesARecord, countCollections, countFullCollections } from './fixtures/allocations.js';
 
 const RECORDS = 10_000_000;
 const STEPS = [
@@ -39,6 +39,13 @@ test('a few bytes a call would be seen', async () => {
   const results = await countCollections(options);
   const seen = results.filter(({ scavenges }) => scavenges > 0);
   expect(seen.map(({ what }) => what)).toEqual(['poll: an allocation', 'in turns']);
+});
+
+// The time that it is appended is two numbers of V8's, of 16 bytes each: what Date.now() returns, and that in microseconds.
+test('a record that is appended to a log by itself costs the heap its time, and no object', async () => {
+  const found = await bytesARecord(newPath(), 100_000);
+  expect(Object.keys(found)).toEqual(['bytes', 'text', 'described']);
+  for (const bytes of Object.values(found)) expect(Math.floor(bytes)).toBeLessThanOrEqual(33);
 });
 
 // Since version 24 Node can't be told that what is mapped is no memory of the heap's.

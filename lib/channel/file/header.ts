@@ -43,6 +43,9 @@ export const MAX_FILE_BYTES =
   L.MAX_CAPACITY +
   roundUp(L.HEADER_BYTES + L.MAX_READER_SLOTS * L.SLOT_BYTES + L.METADATA_BYTES + 2 ** 24, L.DATA_ALIGN);
 
+/** A record takes at most this part of a linear channel. */
+export const LARGEST_PART = 4;
+
 /** Where the parts of a channel of this mode, capacity and reader table lie. */
 export function planFile(mode: Mode, capacity: number, readerSlots: number) {
   const markStride = Math.min(L.MAX_MARK_STRIDE, floorTo(capacity / 16, L.FRAME_ALIGN));
@@ -51,7 +54,7 @@ export function planFile(mode: Mode, capacity: number, readerSlots: number) {
   const metadataOffset = readersOffset + readerSlots * L.SLOT_BYTES;
   const marksOffset = metadataOffset + L.METADATA_BYTES;
   const dataOffset = roundUp(marksOffset + markCount * L.MARK_BYTES, L.DATA_ALIGN);
-  const largest = mode === 'ring' ? capacity / 8 : capacity / 4;
+  const largest = mode === 'ring' ? capacity / 8 : capacity / LARGEST_PART;
   return { readersOffset, metadataOffset, marksOffset, markCount, markStride, dataOffset, largest };
 }
 

@@ -13,6 +13,7 @@ export {
   encodeHeader,
   encodeMetadata,
   type Header,
+  LARGEST_PART,
   MAX_FILE_BYTES,
   type Mode,
   planFile,

@@ -4,6 +4,7 @@ import {
   decodeStatic,
   type Header,
   incarnationOf,
+  LARGEST_PART,
   loadPosition,
   MAX_FILE_BYTES,
   planFile,
@@ -21,8 +22,6 @@ const HEADER = L.FRAME_HEADER_EXTENDED;
 const TAIL = L.TAIL_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
-/** A record takes at most this part of a linear channel. */
-const LARGEST_PART = 4;
 /** How far a frame is looked for that says what a damaged header would have said, and how much is summed for that. */
 const TRIED_BYTES = 2 ** 16;
 const TRIED_SUMS = 2 ** 28;

@@ -1,6 +1,7 @@
 import { closedHandle, type MillraceError } from '../../errors.js';
 import { binding, type FileHandle, isSystemError } from '../../native.js';
 import {
+  LARGEST_PART,
   type Mapped,
   parseSync,
   planFile,
@@ -52,6 +53,16 @@ export function largestInSegment(capacity: number): number {
   return planFile('linear', capacity, 0).largest;
 }
 
+/** The most bytes of frames that a segment takes. */
+export function roomInSegment(capacity: number): number {
+  return capacity - L.RESERVED_BYTES;
+}
+
+/** What a segment has at least that takes so many bytes of frames, one of them with a payload of `largest`. */
+export function leastCapacity(frames: number, largest: number): number {
+  return Math.max(frames + L.RESERVED_BYTES, largest * LARGEST_PART);
+}
+
 /**
  * The writing end of a linear channel that is one part of a longer stream: its records carry timestamps, tags and
  * checksums, nobody registers to read it, and it can be begun by plain calls, in a file that was made ahead.
@@ -62,6 +73,7 @@ export class SegmentWriter implements Beating {
   readonly incarnation: number;
   readonly metadata: Record<string, unknown>;
   readonly createdUs: number;
+  readonly baseRecord: number;
   /** The mapping, for who fills a claim. */
   readonly bytes: Buffer;
   readonly #channel: Mapped;
@@ -77,6 +89,7 @@ export class SegmentWriter implements Beating {
     this.incarnation = channel.header.incarnation;
     this.metadata = channel.header.metadata;
     this.createdUs = channel.header.createdUs;
+    this.baseRecord = channel.header.baseRecord;
     this.bytes = channel.bytes;
     this.#channel = channel;
     this.#maxTimeUs = start.maxTimeUs;

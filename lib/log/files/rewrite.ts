@@ -7,6 +7,7 @@ import {
   isOutOfSpace,
   type Link,
   largestInSegment,
+  leastCapacity,
   noSpace,
   SegmentReader,
   SegmentWriter,
@@ -59,10 +60,6 @@ type Emit = (data: Uint8Array, type: number, tag: number, timeUs: number) => voi
 
 const LEAST_CAPACITY = 16 * 1024;
 const CAPACITY_STEP = 4096;
-/** What a segment keeps free behind its last record. */
-const RESERVED = 64;
-/** A segment takes no payload that is larger than this part of it. */
-const LARGEST_PART = 4;
 const PERMISSIONS = 0o600;
 
 /**
@@ -222,15 +219,15 @@ class Rewrite {
   async #measure(): Promise<number | undefined> {
     const { keep, leastWon = 0 } = this.#options;
     const answers = this.#answers;
-    let bytes = RESERVED;
+    let bytes = 0;
     let largest = 0;
     const ask: Keep = (...record) => answers.add(keep === undefined || keep(...record));
     await this.#eachFrame(ask, ({ length }) => {
       bytes += frameBytes(length);
       largest = Math.max(largest, length);
     });
-    if (bytes - RESERVED > this.#old.bytes * (1 - leastWon)) return undefined;
-    const least = Math.max(bytes, largest * LARGEST_PART, LEAST_CAPACITY);
+    if (bytes > this.#old.bytes * (1 - leastWon)) return undefined;
+    const least = Math.max(leastCapacity(bytes, largest), LEAST_CAPACITY);
     return Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
   }
 

@@ -1,4 +1,4 @@
-import { SegmentReader } from '../../channel/index.js';
+import { SegmentReader, type SegmentWriter } from '../../channel/index.js';
 import { isBroken } from './damage.js';
 import { factsOf } from './directory.js';
 import { walkFrames } from './segment-walk.js';
@@ -31,7 +31,7 @@ export function nextBefore(path: string, position: number): number {
 }
 
 /** The same in one that is open. Throws where damage lies before it. */
-export function nextAt(segment: SegmentReader, position: number): number {
+export function nextAt(segment: SegmentReader | SegmentWriter, position: number): number {
   return (segment.tagBefore(position) ?? segment.baseRecord - 1) + 1;
 }
 

@@ -22,6 +22,7 @@ import {
   lastSynced,
   logOfMost,
   maxTimeOf,
+  nextAt,
   nextBefore,
   nextBehind,
   putIntact,
@@ -214,7 +215,7 @@ class Recovering {
     const resumed = await this.#resume(file, sealed);
     if (resumed === undefined) return this.#isGood(nextBehind(file.path));
     const { segment, maxTimeUs } = resumed;
-    const next = (segment.tagBefore(segment.position) ?? file.base - 1) + 1;
+    const next = nextAt(segment, segment.position);
     this.#isGood(next);
     const following = await this.#infoOf(this.#good);
     if (following !== undefined && following !== NEVER_WRITTEN && this.#segments[this.#good].base === next) {

@@ -86,11 +86,6 @@ export class SharedWriter {
     return this.#writer;
   }
 
-  /** Whether nobody else appends to the log. */
-  get isAlone(): boolean {
-    return this.#turns.isAlone;
-  }
-
   /** Appends in the next turn; what `append` throws is what this rejects with. */
   async inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
     if (this.#closed) throw closedHandle('log', this.#directory.path);

@@ -1,31 +1,26 @@
 import {
-  type Data,
   type DescribedRecord,
   environment,
   type Limits,
   largestInSegment,
+  leastCapacity,
   Refusal,
+  roomInSegment,
   SegmentWriter,
   Stopwatch,
   throwIfAborted,
   within,
 } from '../../channel/index.js';
 import { closedHandle, MillraceError } from '../../errors.js';
-import { type Directory, durableEnd, type SegmentFacts } from '../files/index.js';
+import { type Directory, durableEnd, nextAt, type SegmentFacts } from '../files/index.js';
 import type { LogSettings } from '../options.js';
+import { frameBytes } from '../records/index.js';
 import type { NO_STATS } from '../stats.js';
 import { NextFile } from './next-file.js';
 import type { Sealed } from './sealed.js';
 
 const FIRST_SEGMENT = 64 * 1024;
 const SEGMENT_STEP = 4096;
-const FRAME_HEADER = 32;
-/** What a segment keeps free behind its last record. */
-const RESERVED = 64;
-/** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
-const HURRIED_MS = 10_000;
-/** What fills up more quickly than this leaves no time for pauses in making that file. */
-const PRESSED_BYTES_PER_MS = 65_536;
 
 /** Where a log goes on. */
 export interface LogEnd {
@@ -35,8 +30,8 @@ export interface LogEnd {
   segment: SegmentWriter | undefined;
 }
 
-/** What is written somewhere in a segment: returns the bytes it took, or a `Refusal`. */
-type Append = (segment: SegmentWriter) => number;
+/** Writes a record's bytes from a place on. */
+type Fill = (bytes: Buffer, at: number) => void;
 
 /**
  * The writing end of a log: appends to its last segment, and goes on in a new one where that is full. `budget` are the
@@ -57,9 +52,6 @@ export class LogWriter {
   readonly #settings: LogSettings;
   #segment: SegmentWriter | undefined;
   #begunAt = performance.now();
-  /** How long the segment before took to be full, and how large it was. */
-  #fullAfterMs = Number.POSITIVE_INFINITY;
-  #fullBytes = 0;
   #next: number;
   #maxTimeUs: number;
   #budget = 0;
@@ -116,7 +108,7 @@ export class LogWriter {
       return false;
     }
     this.#budget = 0;
-    this.#next = (segment.tagBefore(segment.position) ?? this.#baseOf(segment) - 1) + 1;
+    this.#next = nextAt(segment, segment.position);
     this.#maxTimeUs = Math.max(this.#maxTimeUs, segment.maxTimeUs);
     return true;
   }
@@ -131,7 +123,6 @@ export class LogWriter {
     this.#next = end.next;
     this.#maxTimeUs = end.maxTimeUs;
     this.#begunAt = performance.now();
-    this.#fullAfterMs = Number.POSITIVE_INFINITY;
     this.#budget = 0;
   }
 
@@ -145,39 +136,30 @@ export class LogWriter {
     this.#segment?.publish();
   }
 
-  /** The segment that is written, if there is one. */
-  get current(): SegmentWriter | undefined {
-    return this.#segment;
-  }
-
   /** Appends one record; returns its offset. */
-  append(data: Data, type: number, timeUs: number): number {
+  append(data: Uint8Array, type: number, timeUs: number): number {
     if (this.#budget <= 0) this.#attend();
     const offset = this.#next;
     const segment = this.#segment;
     let taken = segment === undefined ? Refusal.FULL : segment.append(data, type, offset, timeUs);
-    if (taken < 0) taken = this.#appendInNext((next) => next.append(data, type, offset, timeUs), taken, data);
+    if (taken < 0) {
+      const { length } = data;
+      taken = this.#goOnAfter(taken, frameBytes(length), length).append(data, type, offset, timeUs);
+    }
     this.#appended(taken, 1, timeUs);
     return offset;
   }
 
   /** One record that `fill` writes from this byte on. */
-  fill(length: number, type: number, timeUs: number, fill: (bytes: Buffer, at: number) => void): number {
+  fill(length: number, type: number, timeUs: number, fill: Fill): number {
     if (this.#budget <= 0) this.#attend();
     const offset = this.#next;
-    const appending: Append = (segment) => {
-      const at = segment.openClaim(length);
-      if (at < 0) return at;
-      try {
-        fill(segment.bytes, at);
-      } catch (error) {
-        segment.abortClaim();
-        throw error;
-      }
-      return segment.commitClaim(length, type, offset, timeUs);
-    };
-    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
-    if (taken < 0) taken = this.#inNext(appending, taken, framesOf(length), length);
+    const segment = this.#segment;
+    let taken = segment === undefined ? Refusal.FULL : fillIn(segment, length, type, offset, timeUs, fill);
+    if (taken < 0) {
+      const next = this.#goOnAfter(taken, frameBytes(length), length);
+      taken = fillIn(next, length, type, offset, timeUs, fill);
+    }
     this.#appended(taken, 1, timeUs);
     return offset;
   }
@@ -194,16 +176,16 @@ export class LogWriter {
   ): number {
     if (this.#budget <= 0) this.#attend();
     const offset = this.#next;
-    const appending: Append = (segment) => segment.appendBatch(items, timeUs, offset);
-    let taken = this.#segment === undefined ? Refusal.FULL : appending(this.#segment);
+    const segment = this.#segment;
+    let taken = segment === undefined ? Refusal.FULL : segment.appendBatch(items, timeUs, offset);
     if (taken < 0) {
       let frames = 0;
       let largest = 0;
       for (const { length } of items) {
-        frames += framesOf(length);
+        frames += frameBytes(length);
         largest = Math.max(largest, length);
       }
-      taken = this.#inNext(appending, taken, frames, largest);
+      taken = this.#goOnAfter(taken, frames, largest).appendBatch(items, timeUs, offset);
     }
     this.#appended(taken, records, maxTimeUs);
     return offset;
@@ -217,36 +199,19 @@ export class LogWriter {
     if (timeUs > this.#maxTimeUs) this.#maxTimeUs = timeUs;
   }
 
-  #appendInNext(append: Append, refusal: number, data: Data): number {
-    const length = lengthOf(data);
-    return this.#inNext(append, refusal, framesOf(length), length);
-  }
-
-  /** What this segment refused goes into the next one. */
-  #inNext(append: Append, refusal: number, frames: number, largest: number): number {
-    if (this.#closed) throw closedHandle('log', this.#directory.path);
-    if (refusal === Refusal.ENDED) throw this.#segment?.failure ?? closedHandle('log', this.#directory.path);
+  /** What this segment refused, so many bytes of frames, goes into the one that is returned: it has room for them. */
+  #goOnAfter(refusal: number, frames: number, largest: number): SegmentWriter {
+    const { path } = this.#directory;
+    if (this.#closed) throw closedHandle('log', path);
+    if (refusal === Refusal.ENDED) throw this.#segment?.failure ?? closedHandle('log', path);
     const { segment } = this.#settings;
     this.#checkSize(largest, largestInSegment(segment));
-    this.#checkSize(frames, segment - RESERVED);
+    this.#checkSize(frames, roomInSegment(segment));
     const bytes = this.#segment?.position ?? 0;
     const ms = performance.now() - this.#begunAt;
-    this.#roll(Math.max(frames + RESERVED, largest * 4));
-    if (bytes > 0) this.#fullAfterMs = ms;
-    this.#fullBytes = bytes;
-    const taken = append(this.#segment as SegmentWriter);
-    if (taken < 0) {
-      throw new MillraceError(
-        'ERR_RECORD_TOO_LARGE',
-        `${frames} bytes are too much for ${this.#directory.path}`,
-        {
-          path: this.#directory.path,
-          size: frames,
-          max: segment,
-        },
-      );
-    }
-    return taken;
+    const next = this.#roll(leastCapacity(frames, largest));
+    this.#nextFile.wasFull(bytes, ms);
+    return next;
   }
 
   #checkSize(size: number, max: number): void {
@@ -273,11 +238,8 @@ export class LogWriter {
       if (budget <= 0) throw this.#backPressure(unsynced);
     }
     const untilHalf = segment.remaining - segment.capacity / 2;
-    if (untilHalf > 0 && this.#fullAfterMs > HURRIED_MS) budget = Math.min(budget, untilHalf);
-    else if (!this.#nextFile.isPrepared) {
-      const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
-      this.#nextFile.prepare(this.#nextCapacity(0), isPressed);
-    }
+    if (untilHalf > 0 && !this.#nextFile.isWantedSoon) budget = Math.min(budget, untilHalf);
+    else if (!this.#nextFile.isPrepared) this.#nextFile.prepare(this.#nextCapacity(0));
     this.#budget = budget;
   }
 
@@ -311,12 +273,10 @@ export class LogWriter {
    * Goes on in a new segment. The new one has its name before the old one says where the stream goes on: whoever reads
    * that finds it. Where that fails, nothing has changed.
    */
-  #roll(least: number): void {
+  #roll(least: number): SegmentWriter {
     const old = this.#segment;
     const path = this.#directory.fileOf(this.#next);
-    const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least));
-    // The first one is small, and nobody could know when it would be wanted.
-    if (old === undefined) this.#nextFile.stalls = 0;
+    const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least), old === undefined);
     // step 114
     let before = this.#sealed.upToNow();
     const { sync } = this.#settings;
@@ -339,10 +299,10 @@ export class LogWriter {
       before = this.#sealed.upToNow();
     }
     this.#segment = next;
-    this.#fullAfterMs = Number.POSITIVE_INFINITY;
     this.#begunAt = performance.now();
     this.#budget = 0;
     this.onRoll();
+    return next;
   }
 
   /** Goes on in a new segment where this one is older than it may be. */
@@ -375,11 +335,7 @@ export class LogWriter {
     const durable = segment?.durablePosition ?? 0;
     if (segment === undefined || durable === 0) return durableEnd(this.#directory.segments());
     if (durable === segment.position) return this.#next;
-    return (segment.tagBefore(durable) ?? this.#baseOf(segment) - 1) + 1;
-  }
-
-  #baseOf(segment: SegmentWriter): number {
-    return (segment.metadata.log as SegmentFacts).base;
+    return nextAt(segment, durable);
   }
 
   /** Whether appending is refused for what waits for the disk. */
@@ -422,13 +378,22 @@ export function firstCapacity({ segment }: LogSettings): number {
   return Math.min(FIRST_SEGMENT, segment);
 }
 
-/** What a record takes of a segment. */
-function framesOf(length: number): number {
-  return (length + FRAME_HEADER + 15) & -16;
-}
-
-function lengthOf(data: Data): number {
-  if (typeof data === 'string') return Buffer.byteLength(data);
-  if (data instanceof Uint8Array) return data.length;
-  return data.reduce((sum, part) => sum + lengthOf(part), 0);
+/** Returns the bytes it took, or a `Refusal`. */
+function fillIn(
+  segment: SegmentWriter,
+  length: number,
+  type: number,
+  offset: number,
+  timeUs: number,
+  fill: Fill,
+): number {
+  const at = segment.openClaim(length);
+  if (at < 0) return at;
+  try {
+    fill(segment.bytes, at);
+  } catch (error) {
+    segment.abortClaim();
+    throw error;
+  }
+  return segment.commitClaim(length, type, offset, timeUs);
 }

@@ -2,6 +2,11 @@ import { explain, freeBytes, isOutOfSpace, noSpace, segmentBytes } from '../../c
 import { binding, type FileHandle, isSystemError, type PreparationHandle } from '../../native.js';
 import type { Directory } from '../files/index.js';
 
+/** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
+const HURRIED_MS = 10_000;
+/** What fills up more quickly than this leaves no time for pauses in making that file. */
+const PRESSED_BYTES_PER_MS = 65_536;
+
 export interface SegmentSpace {
   handle: FileHandle;
   capacity: number;
@@ -14,6 +19,9 @@ export class NextFile {
   readonly #directory: Directory;
   readonly #syncs: boolean;
   #prepared: { capacity: number; preparation: PreparationHandle } | undefined;
+  /** How long the segment before took to be full, and how large it was. */
+  #fullAfterMs = Number.POSITIVE_INFINITY;
+  #fullBytes = 0;
 
   /** `syncs`: it is on the disk before it is used; else its first sync would have all of it to write, zeros as they are. */
   constructor(directory: Directory, syncs: boolean) {
@@ -25,10 +33,23 @@ export class NextFile {
     return this.#prepared !== undefined;
   }
 
-  /** Where that can't be begun, one is made when it is wanted. `isPressed`: it is wanted sooner than its thread would have it, if that spared those who work beside it. */
-  prepare(capacity: number, isPressed: boolean): void {
+  /** The segment was full after so long for which the last file was taken. */
+  wasFull(bytes: number, afterMs: number): void {
+    this.#fullBytes = bytes;
+    if (bytes > 0) this.#fullAfterMs = afterMs;
+  }
+
+  /** Whether it had better be prepared as soon as a segment is begun. */
+  get isWantedSoon(): boolean {
+    return this.#fullAfterMs <= HURRIED_MS;
+  }
+
+  /** Where that can't be begun, one is made when it is wanted. */
+  prepare(capacity: number): void {
     const { path, fileMode } = this.#directory;
     const bytes = segmentBytes(capacity);
+    // Wanted sooner than its thread would have it, if that spared those who work beside it.
+    const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
     try {
       const preparation = binding().prepareFile(path, bytes, fileMode, this.#syncs, isPressed);
       this.#prepared = { capacity, preparation };
@@ -37,16 +58,20 @@ export class NextFile {
     }
   }
 
-  /** One for a segment of at least this capacity: the one that was prepared, if it is large enough. */
-  take(path: string, least: number): SegmentSpace {
+  /**
+   * One for a segment of at least this capacity: the one that was prepared, if it is large enough. The `first` one is small,
+   * and nobody could know when it would be wanted.
+   */
+  take(path: string, least: number, first: boolean): SegmentSpace {
     const prepared = this.#prepared;
     this.#prepared = undefined;
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
     if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
     else if (prepared !== undefined) {
       const handle = this.#takePrepared(path, prepared.preparation);
       if (handle !== undefined) return { handle, capacity: prepared.capacity };
     }
-    this.stalls++;
+    if (!first) this.stalls++;
     return { handle: this.#makeNow(path, segmentBytes(least)), capacity: least };
   }
 
@@ -77,5 +102,6 @@ export class NextFile {
   drop(): void {
     if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
     this.#prepared = undefined;
+    this.#fullAfterMs = Number.POSITIVE_INFINITY;
   }
 }

@@ -1,6 +1,6 @@
 import { disk, isShortOfFiles, type SegmentWriter, syncSealed } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { type Directory, lastSynced, type SegmentFacts } from '../files/index.js';
+import { type Directory, lastSynced } from '../files/index.js';
 
 /** A segment that this writer sealed, and that may not be on the disk. */
 class SealedSegment {
@@ -18,7 +18,7 @@ class SealedSegment {
 
   constructor(sequence: number, segment: SegmentWriter, settling: Promise<void>, syncs: boolean) {
     this.sequence = sequence;
-    this.base = (segment.metadata.log as SegmentFacts).base;
+    this.base = segment.baseRecord;
     this.bytes = segment.position - segment.durablePosition;
     this.#path = segment.path;
     this.settled = this.#settle(settling, syncs);
