@@ -1,25 +1,17 @@
 import { resolve } from 'node:path';
 import {
   checkVerifyOptions,
-  type Limits,
   limitsFromNow,
   Pace,
   type VerifyOptions,
   type WaitOptions,
   waitOptions,
-  within,
 } from '../channel/index.js';
-import { closedHandle, MillraceError, withFacts } from '../errors.js';
+import { closedHandle, MillraceError } from '../errors.js';
 import { aPath, wholeNumber } from '../options.js';
 import { CursorFile, type CursorInfo, NamedCursor } from './cursors/index.js';
 import { Directory, diskBytes, LockFile, noLog } from './files/index.js';
-import {
-  type Appending,
-  isAppendedTo,
-  type LogRecovery,
-  openToAppend,
-  type SharedWriter,
-} from './opening/index.js';
+import { type AppendingEnd, isAppendedTo, type LogRecovery, openToAppend } from './opening/index.js';
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   type BatchesOptions,
@@ -39,7 +31,7 @@ import type { LogRecord } from './records/index.js';
 import { type LogRepair, type LogVerification, repairLog, verifyLog } from './repair/index.js';
 import { type LogStats, NO_STATS } from './stats.js';
 import { type Compacted, type CompactOptions, checkCompactOptions, every, Upkeep } from './upkeep/index.js';
-import { type Appendable, AppendLine, type LogWriter, RecordAppender } from './writing/index.js';
+import type { Appendable } from './writing/index.js';
 
 /** One segment of a log. */
 export interface SegmentInfo {
@@ -60,12 +52,9 @@ export class Log {
   readonly #directory: Directory;
   readonly #settings: LogSettings;
   readonly #lock: LockFile | undefined;
-  readonly #writer: LogWriter | undefined;
-  readonly #shared: SharedWriter | undefined;
-  readonly #line: AppendLine | undefined;
+  readonly #end: AppendingEnd | undefined;
   readonly #cursors: CursorFile;
   readonly #tails = new Set<Tail>();
-  readonly #appender: RecordAppender;
   readonly #upkeep: Upkeep | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #pace = new Pace({ records: 0, bytes: 0 });
@@ -75,35 +64,32 @@ export class Log {
     directory: Directory,
     settings: LogSettings,
     lock: LockFile | undefined,
-    appending?: Appending,
+    end?: AppendingEnd,
   ) {
     this.path = directory.path;
-    this.recovery = appending?.recovery;
+    this.recovery = end?.recovery;
     this.#directory = directory;
     this.#settings = settings;
-    this.#appender = new RecordAppender(directory.path, settings);
     this.#lock = lock;
     const { fileMode } = directory;
     this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });
-    this.#writer = appending?.writer;
-    this.#shared = appending?.shared;
-    this.#line = this.#writer && new AppendLine(this.#writer, this.path);
-    if (this.#writer !== undefined && lock !== undefined) {
-      const upkeep = this.#makeUpkeep(this.#writer, lock);
-      this.#writer.onRoll = () => void upkeep.retainSoon();
+    this.#end = end;
+    if (end !== undefined && lock !== undefined) {
+      const upkeep = this.#makeUpkeep(end, lock);
+      end.onRoll = () => void upkeep.retainSoon();
       this.#upkeep = upkeep;
     }
     const everyMs = Math.min(settings.rollAfterMs ?? LOOK_AFTER_MS, LOOK_AFTER_MS);
     this.#timer = every(everyMs, this, (log) => void log.lookAfter());
   }
 
-  #makeUpkeep(writer: LogWriter, lock: LockFile): Upkeep {
+  #makeUpkeep(end: AppendingEnd, lock: LockFile): Upkeep {
     return new Upkeep({
       directory: this.#directory,
       cursors: this.#cursors,
       settings: this.#settings,
       lock,
-      settled: () => writer.settled(),
+      settled: () => end.settled(),
       synced: async (signal) => {
         await this.flush({ signal });
         return this.durable;
@@ -167,7 +153,7 @@ export class Log {
   verify(options: VerifyOptions = {}): Promise<LogVerification> {
     this.#assertOpen();
     // All that was appended so far is to be looked through.
-    this.#exclusiveWriter?.publish();
+    this.#end?.alone?.publish();
     return Log.verify(this.path, options);
   }
 
@@ -176,63 +162,36 @@ export class Log {
    * ERR_BACK_PRESSURE where too much waits for that; on a log that several processes append to, ERR_SHARED.
    */
   append(record: Appendable): number {
-    return this.#appender.append(this.#exclusive(), record);
+    return this.#openEnd().append(record);
   }
 
   /** Appends all of the records or none, with one commit; returns the offset of the first. */
   appendBatch(records: readonly Appendable[]): number {
-    return this.#appender.appendBatch(this.#exclusive(), records);
+    return this.#openEnd().appendBatch(records);
   }
 
   /** Appends a record, or several as one batch; resolves with the (first) offset. */
   async appendAsync(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('appendAsync', options);
-    return this.#appendWithin(record, limitsFromNow(options));
-  }
-
-  /** Where nobody has to wait for anything it is appended before this returns: what is appended next comes behind it. */
-  async #appendWithin(record: Appendable | readonly Appendable[], limits: Limits): Promise<number> {
-    const writer = this.#openWriter();
-    const append = () =>
-      isBatch(record) ? this.#appender.appendBatch(writer, record) : this.#appender.append(writer, record);
-    if (this.#shared === undefined) {
-      return (this.#line as AppendLine).append(append, limits);
-    }
-    await writer.ready(limits);
-    return this.#shared.inTurn(append, limits);
+    return this.#openEnd().appendWithin(record, limitsFromNow(options));
   }
 
   /** The same; resolves once it is on the disk. All who wait at the same time share a sync. */
   async commit(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('commit', options);
-    const limits = limitsFromNow(options);
-    const writer = this.#openWriter();
-    const offset = await this.#appendWithin(record, limits);
-    try {
-      const { path } = this;
-      const task = { what: `Syncing record ${offset} of ${path}`, path };
-      await within(writer.synced(), task, limits);
-    } catch (error) {
-      // It is in the log, whatever became of the sync.
-      throw error instanceof MillraceError ? withFacts(error, { offset }) : error;
-    }
-    return offset;
+    return this.#openEnd().commit(record, limitsFromNow(options));
   }
 
   /** Brings all that was appended to the disk; resolves with the offset behind it. */
   async flush(options: WaitOptions = {}): Promise<number> {
     waitOptions('flush', options);
-    const limits = limitsFromNow(options);
-    const writer = this.#openWriter();
-    // What others appended is known in a turn.
-    await this.#shared?.inTurn(() => writer.next, limits);
-    return within(writer.synced(), { what: `Syncing ${this.path}`, path: this.path }, limits);
+    return this.#openEnd().flush(limitsFromNow(options));
   }
 
   /** Resolves once appending isn't refused for what waits for the disk. */
   async ready(options: WaitOptions = {}): Promise<void> {
     waitOptions('ready', options);
-    await this.#openWriter().ready(limitsFromNow(options));
+    await this.#openEnd().ready(limitsFromNow(options));
   }
 
   /** The records from a place on. Ends where the log ended when it began, or, with `follow`, with the log's handle. */
@@ -300,7 +259,7 @@ export class Log {
   /** Whether somebody has it open to append, in any process. */
   get hasWriter(): boolean {
     this.#assertOpen();
-    return this.#writer !== undefined || isAppendedTo(this.#directory);
+    return this.#end !== undefined || isAppendedTo(this.#directory);
   }
 
   /** The first offset of the first segment that is kept; compaction may have taken its record away. */
@@ -312,13 +271,13 @@ export class Log {
   /** The offset that the next record gets. */
   get next(): number {
     this.#assertOpen();
-    return this.#exclusiveWriter?.next ?? new FrameReader(this.#directory).end();
+    return this.#end?.alone?.next ?? new FrameReader(this.#directory).end();
   }
 
   /** All records below it are on the disk. */
   get durable(): number {
     this.#assertOpen();
-    return this.#exclusiveWriter?.durable ?? new FrameReader(this.#directory).durable();
+    return this.#end?.alone?.durable ?? new FrameReader(this.#directory).durable();
   }
 
   segments(): SegmentInfo[] {
@@ -334,7 +293,7 @@ export class Log {
   stats(): LogStats {
     const { earliest, next, durable } = this;
     const segments = this.#directory.segments().length;
-    const appended = this.#writer?.stats ?? NO_STATS;
+    const appended = this.#end?.stats ?? NO_STATS;
     const { records, bytes } = appended;
     return { earliest, next, durable, segments, ...appended, rates: this.#pace.rates({ records, bytes }) };
   }
@@ -345,7 +304,7 @@ export class Log {
    */
   async compact(options: CompactOptions = {}): Promise<Compacted> {
     checkCompactOptions(options);
-    this.#openWriter();
+    this.#openEnd();
     return (this.#upkeep as Upkeep).compact(options);
   }
 
@@ -358,28 +317,14 @@ export class Log {
 
   async #rollByAge(): Promise<void> {
     try {
-      await (this.#shared ?? this.#writer)?.rollByAge();
+      await this.#end?.rollByAge();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }
   }
 
-  /** Who alone knows where the log ends. */
-  get #exclusiveWriter(): LogWriter | undefined {
-    return this.#shared === undefined ? this.#writer : undefined;
-  }
-
-  #exclusive(): LogWriter {
-    if (this.#shared === undefined) return this.#openWriter();
-    throw new MillraceError(
-      'ERR_SHARED',
-      `Several processes append to ${this.path}, each in its turn, which has to be waited for: use appendAsync or commit`,
-      { path: this.path },
-    );
-  }
-
-  #openWriter(): LogWriter {
-    if (this.#writer !== undefined && this.#closing === undefined) return this.#writer;
+  #openEnd(): AppendingEnd {
+    if (this.#end !== undefined && this.#closing === undefined) return this.#end;
     this.#assertOpen();
     throw new MillraceError('ERR_PERMISSION', `${this.path} was opened to read only`, { path: this.path });
   }
@@ -402,7 +347,7 @@ export class Log {
     for (const tail of this.#tails) tail.close();
     const keptUp = this.#upkeep?.close();
     try {
-      await (this.#shared ?? this.#writer)?.close();
+      await this.#end?.close();
     } finally {
       try {
         await keptUp;
@@ -417,8 +362,4 @@ export class Log {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function isBatch(record: Appendable | readonly Appendable[]): record is readonly Appendable[] {
-  return Array.isArray(record);
 }

@@ -2,22 +2,16 @@ import { MillraceError } from '../../errors.js';
 import { type Directory, hasAppender, LockFile } from '../files/index.js';
 import type { LogSettings } from '../options.js';
 import { LogWriter } from '../writing/index.js';
-import { type LogRecovery, recoverLog } from './recovery.js';
+import { AppendingEnd } from './appending-end.js';
+import { recoverLog } from './recovery.js';
 import { SharedWriter } from './shared-writer.js';
-
-/** What of a log appends to it. */
-export interface Appending {
-  writer: LogWriter;
-  shared?: SharedWriter;
-  recovery: LogRecovery;
-}
 
 /** Alone, or by turns with others, as the log was made for; where `writers` says it, it has to be so. */
 export async function openToAppend(
   directory: Directory,
   lock: LockFile,
   settings: LogSettings,
-): Promise<Appending> {
+): Promise<AppendingEnd> {
   const { writers } = settings;
   if (writers !== undefined && lock.shared !== (writers === 'shared')) throw wrongWay(lock);
   return lock.shared ? openShared(directory, lock, settings) : openExclusive(directory, lock, settings);
@@ -38,15 +32,20 @@ async function openExclusive(
   directory: Directory,
   lock: LockFile,
   settings: LogSettings,
-): Promise<Appending> {
+): Promise<AppendingEnd> {
   lock.lockForWriter();
   const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings);
-  return { writer: new LogWriter(directory, lock.id, settings, sealed, end), recovery };
+  const writer = new LogWriter(directory, lock.id, settings, sealed, end);
+  return new AppendingEnd(directory.path, settings, recovery, writer);
 }
 
-async function openShared(directory: Directory, lock: LockFile, settings: LogSettings): Promise<Appending> {
-  const shared = await SharedWriter.open(directory, lock, settings, {});
-  return { writer: shared.writer, shared, recovery: shared.recovery };
+async function openShared(
+  directory: Directory,
+  lock: LockFile,
+  settings: LogSettings,
+): Promise<AppendingEnd> {
+  const shared = await SharedWriter.open(directory, lock, settings);
+  return new AppendingEnd(directory.path, settings, shared.recovery, shared.writer, shared);
 }
 
 function wrongWay({ directory: path, shared }: LockFile): MillraceError {

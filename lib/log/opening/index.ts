@@ -1,3 +1,3 @@
-export { type Appending, isAppendedTo, openToAppend } from './appending.js';
+export { isAppendedTo, openToAppend } from './appending.js';
+export type { AppendingEnd } from './appending-end.js';
 export type { LogRecovery } from './recovery.js';
-export type { SharedWriter } from './shared-writer.js';

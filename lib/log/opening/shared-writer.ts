@@ -57,14 +57,9 @@ export class SharedWriter {
   }
 
   /** Joins those who append, and sees in a turn of its own what there is. */
-  static async open(
-    directory: Directory,
-    lock: LockFile,
-    settings: LogSettings,
-    limits: Limits,
-  ): Promise<SharedWriter> {
+  static async open(directory: Directory, lock: LockFile, settings: LogSettings): Promise<SharedWriter> {
     const turns = new Turns(lock);
-    await turns.take(limits);
+    await turns.take({});
     try {
       // What looks foreign may be another one's work.
       const tidies = turns.isAlone;
