@@ -4,7 +4,7 @@ import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { aPath, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { loadPosition } from '../file/index.js';
 import * as L from '../layout.js';
-import { type Status, StatusWatch } from '../presence/index.js';
+import type { Status } from '../presence/index.js';
 import {
   backwards,
   type Cursor,
@@ -18,6 +18,7 @@ import { Pace, type Rates, Teller, throwLater, turn } from '../runtime/index.js'
 import { RecordIterator, type WaitOptions, type WaitStats, waitOptions } from '../waiting/index.js';
 import { checkReaderOptions, type ReaderOptions } from './joining.js';
 import { Session } from './session.js';
+import { StatusTeller } from './status-teller.js';
 import { type Followed, Succession } from './succession.js';
 
 export interface PollOptions {
@@ -47,8 +48,6 @@ export interface ReaderEvents {
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
-/** How often a writer's status is looked at for who listens. */
-const LOOK_AT_STATUS_MS = 250;
 const RECORDS_A_BATCH = 1024;
 
 /** One of any number of readers of a channel, each at its own pace. */
@@ -58,9 +57,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   readonly #teller: Teller;
   readonly #pace = new Pace({ records: 0 });
   readonly #succession: Succession<Out>;
+  readonly #status: StatusTeller;
   #session: Session<Out>;
   #cursor: Cursor;
-  #statusWatch: StatusWatch | undefined;
   #lendsCopies = false;
   #busy = false;
   #closed = false;
@@ -84,16 +83,22 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       () => this.#goOver(),
       (followed) => this.#tellOfFollowing(followed),
     );
+    this.#status = new StatusTeller(
+      this.path,
+      teller,
+      (status, before) => void this.emit('status', status, before),
+    );
     this.#session = session;
     this.#cursor = session.cursor;
     teller.tell('open', `Reading ${this.path}`, { position: this.position });
-    if (teller.isHeard('stalled', 'dead', 'alive', 'ended')) this.#watchStatus();
+    if (teller.isHeard('stalled', 'dead', 'alive', 'ended')) this.#status.watch(session);
     this.#hearOfListeners();
   }
 
   #hearOfListeners(): void {
     (this as EventEmitter).on('newListener', (event) => {
-      if (event === 'status' && this.#statusWatch === undefined && !this.#closed) this.#watchStatus();
+      if (event !== 'status' || this.#status.isWatching || this.#closed) return;
+      this.#status.watch(this.#session);
     });
   }
 
@@ -230,7 +235,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     this.#session = this.#succession.session;
     this.#cursor = this.#session.cursor;
     this.#cursor.copy(this.#lendsCopies);
-    this.#statusWatch?.heartbeat(); // so that the end of what was read is told, too
+    this.#status.look(); // so that the end of what was read is told, too
   }
 
   #tellOfFollowing(followed: Followed): void {
@@ -239,27 +244,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     } catch (error) {
       throwLater(error);
     }
-    const before = this.#statusWatch;
-    if (before === undefined || this.#closed) return;
-    const now = this.#watchStatus();
-    now.last = before.last;
-    now.heartbeat();
-  }
-
-  #watchStatus(): StatusWatch {
-    const { watch, channel } = this.#session;
-    this.#statusWatch?.close();
-    const everyMs = Math.min(channel.header.heartbeatMs, LOOK_AT_STATUS_MS);
-    this.#statusWatch = new StatusWatch(watch, everyMs, (status, before) => {
-      const isOver = status !== 'alive' && status !== 'stalled' && status !== 'dead';
-      const happening = isOver ? 'ended' : status;
-      this.#teller.tell(happening, `The writer of ${this.path} is ${status}`, { status, before });
-      // A listener that throws must not keep the thread's other writers from beating.
-      process.nextTick(() => {
-        if (!this.#closed) this.emit('status', status, before);
-      });
-    });
-    return this.#statusWatch;
+    if (this.#status.isWatching && !this.#closed) this.#status.watch(this.#session);
   }
 
   /**
@@ -397,7 +382,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
       return;
     }
     this.#closed = true;
-    this.#statusWatch?.close();
+    this.#status.close();
     this.#succession.close();
     this.#teller.tell('close', `No longer reading ${this.path}`, { position: this.position });
   }

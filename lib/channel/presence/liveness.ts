@@ -73,19 +73,29 @@ export class StatusWatch implements Beating {
   readonly #watch: WriterWatch;
   readonly #onChange: (status: Status, before: Status) => void;
   readonly #beating: WeakRef<Beating>;
-  last: Status;
+  #last: Status;
 
-  constructor(watch: WriterWatch, everyMs: number, onChange: (status: Status, before: Status) => void) {
+  /** `last`: what was told last, if anything was. */
+  constructor(
+    watch: WriterWatch,
+    everyMs: number,
+    onChange: (status: Status, before: Status) => void,
+    last = watch.status(),
+  ) {
     this.#watch = watch;
     this.#onChange = onChange;
-    this.last = watch.status();
+    this.#last = last;
     this.#beating = heart.start(this, everyMs);
   }
 
+  get last(): Status {
+    return this.#last;
+  }
+
   heartbeat(): void {
-    const before = this.last;
-    this.last = this.#watch.status();
-    if (this.last !== before) this.#onChange(this.last, before);
+    const before = this.#last;
+    this.#last = this.#watch.status();
+    if (this.#last !== before) this.#onChange(this.#last, before);
   }
 
   close(): void {
