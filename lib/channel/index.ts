@@ -105,6 +105,7 @@ export {
   type IdleStrategy,
   type Idling,
   type Limits,
+  Line,
   limitsFromNow,
   RecordIterator,
   type Source,

@@ -1,5 +1,6 @@
 export { checkIdle, type Idle, type IdleStrategy, type Idling, strategyOf } from './idle.js';
 export { RecordIterator, type Source } from './iteration.js';
+export { Line } from './line.js';
 export { ROUNDS_FOR_RECORDS, ROUNDS_FOR_ROOM } from './rounds.js';
 export { Sleeper, type WaitStats } from './sleeper.js';
 export {

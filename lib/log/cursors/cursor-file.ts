@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import {
   type Limits,
+  Line,
   limitsFromNow,
   type Task,
   throwIfAborted,
   type WaitOptions,
   waitUntil,
-  within,
 } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { CURSORS_FILE, DEFAULT_FILE_MODE, refuseDanglingLink } from '../files/index.js';
@@ -36,10 +36,9 @@ export class CursorFile {
   readonly path: string;
   readonly #readOnly: boolean;
   readonly #sync = new CursorSync(() => this.#current());
-  /** How many stand in line, and when the last one of them has left it. */
   readonly #fileMode: number;
-  #waiting = 0;
-  #last: Promise<void> = Promise.resolve();
+  /** Those who can't make their change by plain calls. */
+  readonly #line = new Line();
   #mapping: CursorMapping | undefined;
   #closing: Promise<void> | undefined;
 
@@ -77,7 +76,7 @@ export class CursorFile {
     this.#assertWritable();
     // What is set at once waits for nothing that would end by it.
     if (options !== undefined) throwIfAborted(options.signal, this.#setting(name));
-    if (this.#waiting === 0) {
+    if (this.#line.isEmpty) {
       const outcome = this.#put(name, offset, force);
       if (typeof outcome === 'number') return outcome;
     }
@@ -160,7 +159,7 @@ export class CursorFile {
   /** Resolves once all that was set before is on the disk. */
   async flush(): Promise<void> {
     this.#assertOpen();
-    await this.#last;
+    await this.#line.settled();
     if (!this.#readOnly) await this.#sync.flush();
   }
 
@@ -172,7 +171,7 @@ export class CursorFile {
 
   async #end(): Promise<void> {
     try {
-      await this.#last;
+      await this.#line.settled();
       await this.#sync.finish();
     } finally {
       this.#mapping?.close();
@@ -251,21 +250,8 @@ export class CursorFile {
     options: WaitOptions | undefined,
     work: (limits: Limits) => Promise<T>,
   ): Promise<T> {
-    const before = this.#last;
-    let leave = () => {};
-    this.#last = new Promise((resolve) => {
-      leave = resolve;
-    });
-    this.#waiting++;
-    try {
-      const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
-      await within(before, task, limits);
-      return await work(limits);
-    } finally {
-      this.#waiting--;
-      // Who waits no longer lets nobody before those who came first.
-      void before.then(leave);
-    }
+    const limits = limitsFromNow({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? PATIENCE_MS });
+    return this.#line.enter(() => work(limits), task, limits);
   }
 
   async #setInLine(name: CursorName, offset: number, force: boolean, options?: WaitOptions): Promise<number> {

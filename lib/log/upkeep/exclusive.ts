@@ -1,4 +1,4 @@
-import { type Task, waitUntil, within } from '../../channel/index.js';
+import { Line, type Task, waitUntil } from '../../channel/index.js';
 import type { LockFile } from '../files/index.js';
 
 /** Work of one kind on a log, of which only one is under way at a time: in this process, and in all others. */
@@ -7,9 +7,7 @@ export class Exclusive {
   readonly #byte: number;
   readonly #task: Task;
   readonly #signal: AbortSignal;
-  /** Resolves once all is at an end that was begun. */
-  #last: Promise<unknown> = Promise.resolve();
-  #count = 0;
+  readonly #line = new Line();
 
   /** `signal`: aborts what still waits for its turn. */
   constructor(lock: LockFile, byte: number, task: Task, signal: AbortSignal) {
@@ -20,22 +18,12 @@ export class Exclusive {
   }
 
   get isBusy(): boolean {
-    return this.#count > 0;
+    return !this.#line.isEmpty;
   }
 
   /** Does it when its turn has come. */
   do<T>(work: () => Promise<T>, signal = this.#signal): Promise<T> {
-    this.#count++;
-    const before = this.#last;
-    const result = this.#after(before, work, signal).finally(() => this.#count--);
-    // Who gives up waiting leaves those before at it.
-    this.#last = Promise.allSettled([before, result]);
-    return result;
-  }
-
-  async #after<T>(before: Promise<unknown>, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    await within(before, this.#task, { signal });
-    return this.#locked(work, signal);
+    return this.#line.enter(() => this.#locked(work, signal), this.#task, { signal });
   }
 
   async #locked<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -49,7 +37,7 @@ export class Exclusive {
   }
 
   /** Resolves once all is at an end that was begun, however that went. */
-  async settled(): Promise<void> {
-    await this.#last;
+  settled(): Promise<void> {
+    return this.#line.settled();
   }
 }
