@@ -20,6 +20,7 @@ export {
 } from './header.js';
 export { headerRemains } from './header-remains.js';
 export { incarnationOf } from './incarnation.js';
+export { LINK_BYTES, type Link, NO_SUCCESSOR, readLink, writeLink } from './link.js';
 export {
   type Mapped,
   offsetAt,

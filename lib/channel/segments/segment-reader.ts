@@ -1,6 +1,6 @@
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { loadPosition, type Mapped, type Place, readFrozen } from '../file/index.js';
+import { type Link, loadPosition, type Mapped, type Place, readLink } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs, WriterWatch } from '../presence/index.js';
 import {
@@ -27,7 +27,6 @@ import {
   type Task,
   waitUntil,
 } from '../waiting/index.js';
-import type { Link } from '../writing/index.js';
 import { isNamed, mapSegment, type SegmentMappings } from './segment-mappings.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -135,12 +134,7 @@ export class SegmentReader {
     if (this.#cursor.ended !== 'sealed') return undefined;
     const { words, header } = this.#channel;
     const at = header.dataOffset + this.#cursor.position - header.basePosition + header.frameHeader;
-    const payload = at >> 2;
-    return {
-      position: readFrozen(words, payload),
-      record: readFrozen(words, payload + 2),
-      incarnation: words[payload + 4],
-    };
+    return readLink(words, at >> 2);
   }
 
   /** Whether another file has its name by now, or none. */

@@ -2,6 +2,7 @@ import { closedHandle, type MillraceError } from '../../errors.js';
 import { binding, type FileHandle, isSystemError } from '../../native.js';
 import {
   LARGEST_PART,
+  type Link,
   type Mapped,
   parseSync,
   planFile,
@@ -21,7 +22,6 @@ import {
   type ChannelOptions,
   designHeader,
   Flusher,
-  type Link,
   type Recovery,
   resumeChannel,
   takeName,

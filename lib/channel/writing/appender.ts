@@ -1,5 +1,14 @@
 import { MillraceError } from '../../errors.js';
-import { join, type Mapped, storeRelease, writeFrozen } from '../file/index.js';
+import {
+  join,
+  LINK_BYTES,
+  type Link,
+  type Mapped,
+  NO_SUCCESSOR,
+  storeRelease,
+  writeFrozen,
+  writeLink,
+} from '../file/index.js';
 import * as L from '../layout.js';
 import { Flow } from '../presence/index.js';
 import { copyData, type Data, type DescribedRecord, measure } from '../records/index.js';
@@ -15,17 +24,6 @@ const NOTHING = 0;
 const { KIND_DATA, FLAG_BATCH_GOES_ON, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
 
 const WAITERS = L.WAITERS_OFFSET >> 2;
-
-/** Where a stream goes on behind its end: position and record number there, and the incarnation of what it goes on in. */
-export interface Link {
-  position: number;
-  record: number;
-  incarnation: number;
-}
-
-/** The payload of a LINK. */
-const LINK_BYTES = 24;
-const NO_SUCCESSOR = 0;
 
 /**
  * The writing end of the stream of frames: fills and commits. All of the hot path is here; it works with
@@ -435,10 +433,8 @@ export class Appender {
     words[word + 3] = 0;
     if (this.frameHeader === L.FRAME_HEADER_EXTENDED) this.#extend(word, 0, 0);
     if (as === 'sealed') {
-      const payload = word + (this.frameHeader >> 2);
-      writeFrozen(words, payload, link?.position ?? this.position);
-      writeFrozen(words, payload + 2, link?.record ?? this.records);
-      writeFrozen(words, payload + 4, (link?.incarnation ?? NO_SUCCESSOR) >>> 0);
+      const here = { position: this.position, record: this.records, incarnation: NO_SUCCESSOR };
+      writeLink(words, word + (this.frameHeader >> 2), link ?? here);
     }
     // step 9
     storeRelease(words, word, length);

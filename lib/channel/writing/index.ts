@@ -1,4 +1,4 @@
-export { Appender, type Link } from './appender.js';
+export { Appender } from './appender.js';
 export { Claim } from './claim.js';
 export { checkDirectory, createChannel, freeBytes, takeName } from './create.js';
 export { type Base, CHANNEL_OPTIONS, type ChannelOptions, designHeader, writeHeader } from './design.js';
