@@ -12,7 +12,7 @@ export interface Source<T> {
   wait(isOver: () => boolean): Promise<boolean>;
   /** Has those who wait look whether that is over. */
   rouse(): void;
-  /** The iteration is over. Whoever leaves it waits for what this has to do. */
+  /** The iteration is over, also by an error. Whoever leaves it waits for what this has to do. */
   end?(): Promise<void>;
 }
 
@@ -46,6 +46,7 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
       this.#last = next;
       return next;
     } catch (error) {
+      this.#giveUp();
       return Promise.reject(error);
     }
   }
@@ -117,8 +118,14 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
 
   readonly #failed = (error: unknown): never => {
     this.#pending--;
+    this.#giveUp();
     throw error;
   };
+
+  /** Nobody calls `return` where `next` rejects: what has an end comes to it at once. What has none goes on. */
+  #giveUp(): void {
+    if (this.#source.end !== undefined) this.#end();
+  }
 
   #end(): Result<T> {
     this.#done = true;
