@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Log, type ReadOptions } from '../../lib/log/index.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { held } from '../soak/cycles.js';
 import { collect } from './collect.js';
 import { damage, fileOf, type SomeLog, someLog } from './damaging.js';
@@ -70,3 +70,18 @@ test('a reading is over behind an error, also for those who asked for more at th
   expect(await reading.return?.()).toEqual(DONE);
   await expectNothingHeld();
 });
+
+test.each(['read', 'batches'] as const)('%s that is left before it began lets go', async (how) => {
+  expect(await log[how]().return?.()).toEqual(DONE);
+  await expectNothingHeld();
+});
+
+test.each(['read', 'batches'] as const)(
+  '%s refuses a wrong limit at once, and holds nothing',
+  async (how) => {
+    for (const wrong of [{ limit: -1 }, { maxBytes: 'much' }]) {
+      expect(thrown(() => log[how](wrong))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    await expectNothingHeld();
+  },
+);

@@ -62,6 +62,8 @@ export function checkReadOptions(what: string, options: ReadOptions, more: reado
   oneOf('reverse', options.reverse ?? false, [true, false]);
   oneOf('durableOnly', options.durableOnly ?? false, [true, false]);
   oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
+  if (options.limit !== undefined) wholeNumber('limit', options.limit, 0, NO_LIMIT);
+  if (options.maxBytes !== undefined) parseSize('maxBytes', options.maxBytes);
   checkWait(options);
   if (options.reverse !== true) return;
   for (const other of ['follow', 'cursor', 'durableOnly'] as const) {
@@ -77,7 +79,7 @@ class Allowance {
   #bytes: number;
 
   constructor({ limit, maxBytes }: ReadOptions) {
-    this.#records = limit === undefined ? NO_LIMIT : wholeNumber('limit', limit, 0, NO_LIMIT);
+    this.#records = limit ?? NO_LIMIT;
     this.#bytes = maxBytes === undefined ? NO_LIMIT : parseSize('maxBytes', maxBytes);
   }
 
@@ -270,7 +272,19 @@ export function iterate(
 }
 
 /** The same, batch by batch. */
-export async function* iterateBatches(
+export function iterateBatches(
+  source: RecordSource,
+  options: BatchesOptions,
+  cursor: NamedCursor | undefined,
+): AsyncGenerator<LogRecord[], void, undefined> {
+  const batches = batchesOf(source, options, cursor);
+  // A generator that is left before it began closes nothing.
+  void batches.next();
+  return batches;
+}
+
+/** Its first batch is empty, and for nobody. */
+async function* batchesOf(
   source: RecordSource,
   options: BatchesOptions,
   cursor: NamedCursor | undefined,
@@ -282,6 +296,7 @@ export async function* iterateBatches(
   const checkLimits = checkOf(source, limits, mover);
   let isFirst = true;
   try {
+    yield [];
     while (!allowance.isUsedUp && !source.closed) {
       checkLimits();
       const batch: LogRecord[] = [];
