@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Child, endAll } from '../crash/fixtures/child.js';
+import { failure } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
-import { asleep, empty } from './fixtures/asleep.js';
+import { asleep, empty, LARGE } from './fixtures/asleep.js';
 import { spin } from './fixtures/spin.js';
 
 const RETURNS = new URL('fixtures/returns-child.js', import.meta.url).href;
@@ -42,6 +43,17 @@ describe('an iteration that is given up while it waits', () => {
     expect(await child.expect('returned')).toMatchObject({ returned: { done: true } });
     expect(await child.exit).toEqual({ code: 0, signal: null });
   });
+});
+
+test('behind an error an iteration of a channel goes on, where reading does', async () => {
+  using channel = await empty({ gate: false });
+  const { writer, reader } = channel;
+  for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(LARGE, i));
+  const iterator = reader[Symbol.asyncIterator]();
+  expect(await failure(() => iterator.next())).toMatchObject({ code: 'ERR_OVERTAKEN', from: 0 });
+  const { value } = await iterator.next();
+  expect(value?.record).toBeGreaterThan(0);
+  expect(value?.data).toEqual(Buffer.alloc(LARGE, value?.record));
 });
 
 describe('a hundred calls of next() at once resolve in the order of the calls', () => {
