@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { damage, fileOf, range, someLog } from './damaging.js';
 
 /** A log of records 0, 1, 2 … with their numbers as values, and some of them damaged. */
 async function damagedLog(count: number, damaged: number[]): Promise<string> {
@@ -71,4 +72,43 @@ test.each([
   const rest: number[] = [];
   for await (const { offset } of log.read({ from: 98 })) rest.push(offset);
   expect(rest).toEqual([98, 99]);
+});
+
+describe('where damage hides the end of a log whose earliest records are removed', () => {
+  /** Of four segments; the last record is damaged. */
+  async function open() {
+    const some = await someLog();
+    const { directory, bases, next } = some;
+    damage(fileOf(directory, bases[3]), bases[3], next - 1);
+    const log = await Log.open(directory, { readOnly: true });
+    expect(thrown(() => log.next)).toMatchObject({ code: 'ERR_CORRUPT' });
+    return { ...some, log, remove: (segment: number) => rmSync(fileOf(directory, bases[segment])) };
+  }
+
+  test('who seeks one of these hears of that, and not of the damage', async () => {
+    const { log, bases, next, remove } = await open();
+    await using _ = log;
+    remove(0);
+    const error = thrown(() => log.tail({ from: 0 }));
+    expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: 0, earliest: bases[1] });
+    expect(error.next).toBeUndefined();
+    using tail = log.tail({ from: 0, outOfRange: 'earliest' });
+    expect(tail.readBatch(next).map(({ offset }) => offset)).toEqual(range(bases[1], next - 1));
+    expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CORRUPT', offset: next - 1 });
+  });
+
+  test('who comes to one of these goes on at the earliest that is left', async () => {
+    const { log, bases, next, remove } = await open();
+    await using _ = log;
+    using hearing = log.tail({ from: 'earliest' });
+    using tail = log.tail({ from: 'earliest', outOfRange: 'earliest' });
+    expect([hearing.read()?.offset, tail.read()?.offset]).toEqual([0, 0]);
+    remove(0);
+    remove(1);
+    hearing.readBatch(bases[1] - 1);
+    const error = thrown(() => hearing.read());
+    expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: bases[1], earliest: bases[2] });
+    const rest = tail.readBatch(next).map(({ offset }) => offset);
+    expect(rest).toEqual([...range(1, bases[1]), ...range(bases[2], next - 1)]);
+  });
 });

@@ -129,7 +129,7 @@ export class FrameReader {
   #missing(from: number, to: number): MillraceError {
     const { path } = this.#directory;
     const [{ base: earliest }] = this.#directory.segments();
-    if (earliest > from) return this.outOfRange(from, earliest);
+    if (earliest > from) return this.#outOfRange(from, earliest, this.#visibleEnd());
     return new MillraceError(
       'ERR_GAP',
       `A segment of ${path} is missing: records ${from} to ${to - 1}. What follows can be read from ${to} on`,
@@ -137,7 +137,7 @@ export class FrameReader {
     );
   }
 
-  outOfRange(offset: number, earliest: number, next = this.end()): MillraceError {
+  #outOfRange(offset: number, earliest: number, next: number | undefined): MillraceError {
     const { path } = this.#directory;
     return new MillraceError(
       'ERR_OFFSET_OUT_OF_RANGE',
@@ -183,6 +183,16 @@ export class FrameReader {
     }
   }
 
+  /** For who only tells of it: undefined where it is hidden. */
+  #visibleEnd(): number | undefined {
+    try {
+      return this.end();
+    } catch (error) {
+      if (error instanceof MillraceError) return undefined;
+      throw error;
+    }
+  }
+
   /** Damage that hides where a segment ends. */
   #explainEnd(error: unknown, segment: SegmentReader): unknown {
     if (!isBroken(error)) return error;
@@ -221,13 +231,13 @@ export class FrameReader {
       const segments = this.#directory.segments();
       const found = segmentOf(segments, offset);
       if (found === undefined && (segments.length > 0 || offset > 0)) {
-        throw this.outOfRange(offset, segments[0]?.base ?? 0);
+        throw this.#outOfRange(offset, segments[0]?.base ?? 0, this.#visibleEnd());
       }
       const segment = found && this.#openSegment(found);
       try {
         if (segment !== undefined && found === segments.at(-1)) {
           const next = knownEndOf(segment);
-          if (offset > next) throw this.outOfRange(offset, segments[0].base, next);
+          if (offset > next) throw this.#outOfRange(offset, segments[0].base, next);
         }
         if (segment !== undefined) seekRecord(segment, offset);
       } catch (error) {
