@@ -2,8 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
-import { Log } from '../../lib/log/index.js';
-import { thrown } from '../helpers/failure.js';
+import { Log, type ReadOptions } from '../../lib/log/index.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { damage, fileOf, range, someLog } from './damaging.js';
 
@@ -110,5 +110,19 @@ describe('where damage hides the end of a log whose earliest records are removed
     expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: bases[1], earliest: bases[2] });
     const rest = tail.readBatch(next).map(({ offset }) => offset);
     expect(rest).toEqual([...range(1, bases[1]), ...range(bases[2], next - 1)]);
+  });
+
+  test('who goes backwards from one of these hears of that, or begins where it was to begin', async () => {
+    const { log, bases, next, remove } = await open();
+    await using _ = log;
+    remove(0);
+    const back = (options: ReadOptions) => log.read({ reverse: true, ...options }).next();
+    const error = await failure(() => back({ from: 0 }));
+    expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: 0, earliest: bases[1] });
+    expect((await back({ from: 0, outOfRange: 'earliest' })).value?.offset).toBe(bases[1]);
+    for (const options of [{ from: 0, outOfRange: 'latest' }, { from: 'latest' }] as const) {
+      const damaged = await failure(() => back(options));
+      expect(damaged).toMatchObject({ code: 'ERR_CORRUPT', nextOffset: next - 2 });
+    }
   });
 });

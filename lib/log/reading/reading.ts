@@ -369,7 +369,8 @@ function behind(log: ReadLog, where: LogWhere, outOfRange: ReadOptions['outOfRan
     return offsetBehind(log, where, outOfRange);
   } catch (error) {
     if (!isBroken(error) || typeof where === 'object') throw error;
-    return typeof where === 'number' ? where + 1 : error;
+    // Where records are gone that were asked for, it was to begin at the end.
+    return typeof where === 'number' && where >= log.earliest ? where + 1 : error;
   }
 }
 
