@@ -200,17 +200,24 @@ test.each(['ERR_FORMAT', 'ERR_CORRUPT', 'ERR_OFFSET_OUT_OF_RANGE'] as const)(
   },
 );
 
-test('a tail that is closed in its own handler closes when that returns', async () => {
-  const log = await open();
-  log.appendBatch(['a', 'b', 'c']);
-  const tail = log.tail({ from: 'earliest' });
-  const seen: LogRecord[] = [];
-  tail.poll(() => {
-    tail.close();
-    seen.push(tail.record());
-  }, 1);
-  expect(seen.length).toBe(1);
-  expect(thrown(() => tail.poll(() => {}))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+test.each<[string, LogOptions]>([
+  ['plain', {}],
+  ['compressed', { compression: 'deflate' }],
+])('a tail that is closed in its own handler closes when that returns (%s records)', async (_, options) => {
+  const log = await open(options);
+  log.append('first');
+  log.appendBatch(range(0, 10).map(() => 'all alike, so that they are smaller compressed'));
+  for (const closedAt of [0, 1, 2, 10]) {
+    const tail = log.tail({ from: 'earliest' });
+    const seen: LogRecord[] = [];
+    const count = tail.poll(() => {
+      if (tail.offset === closedAt) tail.close();
+      seen.push(tail.record());
+    });
+    expect(seen.map(({ offset }) => offset)).toEqual(range(0, closedAt + 1));
+    expect(count).toBe(closedAt + 1);
+    expect(thrown(() => tail.poll(() => {}))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+  }
 });
 
 test('a named cursor is where its reader is: behind a record once the next one was asked for', async () => {

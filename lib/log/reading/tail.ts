@@ -117,7 +117,7 @@ export class Tail {
     this.#count = 0;
     this.#nowUs = 0;
     try {
-      while (this.#count < most) {
+      while (this.#count < most && !this.#closing) {
         if (this.#at < this.#unpacked.length) this.#handOutUnpacked();
         else if (!this.#pollFrames(most)) break;
       }
@@ -197,7 +197,7 @@ export class Tail {
   }
 
   readonly #handle: RecordHandler = (bytes, start, end, type) => {
-    if (this.#settings.durableOnly && this.#isBeyondDurable()) {
+    if (this.#closing || (this.#settings.durableOnly && this.#isBeyondDurable())) {
       this.#halted = true;
       throw HALT;
     }
