@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { Log, type LogOptions } from '../../lib/log/index.js';
-import { failure } from '../helpers/failure.js';
+import type { ErrorCode } from '../../lib/errors.js';
+import { Log, type LogOptions, type LogWhere } from '../../lib/log/index.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
 
@@ -71,6 +72,42 @@ test('a poll hands out as many of a compressed batch as it may, and the next one
   expect(stop).toThrow('at 8');
   while (tail.poll(handler, 10) > 0);
   expect(offsets).toEqual(Array.from({ length: 52 }, (_, i) => i));
+});
+
+test('a seek that fails leaves a tail where it stood, also within a compressed batch', async () => {
+  const log = await open({ compression: COMPRESSION });
+  log.appendBatch(batches[0]);
+  const wrong: [LogWhere, ErrorCode][] = [
+    [51, 'ERR_OFFSET_OUT_OF_RANGE'],
+    [-1, 'ERR_INVALID_ARGUMENT'],
+    ['first' as 'earliest', 'ERR_INVALID_ARGUMENT'],
+    [{ time: 'noon' as never }, 'ERR_INVALID_ARGUMENT'],
+  ];
+  const reading = log.tail({ from: 'earliest' });
+  expect(reading.read()?.offset).toBe(0);
+  const sought = log.tail({ from: 30 });
+  const soughtByTime = log.tail({ from: { time: 1_000_040 } });
+  for (const [where, code] of wrong) {
+    for (const tail of [reading, sought, soughtByTime]) {
+      expect(thrown(() => tail.seek(where))).toMatchObject({ code });
+    }
+  }
+  expect([reading.offset, sought.offset, soughtByTime.offset]).toEqual([1, 30, 40]);
+  for (const tail of [reading, sought, soughtByTime]) {
+    const { offset } = tail;
+    expect(seen(tail.readBatch(50))).toEqual(expected.slice(offset, 50));
+  }
+});
+
+test('a seek that succeeds forgets the rest of a compressed batch', async () => {
+  const log = await open({ compression: COMPRESSION });
+  for (const batch of batches) log.appendBatch(batch);
+  const tail = log.tail({ from: 30 });
+  expect(tail.read()?.offset).toBe(30);
+  tail.seek('latest');
+  expect(tail.read()).toBeUndefined();
+  tail.seek('earliest');
+  expect(seen(tail.readBatch(1000))).toEqual(expected);
 });
 
 test('after a reopening the log goes on behind a compressed batch', async () => {

@@ -108,9 +108,22 @@ describe('where damage hides the end of a log whose earliest records are removed
     hearing.readBatch(bases[1] - 1);
     const error = thrown(() => hearing.read());
     expect(error).toMatchObject({ code: 'ERR_OFFSET_OUT_OF_RANGE', offset: bases[1], earliest: bases[2] });
-    const rest = tail.readBatch(next).map(({ offset }) => offset);
-    expect(rest).toEqual([...range(1, bases[1]), ...range(bases[2], next - 1)]);
+    const offsets = (max: number) => tail.readBatch(max).map(({ offset }) => offset);
+    expect(offsets(bases[1])).toEqual([...range(1, bases[1]), bases[2]]);
+    expect(offsets(next)).toEqual(range(bases[2] + 1, next - 1));
   });
+
+  test.each(['latest', { time: new Date(8e12) }] as const)(
+    'a seek to %j fails, and leaves a tail where it stood',
+    async (where) => {
+      const { log, next } = await open();
+      await using _ = log;
+      using tail = log.tail({ from: 1 });
+      expect(thrown(() => tail.seek(where))).toMatchObject({ code: 'ERR_CORRUPT' });
+      expect(tail.offset).toBe(1);
+      expect(tail.readBatch(next).map(({ offset }) => offset)).toEqual(range(1, next - 1));
+    },
+  );
 
   test('who goes backwards from one of these hears of that, or begins where it was to begin', async () => {
     const { log, bases, next, remove } = await open();

@@ -61,7 +61,7 @@ const NOTHING = Buffer.alloc(0);
 export class Tail {
   readonly #directory: Directory;
   readonly #settings: TailSettings;
-  readonly #frames: FrameReader;
+  #frames: FrameReader;
   readonly #onClose: (tail: Tail) => void;
   readonly #copier = new Copier();
   readonly #parts = new RecordParts();
@@ -131,9 +131,12 @@ export class Tail {
 
   /** False: nothing more is there now. */
   #pollFrames(most: number): boolean {
-    const wanted = most - this.#count;
+    let wanted = 0;
     this.#halted = this.#metPacked = false;
-    const frames = this.#inRange(() => this.#frames.poll(this.#handle, wanted));
+    const frames = this.#inRange(() => {
+      wanted = most - this.#count;
+      return this.#frames.poll(this.#handle, wanted);
+    });
     if (frames > 0) this.#sought = undefined;
     const thrown = this.#thrown;
     if (thrown !== undefined) {
@@ -168,13 +171,30 @@ export class Tail {
     const { outOfRange } = this.#settings;
     const isGone = error instanceof MillraceError && error.code === 'ERR_OFFSET_OUT_OF_RANGE';
     if (!isGone || outOfRange === 'throw') throw error;
-    if (outOfRange === 'earliest') this.#frames.seekEarliest();
-    else this.#frames.seekLatest();
+    this.#goTo((frames) => (outOfRange === 'earliest' ? frames.seekEarliest() : frames.seekLatest()));
+  }
+
+  /** Seeks with frames of their own: where that fails, this stands where it stood. */
+  #goTo(seek: (frames: FrameReader) => void): void {
+    const frames = new FrameReader(this.#directory, this.#settings.idle);
+    try {
+      seek(frames);
+    } catch (error) {
+      frames.close();
+      throw error;
+    }
+    const before = this.#frames;
+    this.#frames = frames;
+    this.#unpacked = [];
+    this.#at = 0;
+    this.#from = 0;
+    this.#sought = undefined;
+    before.close();
   }
 
   #seekOffset(offset: number): void {
     try {
-      this.#frames.seekOffset(offset);
+      this.#goTo((frames) => frames.seekOffset(offset));
       this.#from = this.#sought = offset;
     } catch (error) {
       this.#leap(error);
@@ -182,18 +202,20 @@ export class Tail {
   }
 
   #seekTime(timeUs: number): void {
-    const frames = this.#frames;
-    frames.seekTime(timeUs);
-    // In a compressed batch, that of its records that is meant.
-    const look: RecordHandler = (bytes, start, end, type) => {
-      if (type === PACKED) {
-        const records = unpack(bytes, start, end, frames.tag, frames.timeUs);
-        this.#from = records.find(({ timestamp }) => timestamp >= timeUs)?.offset ?? 0;
-        this.#sought = this.#from;
-      }
-      throw HALT;
-    };
-    frames.poll(look, 1);
+    let first: number | undefined;
+    this.#goTo((frames) => {
+      frames.seekTime(timeUs);
+      // In a compressed batch, that of its records that is meant.
+      const look: RecordHandler = (bytes, start, end, type) => {
+        if (type === PACKED) {
+          const records = unpack(bytes, start, end, frames.tag, frames.timeUs);
+          first = records.find(({ timestamp }) => timestamp >= timeUs)?.offset;
+        }
+        throw HALT;
+      };
+      frames.poll(look, 1);
+    });
+    if (first !== undefined) this.#from = this.#sought = first;
   }
 
   readonly #handle: RecordHandler = (bytes, start, end, type) => {
@@ -311,16 +333,11 @@ export class Tail {
     return kept;
   }
 
-  /** Goes to another place. */
+  /** Goes to another place. Where that fails, it stands where it stood. */
   seek(where: LogWhere): void {
     this.#assertFree();
-    const frames = this.#frames;
-    this.#unpacked = [];
-    this.#at = 0;
-    this.#from = 0;
-    this.#sought = undefined;
-    if (where === 'earliest') frames.seekEarliest();
-    else if (where === 'latest') frames.seekLatest();
+    if (where === 'earliest') this.#goTo((frames) => frames.seekEarliest());
+    else if (where === 'latest') this.#goTo((frames) => frames.seekLatest());
     else if (typeof where === 'number') {
       this.#seekOffset(wholeNumber('An offset', where, 0, Number.MAX_SAFE_INTEGER));
     } else if (typeof where === 'object' && where !== null && 'time' in where) {
