@@ -9,4 +9,5 @@ export {
   type RecordSource,
   sourceOf,
 } from './reading.js';
-export { type LogWhere, Tail, type TailOptions, tailSettings, type ValueHandler } from './tail.js';
+export { Tail, type ValueHandler } from './tail.js';
+export { type LogWhere, type TailOptions, tailSettings } from './tail-options.js';

@@ -13,7 +13,8 @@ import { type Directory, isBroken } from '../files/index.js';
 import type { LogRecord } from '../records/index.js';
 import { type Behind, backwards } from './backwards.js';
 import { CursorMover } from './cursor-mover.js';
-import type { LogWhere, Tail, TailOptions } from './tail.js';
+import type { Tail } from './tail.js';
+import type { LogWhere, TailOptions } from './tail-options.js';
 
 export interface ReadOptions extends WaitOptions {
   /** Where to begin. Default: 'latest' when following or going backwards, else 'earliest'; or where the cursor is. */

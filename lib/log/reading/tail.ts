@@ -1,57 +1,25 @@
 import {
   Copier,
-  checkIdle,
   environment,
-  type Idle,
   type Limits,
   limitsFromNow,
   type RecordHandler,
   type SegmentReader,
   timeInUs,
   type WaitOptions,
-  type When,
   waitOptions,
   waitUntil,
 } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { knownOptions, show, wholeNumber } from '../../options.js';
 import { type Directory, HALT, isSyncedLater } from '../files/index.js';
 import { decodeRecord, type LogRecord, PACKED, RecordParts, unpack } from '../records/index.js';
 import { FrameReader } from './frame-reader.js';
-
-/** Where to read from. */
-export type LogWhere = 'earliest' | 'latest' | number | { time: When };
+import type { LogWhere, TailSettings } from './tail-options.js';
+import { Unpacked } from './unpacked.js';
 
 /** Called for each record. `bytes[start, end)` is its value, lent for the call only. */
 export type ValueHandler = (bytes: Buffer, start: number, end: number) => void;
-
-export interface TailSettings {
-  idle?: Idle;
-  /** Whether to hand out only what is on the disk. */
-  durableOnly: boolean;
-  /** What to do where records are gone that were to be read. */
-  outOfRange: 'throw' | 'earliest' | 'latest';
-}
-
-export interface TailOptions {
-  /** Where to begin ('latest'). */
-  from?: LogWhere;
-  durableOnly?: boolean;
-  outOfRange?: 'throw' | 'earliest' | 'latest';
-  /** How to wait. */
-  idle?: Idle;
-}
-
-export function tailSettings(options: TailOptions): TailSettings & { from: LogWhere } {
-  knownOptions('tail', options, ['from', 'durableOnly', 'outOfRange', 'idle']);
-  checkIdle(options.idle);
-  return {
-    from: options.from ?? 'latest',
-    durableOnly: oneOf('durableOnly', options.durableOnly ?? false, [true, false]),
-    outOfRange: oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest'] as const),
-    idle: options.idle,
-  };
-}
 
 const NO_LIMIT = 0x7fffffff;
 const MOVED = Symbol('moved');
@@ -65,9 +33,7 @@ export class Tail {
   readonly #onClose: (tail: Tail) => void;
   readonly #copier = new Copier();
   readonly #parts = new RecordParts();
-  /** Records of a compressed batch that are not handed out yet. */
-  #unpacked: LogRecord[] = [];
-  #at = 0;
+  readonly #unpacked = new Unpacked();
   /** What lies before it in a compressed batch is not wanted. */
   #from = 0;
   /** Where it was sought to, as long as nothing was read there. */
@@ -118,7 +84,8 @@ export class Tail {
     this.#nowUs = 0;
     try {
       while (this.#count < most && !this.#closing) {
-        if (this.#at < this.#unpacked.length) this.#handOutUnpacked();
+        const unpacked = this.#unpacked.current;
+        if (unpacked !== undefined) this.#handOutUnpacked(unpacked);
         else if (!this.#pollFrames(most)) break;
       }
       return this.#count;
@@ -185,8 +152,7 @@ export class Tail {
     }
     const before = this.#frames;
     this.#frames = frames;
-    this.#unpacked = [];
-    this.#at = 0;
+    this.#unpacked.clear();
     this.#from = 0;
     this.#sought = undefined;
     before.close();
@@ -249,10 +215,11 @@ export class Tail {
         this.#metPacked = true;
         throw HALT;
       }
-      this.#unpacked = unpack(bytes, start, end, frames.tag, frames.timeUs).filter(
-        ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
+      this.#unpacked.take(
+        unpack(bytes, start, end, frames.tag, frames.timeUs).filter(
+          ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
+        ),
       );
-      this.#at = 0;
       return;
     }
     const parts = this.#parts;
@@ -262,14 +229,10 @@ export class Tail {
     this.#handOut(bytes, parts.rest, end);
   }
 
-  #handOutUnpacked(): void {
-    const { value } = this.#unpacked[this.#at];
+  #handOutUnpacked({ value }: LogRecord): void {
     this.#handler(value, 0, value.length);
     this.#count++;
-    this.#at++;
-    if (this.#at < this.#unpacked.length) return;
-    this.#unpacked = [];
-    this.#at = 0;
+    this.#unpacked.pass();
   }
 
   #hasExpired(expiresAtUs: number | undefined): boolean {
@@ -289,7 +252,8 @@ export class Tail {
 
   /** Inside a handler: its record, copied out. */
   record(): LogRecord {
-    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at];
+    const unpacked = this.#unpacked.current;
+    if (unpacked !== undefined) return unpacked;
     if (this.#bytes === NOTHING) throw invalidArgument('record() is for inside a handler');
     const { tag, timeUs } = this.#frames;
     try {
@@ -301,14 +265,16 @@ export class Tail {
 
   /** Inside a handler: the offset of its record. Else: of the next one. */
   get offset(): number {
-    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].offset;
+    const unpacked = this.#unpacked.current;
+    if (unpacked !== undefined) return unpacked.offset;
     if (this.#bytes !== NOTHING) return this.#frames.tag;
     return this.#sought ?? this.#frames.next;
   }
 
   /** Inside a handler: when its record was appended, in microseconds since 1970. */
   get timestamp(): number {
-    if (this.#at < this.#unpacked.length) return this.#unpacked[this.#at].timestamp;
+    const unpacked = this.#unpacked.current;
+    if (unpacked !== undefined) return unpacked.timestamp;
     if (this.#bytes === NOTHING) throw invalidArgument('timestamp is for inside a handler');
     return this.#frames.timeUs;
   }
@@ -353,7 +319,7 @@ export class Tail {
   /** Whether there is a record to read now. */
   hasNext(): boolean {
     this.#assertFree();
-    if (this.#at < this.#unpacked.length) return true;
+    if (this.#unpacked.current !== undefined) return true;
     if (!this.#inRange(() => this.#frames.hasNext())) return false;
     return !this.#settings.durableOnly || !this.#isBeyondDurable();
   }
