@@ -7,3 +7,4 @@ export { readersWithLag } from './lag.js';
 export { pollUntil } from './poll-until.js';
 export { type ReaderRecord, RecordMaker } from './record.js';
 export { Places, type Route, type Where } from './seek.js';
+export { tagBefore } from './tags.js';

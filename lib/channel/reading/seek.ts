@@ -1,27 +1,13 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
-import {
-  loadPosition,
-  loadSplit,
-  type Mapped,
-  type Mark,
-  Marks,
-  type Place,
-  readFrozen,
-} from '../file/index.js';
+import { loadPosition, loadSplit, type Mapped, type Mark, Marks, type Place } from '../file/index.js';
 import * as L from '../layout.js';
-import {
-  type Checker,
-  damaged,
-  isCutOff,
-  isTrueFrame,
-  nextIntact,
-  plausibleLength,
-} from '../recovery/index.js';
+import { type Checker, isCutOff } from '../recovery/index.js';
 import { timeInUs, type When } from '../runtime/index.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard } from './guard.js';
 import { pollUntil } from './poll-until.js';
+import { tagFrom } from './tags.js';
 
 /** Where to read from: a position as `write` returned it, a record's number, or the first record at or after a time. */
 export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
@@ -120,77 +106,16 @@ export class Places {
 
   #beforeTag(goal: number): Place {
     const { least, tail } = this.#bounds();
-    const isBefore = (mark: Mark) => (this.tagFrom(mark.position) ?? Number.POSITIVE_INFINITY) <= goal;
+    const isBefore = ({ position }: Mark) => {
+      const tag = tagFrom(this.#channel, position, tail);
+      return tag !== undefined && tag <= goal;
+    };
     return this.#marks.lastWhere(least, tail, isBefore) ?? this.oldest();
   }
 
   /** The tag of the first record at or behind the start of a frame; undefined where there is none, or damage. */
   tagFrom(position: number): number | undefined {
-    const { words, header } = this.#channel;
-    const { tail } = this.#bounds();
-    for (let at = position; at < tail; ) {
-      const word = (header.dataOffset + ((at - header.basePosition) % header.capacity)) >> 2;
-      if ((words[word + 1] & 0xff) === L.KIND_DATA)
-        return readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
-      if (words[word] <= 0) return undefined;
-      at += (words[word] + 15) & -16;
-    }
-    return undefined;
-  }
-
-  /**
-   * The tag of the last record before the end of a frame; undefined where there is none. Throws where damage lies behind
-   * the last one that can be told: that may have been a record, too.
-   */
-  tagBefore(position: number): number | undefined {
-    const { basePosition } = this.#channel.header;
-    for (let end = position; end > basePosition; ) {
-      const start = this.#marks.newestAtOrBelow(end - L.FRAME_ALIGN, basePosition)?.position ?? basePosition;
-      const tag = this.#lastTagIn(start, end);
-      if (tag !== undefined) return tag;
-      end = start;
-    }
-    return undefined;
-  }
-
-  /**
-   * Of the frames from one to the end of another. Only of the last record the checksum is looked at, which is believed, and
-   * of what says to be none.
-   */
-  #lastTagIn(start: number, end: number): number | undefined {
-    const channel = this.#channel;
-    const { words, header } = channel;
-    let tag: number | undefined;
-    let last = start;
-    let damage: number | undefined;
-    for (let at = start; ; ) {
-      while (at < end) {
-        const length = plausibleLength(channel, at);
-        const behind = at + ((length + 15) & -16);
-        const isFrame = length > 0 && behind <= end;
-        const word = (header.dataOffset + at - header.basePosition) >> 2;
-        if (!isFrame) damage = at;
-        else if ((words[word + 1] & 0xff) === L.KIND_DATA) {
-          const own = readFrozen(words, word + (L.FRAME_TAG_OFFSET >> 2));
-          const rises = own > (tag ?? header.baseRecord - 1) && own <= Number.MAX_SAFE_INTEGER;
-          damage = rises ? undefined : at;
-          if (rises) {
-            tag = own;
-            last = at;
-          }
-        } else if (!isTrueFrame(channel, at)) {
-          // It may have been a record.
-          damage = at;
-        }
-        at = isFrame ? behind : (nextIntact(channel, at)?.position ?? end);
-      }
-      if (damage !== undefined) throw damaged(channel, damage);
-      if (tag === undefined || isTrueFrame(channel, last)) return tag;
-      // What only looks like a frame may hide others.
-      damage = last;
-      tag = undefined;
-      at = nextIntact(channel, last)?.position ?? end;
-    }
+    return tagFrom(this.#channel, position, this.#bounds().tail);
   }
 
   /**

@@ -13,6 +13,7 @@ import {
   type ReaderRecord,
   type RecordHandler,
   type Route,
+  tagBefore,
 } from '../reading/index.js';
 import { Checker, isCutOff } from '../recovery/index.js';
 import { atOnce, explain, inTurns } from '../runtime/index.js';
@@ -167,7 +168,7 @@ export class SegmentReader {
 
   /** The tag of the last record before a position that is the end of a frame; undefined where there is none. */
   tagBefore(position: number): number | undefined {
-    return this.#places.tagBefore(position);
+    return tagBefore(this.#channel, position);
   }
 
   /** The tag of the first record at or behind a position that is the start of a frame; undefined where there is none. */

@@ -13,7 +13,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { type Beating, beat, heart, signAsReleased } from '../presence/index.js';
-import { Places } from '../reading/index.js';
+import { tagBefore } from '../reading/index.js';
 import type { Data, DescribedRecord } from '../records/index.js';
 import { recover, type Start, storeEnd } from '../recovery/index.js';
 import { disk, explain, isRam } from '../runtime/index.js';
@@ -194,7 +194,7 @@ export class SegmentWriter implements Beating {
   /** The tag of the last record before a position that was `position` once; undefined where there is none. */
   tagBefore(position: number): number | undefined {
     this.#appender.publish();
-    return new Places(this.#channel, undefined).tagBefore(position);
+    return tagBefore(this.#channel, position);
   }
 
   /** Bytes of frames, headers counted, that fit. */
