@@ -16,7 +16,9 @@ export {
   type Link,
   loadAcquire,
   type Sync,
+  statOf,
   storeRelease,
+  whereLeads,
   writeFrozen,
 } from './file/index.js';
 export {

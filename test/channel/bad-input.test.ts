@@ -122,6 +122,21 @@ describe.each(Object.entries(OPENERS))('%s', (name, open) => {
       expect([at, value, error.code]).toEqual([at, value, 'ERR_FORMAT']);
     }
   });
+
+  test('refuses metadata that is no object, though it is signed', async () => {
+    const bytes = await deadChannel();
+    const metadata = bytes.readInt32LE(L.METADATA_OFFSET_OFFSET);
+    for (const json of ['null', '7', '"text"', 'true', '[]']) {
+      const changed = Buffer.from(bytes);
+      changed.writeInt32LE(
+        changed.fill(0, metadata, metadata + 4096).write(json, metadata),
+        L.METADATA_LENGTH_OFFSET,
+      );
+      const path = put(sign(changed));
+      const error = await failure(() => open(path));
+      expect([json, error.code, error.path]).toEqual([json, 'ERR_FORMAT', path]);
+    }
+  });
 });
 
 test('a feature that is called compatible, and a later minor version, are accepted', async () => {

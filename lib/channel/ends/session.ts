@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { binding } from '../../native.js';
-import { loadPosition, type Mapped, type Place } from '../file/index.js';
+import { loadPosition, type Mapped, type Place, whereLeads } from '../file/index.js';
 import * as L from '../layout.js';
 import {
   evictAgain,
@@ -147,14 +146,7 @@ export class Session<Out> {
 
   /** Whether the path is another file's by now: that of a channel that took this one's place. */
   isReplaced(): boolean {
-    const { path, file } = this.channel;
-    try {
-      const { device, inode } = binding().statFile(file);
-      const named = statSync(path, { throwIfNoEntry: false });
-      return named !== undefined && (named.dev !== device || named.ino !== inode);
-    } catch (error) {
-      throw explain(error, path, 'look for what takes its place');
-    }
+    return whereLeads(this.channel) === 'elsewhere';
   }
 
   close(): void {

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import * as L from '../layout.js';
 import { explain } from '../runtime/index.js';
 import { isOfLaterFormat, MAGIC } from './header.js';
+import { statOf } from './named.js';
 
 const SECTOR = 512;
 /** Fewer bytes of the magic may be damaged than not. */
@@ -12,7 +13,7 @@ const LEAST_OF_MAGIC = 6;
  * least; one that is damaged, or that a later version wrote; or nothing of ours.
  */
 export function headerRemains(path: string): 'unwritten' | 'damaged' | 'later' | 'foreign' {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return 'foreign';
+  if (!statOf(path)?.isFile()) return 'foreign';
   // Of a channel without places for readers the metadata follows at once.
   const bytes = firstBytes(path, L.HEADER_BYTES + L.METADATA_BYTES);
   if (isZero(bytes.subarray(0, SECTOR))) return 'unwritten';

@@ -255,11 +255,16 @@ function refuseImpossible(header: Header, path: string): void {
 
 function decodeMetadata(json: Buffer, path: string): Record<string, unknown> {
   if (json.length === 0) return {};
+  let metadata: unknown;
   try {
-    return JSON.parse(json.toString('utf8')) as Record<string, unknown>;
+    metadata = JSON.parse(json.toString('utf8'));
   } catch (cause) {
     throw new MillraceError('ERR_FORMAT', `The metadata of ${path} is not JSON`, { path, cause });
   }
+  if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) {
+    return metadata as Record<string, unknown>;
+  }
+  throw new MillraceError('ERR_FORMAT', `The metadata of ${path} is no JSON object`, { path });
 }
 
 function damagedHeader(path: string): MillraceError {

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { binding } from '../../native.js';
-import { type Mapped, openMapped } from '../file/index.js';
+import { type Mapped, openMapped, whereLeads } from '../file/index.js';
 import { explain } from '../runtime/index.js';
 import { asOfSegment } from './segment-words.js';
 
@@ -31,7 +30,7 @@ export class SegmentMappings {
 
   take(path: string): Mapped {
     let kept = this.#kept.get(path);
-    if (kept !== undefined && !isNamed(kept.channel)) {
+    if (kept !== undefined && whereLeads(kept.channel) !== 'here') {
       this.#forget(kept);
       kept = undefined;
     }
@@ -106,15 +105,8 @@ function openSegment(path: string, readOnly: boolean): Mapped {
 /** Not where its path can't be looked at: what hinders that says nothing of the file. */
 function isGone(channel: Mapped): boolean {
   try {
-    return !isNamed(channel);
+    return whereLeads(channel) !== 'here';
   } catch {
     return false;
   }
-}
-
-/** Whether its path still leads to this very file. */
-export function isNamed({ path, file }: Mapped): boolean {
-  const { inode, device } = binding().statFile(file);
-  const named = statSync(path, { throwIfNoEntry: false });
-  return named !== undefined && named.ino === inode && named.dev === device;
 }

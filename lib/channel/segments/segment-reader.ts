@@ -1,6 +1,6 @@
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { type Link, loadPosition, type Mapped, type Place, readLink } from '../file/index.js';
+import { type Link, loadPosition, type Mapped, type Place, readLink, whereLeads } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs, WriterWatch } from '../presence/index.js';
 import {
@@ -28,7 +28,7 @@ import {
   type Task,
   waitUntil,
 } from '../waiting/index.js';
-import { isNamed, mapSegment, type SegmentMappings } from './segment-mappings.js';
+import { mapSegment, type SegmentMappings } from './segment-mappings.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -140,7 +140,7 @@ export class SegmentReader {
 
   /** Whether another file has its name by now, or none. */
   isReplaced(): boolean {
-    return !isNamed(this.#channel);
+    return whereLeads(this.#channel) !== 'here';
   }
 
   get position(): number {

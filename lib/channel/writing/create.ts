@@ -1,9 +1,9 @@
-import { existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { aPath, checkFileMode } from '../../options.js';
-import { type Mapped, openMapped, syncFailed, viewMapping } from '../file/index.js';
+import { type Mapped, openMapped, syncFailed, viewMapping, whereLeads } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
@@ -73,7 +73,7 @@ async function syncName(channel: Mapped): Promise<void> {
   try {
     await disk.syncDirectory(dirname(channel.path));
   } catch (error) {
-    if (isNamed(channel)) rmSync(channel.path, { force: true });
+    if (whereLeads(channel) === 'here') rmSync(channel.path, { force: true });
     throw syncFailed(channel.path, error);
   }
 }
@@ -114,7 +114,7 @@ async function replaceName(channel: Mapped): Promise<void> {
     lockWriter(old);
     // step 53
     // Someone else took the name since it was opened: what has it now may be alive.
-    if (!isNamed(old)) {
+    if (whereLeads(old) !== 'here') {
       await replaceName(channel);
       return;
     }
@@ -144,11 +144,4 @@ export function takeName(file: FileHandle, path: string, prepare?: (waiting: str
     throw error;
   }
   // step 56
-}
-
-/** Whether its path leads to this very file. */
-function isNamed(channel: Mapped): boolean {
-  const { device, inode } = binding().statFile(channel.file);
-  const named = statSync(channel.path, { throwIfNoEntry: false });
-  return named !== undefined && named.ino === inode && named.dev === device;
 }

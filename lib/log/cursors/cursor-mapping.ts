@@ -14,6 +14,7 @@ import {
   storeRelease,
   type Task,
   waitUntil,
+  whereLeads,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
@@ -89,7 +90,7 @@ export class CursorMapping {
     try {
       if (!binding().statFile(file).regular) throw notOurs(path);
       await waitUntil(() => binding().lockByte(file, L.CHANGE_BYTE) || undefined, task, limits);
-      if (placeOf(path, file) !== 'here') {
+      if (whereLeads({ path, file }) !== 'here') {
         binding().closeFile(file);
         return undefined;
       }
@@ -165,10 +166,11 @@ export class CursorMapping {
    */
   async replace(slots: number): Promise<CursorMapping> {
     const { path } = this;
-    const before = statSync(path);
-    const larger = await CursorMapping.#make(path, slots, before.mode & 0o777);
     const waiting = waitingPath(path);
+    let larger: CursorMapping | undefined;
     try {
+      const before = statSync(path);
+      larger = await CursorMapping.#make(path, slots, before.mode & 0o777);
       this.#bytes.copy(larger.#bytes, L.HEADER_BYTES, L.HEADER_BYTES, fileBytes(this.slots.count));
       await larger.#syncFile();
       storeRelease(this.#words, MOVED, L.MOVED);
@@ -183,7 +185,7 @@ export class CursorMapping {
       return larger;
     } catch (error) {
       this.stay();
-      larger.close();
+      larger?.close();
       throw explain(error, path, 'replace');
     }
   }
@@ -196,12 +198,17 @@ export class CursorMapping {
   /** Whoever was about to replace it is dead, or failed. For the holder of the lock. */
   stay(): void {
     storeRelease(this.#words, MOVED, 0);
-    rmSync(waitingPath(this.path), { force: true });
+    const waiting = waitingPath(this.path);
+    try {
+      rmSync(waiting, { force: true });
+    } catch (error) {
+      throw explain(error, waiting, 'remove');
+    }
   }
 
   /** Whether its path leads to this very file, to another one, or to none. */
   get place(): 'here' | 'elsewhere' | 'gone' {
-    return placeOf(this.path, this.file);
+    return whereLeads(this);
   }
 
   tryLock(): boolean {
@@ -239,13 +246,6 @@ export class CursorMapping {
   close(): void {
     binding().closeFile(this.file);
   }
-}
-
-function placeOf(path: string, file: FileHandle): 'here' | 'elsewhere' | 'gone' {
-  const { device, inode } = binding().statFile(file);
-  const named = statSync(path, { throwIfNoEntry: false });
-  if (named === undefined) return 'gone';
-  return named.ino === inode && named.dev === device ? 'here' : 'elsewhere';
 }
 
 /** The name that a larger file has until it takes the place of the smaller one. */

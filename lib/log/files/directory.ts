@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { disk, explain, SegmentMappings, SegmentReader } from '../../channel/index.js';
+import { disk, explain, SegmentMappings, SegmentReader, statOf } from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { textOf } from './file-name.js';
 import { DEFAULT_FILE_MODE, permissionsOf } from './ownership.js';
@@ -225,7 +225,7 @@ function modeIn(path: string): number {
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statOf(path)?.isDirectory() === true;
 }
 
 /** What is not there of a path, the outermost first. */
@@ -244,9 +244,18 @@ function makeUnlessThere(path: string): void {
   }
 }
 
+/** The names in it reach its disk. */
+export async function syncNames(directory: string): Promise<void> {
+  try {
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    throw explain(error, directory, 'sync');
+  }
+}
+
 /** What a file takes of the disk; undefined where it is gone. */
 export function diskBytes(path: string): number | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   return stat && stat.blocks * BLOCK;
 }
 

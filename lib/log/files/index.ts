@@ -13,6 +13,7 @@ export {
   type SegmentFile,
   segmentOf,
   strayError,
+  syncNames,
 } from './directory.js';
 export {
   durableEnd,
@@ -29,7 +30,6 @@ export {
 export { HALT } from './halt.js';
 export {
   COMPACTION_BYTE,
-  isNamed,
   isOfLaterVersion,
   LockFile,
   SEGMENTS_BYTE,

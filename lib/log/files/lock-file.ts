@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { disk, environment, explain, takeName } from '../../channel/index.js';
+import { disk, environment, explain, takeName, whereLeads } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { refuseDanglingLink } from './dangling-link.js';
@@ -174,7 +174,7 @@ export class LockFile {
   /** Takes the log for one writer, for life. */
   lockForWriter(): void {
     // One that a repair has replaced since it was opened keeps nobody away any more.
-    if (!this.tryLock(WRITER_BYTE) || !isNamed(this)) throw writerActive(this.directory);
+    if (!this.tryLock(WRITER_BYTE) || whereLeads(this) !== 'here') throw writerActive(this.directory);
   }
 
   /** The words behind what never changes; for who opened it writable. */
@@ -205,13 +205,6 @@ export function writerActive(directory: string): MillraceError {
     `The log ${directory} is open to append already, in this process or another one; readOnly: true reads it`,
     { path: directory },
   );
-}
-
-/** Whether its name leads to this very file. */
-export function isNamed({ path, file }: Pick<LockFile, 'path' | 'file'>): boolean {
-  const { inode, device } = binding().statFile(file);
-  const named = statSync(path, { throwIfNoEntry: false });
-  return named !== undefined && named.ino === inode && named.dev === device;
 }
 
 function read(path: string, file: FileHandle): LockFacts {

@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
-  disk,
   explain,
   freeBytes,
   isOutOfSpace,
@@ -13,6 +11,7 @@ import {
   SegmentWriter,
   type Sync,
   segmentBytes,
+  statOf,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
@@ -26,7 +25,7 @@ import {
   type UnpackHandler,
   unpackEach,
 } from '../records/index.js';
-import { factsOf, type SegmentFacts } from './directory.js';
+import { factsOf, type SegmentFacts, syncNames } from './directory.js';
 import { keepOwner } from './ownership.js';
 import { walkFrames } from './segment-walk.js';
 
@@ -162,7 +161,7 @@ export async function beginAnew(
     // step 128
     takeName(writer, instead);
     // step 129
-    await disk.syncDirectory(dirname(path));
+    await syncNames(dirname(path));
     return writer;
   } catch (error) {
     writer.close();
@@ -204,7 +203,7 @@ class Rewrite {
       // step 121
       takeName(writer, path);
       // step 122
-      await disk.syncDirectory(dirname(path));
+      await syncNames(dirname(path));
       // step 123
       // It then says that all before it is on the disk, too.
       await writer.settle(this.#options.isBeforeDurable ?? this.#old.isSynced);
@@ -318,7 +317,7 @@ class Answers {
 
 /** Before it has its name, those may use it who could use the one that it takes the place of. */
 function takeName(writer: SegmentWriter, instead: string): void {
-  const before = statSync(instead, { throwIfNoEntry: false });
+  const before = statOf(instead);
   writer.takeName(before && ((waiting) => void keepOwner(waiting, before)));
 }
 

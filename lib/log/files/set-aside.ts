@@ -14,8 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { disk, explain, freeBytes, isOutOfSpace, isTurnOver, noSpace, turn } from '../../channel/index.js';
-import { type Directory, SET_ASIDE } from './directory.js';
+import { explain, freeBytes, isOutOfSpace, isTurnOver, noSpace, turn } from '../../channel/index.js';
+import { type Directory, SET_ASIDE, syncNames } from './directory.js';
 import { fitted } from './file-name.js';
 import { keepOwner } from './ownership.js';
 
@@ -74,8 +74,8 @@ export class SetAsideFolder {
 
   /** Before anything takes the place of what was set aside: or that could come back after a power cut. */
   async sync(): Promise<void> {
-    await disk.syncDirectory(this.#path);
-    await disk.syncDirectory(this.#directory.path);
+    await syncNames(this.#path);
+    await syncNames(this.#directory.path);
   }
 
   #take(name: string, reason: string, move: Move): void {

@@ -1,7 +1,7 @@
-import { environment, type Limits, type Task, waitUntil } from '../../channel/index.js';
+import { environment, type Limits, type Task, waitUntil, whereLeads } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { isNamed, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
+import { type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
 
 // Words of the lock file, each on a line of its own where others look at it again and again.
 const APPENDING = 512 >> 2;
@@ -54,7 +54,7 @@ export class Turns {
     for (let number = 0; number < MOST_APPENDERS; number++) {
       if (!lock.tryLock(FIRST_APPENDER_BYTE + number)) continue;
       // Who repairs the log looks for appenders after that: one of the two sees the other.
-      if (!lock.hasWriter && isNamed(lock)) return number;
+      if (!lock.hasWriter && whereLeads(lock) === 'here') return number;
       lock.unlock(FIRST_APPENDER_BYTE + number);
       throw writerActive(lock.directory);
     }

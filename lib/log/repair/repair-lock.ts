@@ -1,12 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { explain } from '../../channel/index.js';
+import { explain, whereLeads } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import {
   type Directory,
   hasAppender,
-  isNamed,
   isOfLaterVersion,
   keepOwner,
   LOCK_FILE,
@@ -49,7 +48,7 @@ export async function lockForRepair(
       if (first === undefined) throw noLog(directory.path);
       fault = faultOf(path, `${path} is missing`, false);
       (await LockFile.openOrMake(directory, false)).close();
-      keepOwner(path, statSync(first.path));
+      keepOwnerOf(first.path, path);
     }
     const file = take(path);
     if (file === undefined) continue;
@@ -107,7 +106,7 @@ function take(path: string): FileHandle | undefined {
   }
   try {
     lockAll(path, file);
-    if (isNamed({ path, file })) return file;
+    if (whereLeads({ path, file }) === 'here') return file;
     binding().closeFile(file);
     return undefined;
   } catch (error) {
@@ -158,4 +157,12 @@ function faultOf(path: string, what: string, shared: boolean): LogFault {
   const whose = shared ? 'several processes append to' : 'one process appends to';
   const message = `${what}; made anew for a log that ${whose}, as far as that can be told`;
   return { code: 'ERR_FORMAT', message, file: path };
+}
+
+function keepOwnerOf(segment: string, path: string): void {
+  try {
+    keepOwner(path, statSync(segment));
+  } catch (error) {
+    throw explain(error, path, 'create');
+  }
 }

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { headerRemains, Salvage, throwIfAborted, type VerifyOptions } from '../../channel/index.js';
+import { headerRemains, Salvage, statOf, throwIfAborted, type VerifyOptions } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { CursorFile } from '../cursors/index.js';
 import {
@@ -258,7 +257,7 @@ class Repairing {
   }
 
   async #rebuildCursors(cursors: CursorFile, reason: string): Promise<void> {
-    if (!statSync(cursors.path).isFile()) {
+    if (!statOf(cursors.path)?.isFile()) {
       this.#aside.move(CURSORS_FILE, reason);
       await this.#aside.sync();
       return;

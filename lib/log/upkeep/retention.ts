@@ -1,7 +1,14 @@
 import { unlink } from 'node:fs/promises';
-import { disk, environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
+import { environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
 import type { CursorEntry, CursorFile } from '../cursors/index.js';
-import { type Directory, diskBytes, isBroken, type SegmentFile, walkFrames } from '../files/index.js';
+import {
+  type Directory,
+  diskBytes,
+  isBroken,
+  type SegmentFile,
+  syncNames,
+  walkFrames,
+} from '../files/index.js';
 import type { RetentionSettings } from '../options.js';
 
 const FILES_A_TURN = 256;
@@ -72,7 +79,7 @@ export class Retention {
 
   /** Before the next one goes: a power cut may undo the removal of one, and then must undo that of all behind it. */
   async #sync(): Promise<void> {
-    await disk.syncDirectory(this.#log.directory.path);
+    await syncNames(this.#log.directory.path);
     this.#isSynced = true;
   }
 

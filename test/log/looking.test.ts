@@ -1,0 +1,106 @@
+import { rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../lib/channel/index.js';
+import { Log, type LogOptions } from '../../lib/log/index.js';
+import { binding } from '../../lib/native.js';
+import { failure } from '../helpers/failure.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+/** A name that leads to itself: unlike one that has nothing, it can't be looked at, by root neither. */
+function loop(path: string): string {
+  rmSync(path, { force: true });
+  symlinkSync(path, path);
+  return path;
+}
+
+const unlookable = (path: string) => ({ code: 'ERR_SYSTEM', path, cause: { code: 'ELOOP' } });
+
+async function logOfThree(options: LogOptions = {}): Promise<Log> {
+  const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none', ...options });
+  onTestFinished(() => log.close().catch(() => {}));
+  while (log.segments().length < 3) await log.commit('x'.repeat(500));
+  return log;
+}
+
+describe('what can’t be looked at is told in the words of the library, with its cause', () => {
+  test.each<[string, (path: string) => Promise<unknown>]>([
+    ['Log.open', (path) => Log.open(path)],
+    ['Log.open to read', (path) => Log.open(path, { readOnly: true })],
+    ['Log.verify', (path) => Log.verify(path)],
+    ['Log.repair', (path) => Log.repair(path)],
+  ])('%s: a log’s directory', async (_, open) => {
+    const path = loop(newPath());
+    expect(await failure(() => open(path))).toMatchObject(unlookable(path));
+  });
+
+  test('a segment whose size is asked for', async () => {
+    const log = await logOfThree();
+    const path = loop(log.segments()[1].path);
+    expect(await failure(() => log.segments())).toMatchObject(unlookable(path));
+  });
+
+  test('a segment that was mapped before', async () => {
+    const log = await logOfThree();
+    await using reading = await Log.open(log.path, { readOnly: true });
+    const last = log.next - 1;
+    const again = () => collect(reading.read({ from: last }));
+    expect((await again()).map(({ offset }) => offset)).toEqual([last]);
+    const path = loop(log.segments()[2].path);
+    expect(await failure(again)).toMatchObject(unlookable(path));
+  });
+
+  test('the last segment, by who goes on behind it', async () => {
+    const log = await logOfThree();
+    const path = log.segments()[2].path;
+    await log.close();
+    loop(path);
+    expect(await failure(() => Log.open(log.path))).toMatchObject(unlookable(path));
+  });
+
+  test('the file of cursors, while it is in use', async () => {
+    const log = await logOfThree();
+    await log.cursor('mine').set(1);
+    const path = loop(join(log.path, 'cursors.mr'));
+    expect(await failure(() => log.cursor('mine').flush())).toMatchObject(unlookable(path));
+  });
+
+  test('the file of cursors that is gone when it has to grow', async () => {
+    const log = await logOfThree();
+    for (let i = 0; i < 64; i++) await log.cursor(`cursor-${i}`).set(1);
+    const path = join(log.path, 'cursors.mr');
+    rmSync(path);
+    expect(await failure(() => log.cursor('one-more').set(1))).toMatchObject({ code: 'ERR_NOT_FOUND', path });
+  });
+
+  test('the lock file of a log that several append to, by who joins them', async () => {
+    const log = await logOfThree({ writers: 'shared' });
+    const native = binding();
+    const { openFile } = native;
+    onTestFinished(() => void Object.assign(native, { openFile }));
+    const path = join(log.path, 'log.lock');
+    native.openFile = (opened, writable) => {
+      const file = openFile(opened, writable);
+      if (opened === path) loop(path);
+      return file;
+    };
+    expect(await failure(() => Log.open(log.path, { writers: 'shared' }))).toMatchObject(unlookable(path));
+  });
+
+  test('the directory of a log that is compacted, when its names are to reach the disk', async () => {
+    const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
+    onTestFinished(() => log.close());
+    while (log.segments().length < 3) log.append({ key: 'one', value: 'x'.repeat(500) });
+    await log.flush();
+    const refused = vi.spyOn(disk, 'syncDirectory');
+    onTestFinished(() => refused.mockRestore());
+    const cause = Object.assign(new Error('EMFILE: too many open files'), {
+      code: 'EMFILE',
+      syscall: 'open',
+    });
+    refused.mockRejectedValue(cause);
+    const error = await failure(() => log.compact());
+    expect(error).toMatchObject({ code: 'ERR_SYSTEM', path: log.path, cause });
+  });
+});
