@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { declareAbandoned, inspect, Reader, verify, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -53,6 +54,30 @@ describe('after the machine died', () => {
     crash();
     using writer = await Writer.resume(copy);
     expect(writer.recovery).toMatchObject({ records: 2, dropped: 0 });
+  });
+
+  test('what has the checksum of a frame, and is none of a linear channel, ends what is whole', async () => {
+    const { path, crash } = await synced(['one', 'two', 'three']);
+    for (const kind of [L.KIND_PAD, L.KIND_CHECKPOINT + 1]) {
+      const copy = afterRestart(path, (bytes) => {
+        bytes.fill(0, L.DURABLE_OFFSET, L.DURABLE_OFFSET + 12);
+        const frame = bytes.subarray(offsetOf(bytes, 32), offsetOf(bytes, 64));
+        frame[L.FRAME_KIND_OFFSET] = kind;
+        frame.writeInt32LE(0, L.FRAME_CRC_OFFSET);
+        const length = kind === L.KIND_PAD ? L.FRAME_HEADER : frame.readInt32LE(0);
+        const { crc32c } = binding();
+        const seed = crc32c(bytes, L.INCARNATION_OFFSET, L.INCARNATION_OFFSET + 4, 0);
+        frame.writeInt32LE(crc32c(frame, 0, length, seed), L.FRAME_CRC_OFFSET);
+      });
+      using reader = await Reader.open(copy);
+      expect(textsOf(reader)).toEqual(['one']);
+      expect(await verify(copy)).toMatchObject({ sound: true, records: 1, cutOffAt: 32 });
+      using writer = await Writer.resume(copy);
+      expect(writer.recovery).toMatchObject({ records: 1, position: 32 });
+      writer.write('two, anew');
+      expect(textsOf(reader)).toEqual(['two, anew']);
+    }
+    crash();
   });
 
   test('what was synced and is not there is damage, and nothing is changed', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
-import { inspect, type MillraceError, Reader, Writer } from '../../lib/index.js';
+import { inspect, type MillraceError, Reader, verify, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { payloadOf } from '../helpers/payload.js';
@@ -214,6 +214,34 @@ describe.each(['ring', 'linear'] as const)('in a %s channel', (mode) => {
     expect(error).toMatchObject({ code: 'ERR_CORRUPT', path: made.path, position });
     expect(readFileSync(made.path).equals(bytes)).toBe(true);
     expect(inspect(made.path).status).toBe('dead');
+  });
+});
+
+describe('a PAD in a linear channel, which has no laps to fill', () => {
+  test('is damage to who reads it; what follows is found behind all of them', async () => {
+    const made = await make('linear', 'closed', 340);
+    const bytes = readFileSync(made.path);
+    for (const n of [150, 151]) bytes[at(made, n) + L.FRAME_KIND_OFFSET] = L.KIND_PAD;
+    writeFileSync(made.path, bytes);
+    using reader = await Reader.open(made.path);
+    const { records, damage } = readPastDamage(reader);
+    expect(records).toEqual(numbers(0, 340).toSpliced(150, 2));
+    const [position, , next] = made.positions.slice(150);
+    expect(damage).toMatchObject([{ code: 'ERR_CORRUPT', position, next, record: 152 }]);
+  });
+
+  test('is damage to who would go on behind it, too, and to who looks', async () => {
+    const made = await make('linear', 'dead', 340);
+    const bytes = readFileSync(made.path);
+    const position = made.positions[339];
+    bytes[at(made, 339) + L.FRAME_KIND_OFFSET] = L.KIND_PAD;
+    writeFileSync(made.path, bytes);
+    const damage = { code: 'ERR_CORRUPT', path: made.path, position };
+    expect(await failure(() => Writer.resume(made.path))).toMatchObject(damage);
+    expect(readFileSync(made.path).equals(bytes)).toBe(true);
+    expect((await verify(made.path)).faults).toMatchObject([{ code: 'ERR_CORRUPT', position }]);
+    using reader = await Reader.open(made.path, { from: position });
+    expect(thrown(() => reader.read())).toMatchObject(damage);
   });
 });
 

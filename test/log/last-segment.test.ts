@@ -1,9 +1,10 @@
-import { copyFileSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { failure } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
 import {
   DATA,
   FRAME,
@@ -15,6 +16,7 @@ import {
   reboot,
   type SomeLog,
   someLog,
+  textOf,
 } from './damaging.js';
 
 /** What became of the last segment, with the records that were in it. */
@@ -136,4 +138,22 @@ test('a link that leads nowhere is set aside as any foreign file is', async () =
   await using log = await Log.open(directory);
   expect(log.recovery?.setAside).toMatchObject([{ name: 'dangling' }]);
   expect(log.next).toBe(next);
+});
+
+test('where a frame of the last segment became a PAD, appending is refused, and repair keeps what is before it', async () => {
+  await using live = await Log.open(newDirectory(), { segment: '64KiB', sync: 'none' });
+  for (let i = 0; i < 10; i++) live.append(textOf(i));
+  const directory = newDirectory();
+  // In a copy nobody holds the locks: its writer is dead.
+  cpSync(live.path, directory, { recursive: true });
+  const path = fileOf(directory, 0);
+  overwrite(path, DATA + 5 * FRAME + L.FRAME_KIND_OFFSET, Buffer.from([L.KIND_PAD]));
+  expect(await failure(() => Log.open(directory))).toMatchObject({
+    code: 'ERR_CORRUPT',
+    path,
+    message: expect.stringContaining('Log.repair'),
+  });
+  expect(await Log.verify(directory)).toMatchObject({ sound: false, faults: [{ code: 'ERR_CORRUPT' }] });
+  expect((await Log.repair(directory)).lost).toMatchObject([{ from: 5 }]);
+  expect(await readable(directory)).toEqual(range(0, 5));
 });

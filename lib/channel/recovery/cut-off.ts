@@ -3,7 +3,7 @@ import { loadPosition, type Mapped, offsetAt, positionAt, readFrozen, stampOf } 
 import * as L from '../layout.js';
 import { endedAs, isOfThisBoot } from '../presence/index.js';
 import { type InSlices, SLICE_BYTES } from '../runtime/index.js';
-import { damaged } from './damage.js';
+import { damaged, plausibleLength } from './damage.js';
 import type { Recovered } from './recovery.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -57,7 +57,7 @@ function* wholeFrames(channel: Mapped): InSlices<number> {
   }
 }
 
-/** Of frames that are known to be whole. A batch whose end is missing never was. */
+/** Of frames whose checksums hold. A batch whose end is missing never was. */
 function* countFrames(channel: Mapped, end: number): InSlices<Remains> {
   const { words, header } = channel;
   const whole = { record: header.baseRecord, maxTimeUs: 0, end: header.dataOffset };
@@ -65,8 +65,11 @@ function* countFrames(channel: Mapped, end: number): InSlices<Remains> {
   let slice = header.dataOffset + SLICE_BYTES;
   for (let at = header.dataOffset; at < end; ) {
     const word = at >> 2;
+    const length = plausibleLength(channel, positionAt(channel, at));
+    // It has the checksum of what it is, and that is nothing that such a channel has.
+    if (length === 0) break;
     const kind = words[word + 1] & 0xff;
-    const next = at + ((words[word] + 15) & -16);
+    const next = at + ((length + 15) & -16);
     if (kind === L.KIND_END || kind === L.KIND_LINK) {
       const ending = kind === L.KIND_END ? 'closed' : 'sealed';
       return { ...whole, unmarked: 0, position: positionAt(channel, at), ending, end: next };

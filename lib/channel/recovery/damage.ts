@@ -60,9 +60,11 @@ export function plausibleLength({ words, header }: Mapped, position: number): nu
   const word = (header.dataOffset + offset) >> 2;
   const length = words[word];
   const kind = words[word + 1] & 0xff;
-  const least = kind === L.KIND_PAD ? L.FRAME_HEADER : header.frameHeader;
+  const isPad = kind === L.KIND_PAD;
+  const least = isPad ? L.FRAME_HEADER : header.frameHeader;
   const whole = length >= least && length <= header.capacity - offset;
-  const known = kind >= L.KIND_DATA && kind <= L.KIND_CHECKPOINT;
+  // What has one lap only has none to fill.
+  const known = kind >= L.KIND_DATA && kind <= L.KIND_CHECKPOINT && !(isPad && header.mode === 'linear');
   return whole && known && words[word + 2] === stampOf(position) ? length : 0;
 }
 

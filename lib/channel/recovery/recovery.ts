@@ -130,21 +130,17 @@ function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
   for (;;) {
     const off = (position - header.basePosition) % header.capacity;
     const word = (header.dataOffset + off) >> 2;
-    const length = words[word];
     // A linear channel that is full to its end has no room for a 0 behind its last frame.
-    if (length === 0 || (off === 0 && header.mode === 'linear' && position > header.basePosition)) break;
+    if (words[word] === 0 || (off === 0 && header.mode === 'linear' && position > header.basePosition)) break;
+    const length = plausibleLength(channel, position);
+    if (length === 0) throw damaged(channel, position);
     const kind = words[word + 1] & 0xff;
-    const least = kind === L.KIND_PAD ? L.FRAME_HEADER : header.frameHeader;
-    if (length < least || length > header.capacity - off || words[word + 2] !== stampOf(position)) {
-      throw damaged(channel, position);
-    }
     if (kind === L.KIND_END || kind === L.KIND_LINK) {
       return {
         ...endOfStream({ position, record, maxTimeUs }, marks),
         ending: kind === L.KIND_END ? 'closed' : 'sealed',
       };
     }
-    if (kind < L.KIND_DATA || kind > L.KIND_CHECKPOINT) throw damaged(channel, position);
     if (kind === L.KIND_DATA) {
       record++;
       if (header.frameHeader === L.FRAME_HEADER_EXTENDED) {
