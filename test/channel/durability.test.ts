@@ -1,3 +1,4 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { disk } from '../../lib/channel/runtime/disk.js';
@@ -9,6 +10,7 @@ import {
   afterRestart,
   flushWhileWriting,
   LINEAR,
+  offsetOf,
   restoringAll,
   textsOf,
   watchSyncs,
@@ -125,6 +127,52 @@ describe('asyncDispose', () => {
     syncs[0]();
     expect(await sent).toMatchObject({ code: 'ERR_SYNC_FAILED', position: 0 });
     expect(await disposed).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(inspect(writer.path).status).toBe('closed');
+  });
+});
+
+test('a CHECKPOINT that finds no room, as a claim is open, is stored behind the next sync', async () => {
+  using writer = await Writer.create(newPath(), { ...LINEAR, checksum: 'crc32c' });
+  writer.write('one');
+  const flush = disk.flushFrames;
+  let claim: ReturnType<typeof writer.claim>;
+  vi.spyOn(disk, 'flushFrames').mockImplementationOnce((...given) => {
+    const flushed = flush(...given);
+    writer.write('two');
+    claim = writer.claim(16);
+    return flushed;
+  });
+  await writer.flush();
+  claim?.commit();
+  expect(writer.position).toBe(3 * 32);
+  await flushWhileWriting(writer, 'four');
+  expect(writer.position).toBe(5 * 32);
+  const bytes = readFileSync(writer.path);
+  expect(bytes[offsetOf(bytes, 4 * 32) + L.FRAME_KIND_OFFSET]).toBe(L.KIND_CHECKPOINT);
+});
+
+describe('where its writer ends a channel of which a frame was damaged before it had its checksum', () => {
+  async function damaged() {
+    const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
+    for (const text of ['one', 'two', 'three']) writer.write(text);
+    const bytes = readFileSync(writer.path);
+    const file = openSync(writer.path, 'r+');
+    writeSync(file, Buffer.alloc(4, 0xff), 0, 4, offsetOf(bytes, 32) + L.FRAME_STAMP_OFFSET);
+    closeSync(file);
+    return writer;
+  }
+  const damage = { code: 'ERR_CORRUPT', position: 32 };
+
+  test('who waits for the disk hears of that', async () => {
+    using writer = await damaged();
+    const flushed = failure(() => writer.flush());
+    writer.close();
+    expect(await flushed).toMatchObject({ ...damage, path: writer.path });
+  });
+
+  test('asyncDispose does not resolve', async () => {
+    const writer = await damaged();
+    expect(await failure(() => writer[Symbol.asyncDispose]())).toMatchObject(damage);
     expect(inspect(writer.path).status).toBe('closed');
   });
 });

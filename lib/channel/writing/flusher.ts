@@ -204,6 +204,7 @@ export class Flusher {
     const end = this.#appender.position;
     if (!header.checksums || end === synced || end - this.#checkpointAt < CHECKPOINT_EVERY) return;
     const need = this.#appender.appendCheckpoint(synced);
+    if (need === 0) return;
     // At once: what has no checksum proves nothing.
     const at = offsetAt(this.#channel, end);
     binding().sumFrames(this.#channel.file, at, at + need, stampOf(end), header.incarnation);
@@ -216,8 +217,9 @@ export class Flusher {
     this.#waiting = [];
     for (const waiter of waiting) {
       if (this.#isRooted && waiter.position <= this.#durable) waiter.resolve(this.#durable);
-      else if (this.#closed && !this.#ending) waiter.reject(closedHandle('writer', this.#channel.path));
-      else this.#waiting.push(waiter);
+      else if (this.#closed && !this.#ending) {
+        waiter.reject(this.#failure ?? closedHandle('writer', this.#channel.path));
+      } else this.#waiting.push(waiter);
     }
     if (this.#closed) return;
     if (this.#waiting.length > 0) this.#schedule();
@@ -253,7 +255,8 @@ export class Flusher {
 
   /**
    * Before the channel is said to be ended: every frame up to the end behind its last one has its checksum. `syncEnd` or
-   * `letGo` are to follow; who waits until then is not sent away.
+   * `letGo` are to follow; who waits until then is not sent away. A frame that was damaged keeps nobody from ending it:
+   * who waits for the disk is told, and who reads it.
    */
   finish(end: number): void {
     this.#closed = true;
@@ -262,7 +265,8 @@ export class Flusher {
     const { file, header } = this.#channel;
     if (!header.checksums) return;
     const from = offsetAt(this.#channel, this.#summed);
-    binding().sumFrames(file, from, end, stampOf(this.#summed), header.incarnation);
+    const stopped = binding().sumFrames(file, from, end, stampOf(this.#summed), header.incarnation);
+    if (stopped !== end) this.#failure ??= damaged(this.#channel, positionAt(this.#channel, stopped));
   }
 
   /** Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. */
@@ -274,8 +278,8 @@ export class Flusher {
   /** Once it is ended, and before its file is closed: brings all of it to the disk, its end too. */
   async syncEnd(): Promise<void> {
     await this.#running;
-    if (this.#failure !== undefined) throw this.#failure;
     try {
+      if (this.#failure !== undefined) throw this.#failure;
       await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
       await this.#syncRoots();
     } catch (error) {
