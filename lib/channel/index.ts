@@ -79,6 +79,7 @@ export {
   refuseFileSystem,
   Stopwatch,
   shmPath,
+  syncFile,
   Teller,
   type Times,
   timeInUs,

@@ -1,7 +1,7 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, parseSize, type Size, show, wholeNumber } from '../../options.js';
 import * as L from '../layout.js';
-import { environment } from '../runtime/index.js';
+import { environment, syncFile } from '../runtime/index.js';
 import type { Mapped } from './mapped.js';
 
 /**
@@ -85,6 +85,16 @@ export function refuseFailedSync({ path, bytes }: Mapped): void {
       'It can be read, and gone on with after that',
     { path },
   );
+}
+
+/** Everything stored in the channel before this call reaches its disk; or that failed, for everybody. */
+export async function syncChannel(channel: Mapped): Promise<void> {
+  try {
+    await syncFile(channel.file);
+  } catch (error) {
+    noteFailedSync(channel);
+    throw syncFailed(channel.path, error);
+  }
 }
 
 export function syncFailed(path: string, cause: unknown): MillraceError {

@@ -6,6 +6,7 @@ export {
   ringsDoNotLast,
   type Sync,
   showSync,
+  syncChannel,
   syncFailed,
 } from './durability.js';
 export {

@@ -5,14 +5,13 @@ import {
   type Mapped,
   Marker,
   Marks,
-  noteFailedSync,
   positionAt,
   STATE,
   storePosition,
-  syncFailed,
+  syncChannel,
 } from '../file/index.js';
 import * as L from '../layout.js';
-import { disk, type InSlices, inTurns, SLICE_BYTES } from '../runtime/index.js';
+import { type InSlices, inTurns, SLICE_BYTES } from '../runtime/index.js';
 import { examine, type Remains } from './cut-off.js';
 import { endOfStream, publishRecovered } from './recovery.js';
 
@@ -42,7 +41,7 @@ export interface Healed extends Remains {
  */
 export async function heal(channel: Mapped): Promise<Healed> {
   const remains = await inTurns(examine(channel));
-  const { path, file, words, header } = channel;
+  const { file, words, header } = channel;
   // step 82
   const cleared = remains.ending === undefined ? await binding().clearRest(file, remains.end) : remains.end;
   // step 83
@@ -51,13 +50,8 @@ export async function heal(channel: Mapped): Promise<Healed> {
   storePosition(words, LIMIT, header.basePosition + header.capacity);
   Atomics.store(words, STATE, L.STATE_OPEN);
   publishRecovered(channel, remains);
-  try {
-    // Before anything is appended: or frames that were dropped now could come back behind the new ones.
-    await disk.flushFrames(file, 0, 0, 0, 0, true);
-  } catch (error) {
-    noteFailedSync(channel);
-    throw syncFailed(path, error);
-  }
+  // Before anything is appended: or frames that were dropped now could come back behind the new ones.
+  await syncChannel(channel);
   // step 84
   storePosition(words, DURABLE, remains.position);
   return { ...remains, ...endOfStream(remains, new Marks(words, header)), dropped: cleared - remains.end };

@@ -32,3 +32,8 @@ export const disk = {
     }
   },
 };
+
+/** Everything stored in the file before this call reaches its disk. */
+export function syncFile(file: FileHandle): Promise<unknown> {
+  return disk.flushFrames(file, 0, 0, 0, 0, true);
+}

@@ -1,5 +1,5 @@
 export { forget, onAbort } from './aborting.js';
-export { disk } from './disk.js';
+export { disk, syncFile } from './disk.js';
 export { environment } from './environment.js';
 export { outside } from './outside.js';
 export { Pace, type Rates } from './pace.js';

@@ -1,17 +1,9 @@
 import { binding } from '../../native.js';
-import {
-  loadPosition,
-  type Mapped,
-  noteFailedSync,
-  openMapped,
-  refuseFailedSync,
-  storePosition,
-  syncFailed,
-} from '../file/index.js';
+import { loadPosition, openMapped, refuseFailedSync, storePosition, syncChannel } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { frameRemains, syncedBehind } from '../recovery/index.js';
-import { disk, explain, inTurns } from '../runtime/index.js';
+import { explain, inTurns } from '../runtime/index.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
@@ -57,20 +49,11 @@ export async function syncSealed(path: string): Promise<void> {
     if (endedAs(channel) === undefined) return;
     refuseFailedSync(channel);
     binding().allowWrites(channel.file, L.HEADER_BYTES);
-    await syncAll(channel);
+    await syncChannel(channel);
     storePosition(channel.words, DURABLE, loadPosition(channel.words, FINAL_POSITION));
   } catch (error) {
     throw explain(error, path, 'sync');
   } finally {
     binding().closeFile(channel.file);
-  }
-}
-
-async function syncAll(channel: Mapped): Promise<void> {
-  try {
-    await disk.flushFrames(channel.file, 0, 0, 0, 0, true);
-  } catch (error) {
-    noteFailedSync(channel);
-    throw syncFailed(channel.path, error);
   }
 }

@@ -16,7 +16,7 @@ import { type Beating, beat, heart, signAsReleased } from '../presence/index.js'
 import { tagBefore } from '../reading/index.js';
 import type { Data, DescribedRecord } from '../records/index.js';
 import { recover, type Start, storeEnd } from '../recovery/index.js';
-import { disk, explain, isRam } from '../runtime/index.js';
+import { explain, isRam, syncFile } from '../runtime/index.js';
 import {
   Appender,
   type ChannelOptions,
@@ -251,7 +251,7 @@ export class SegmentWriter implements Beating {
   /** After `seal`: all of it, its end too, is on the disk; nothing in the file says so yet. */
   async sync(): Promise<void> {
     try {
-      await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
+      await syncFile(this.#channel.file);
     } catch (error) {
       throw syncFailed(this.path, error);
     }

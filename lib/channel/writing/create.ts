@@ -16,6 +16,7 @@ import {
   isRam,
   noSpace,
   refuseFileSystem,
+  syncFile,
 } from '../runtime/index.js';
 import {
   type Base,
@@ -55,7 +56,7 @@ export async function createChannel(
     writeHeader(channel);
     const { kind } = header.sync;
     // Before it has a name: after a power cut there is no name without a header under it.
-    if (kind !== L.SYNC_NONE) await disk.flushFrames(file, 0, 0, 0, 0, true);
+    if (kind !== L.SYNC_NONE) await syncFile(file);
     // step 51
     if (options.replace === true) await replaceName(channel);
     else binding().linkFile(file, path);

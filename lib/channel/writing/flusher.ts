@@ -15,7 +15,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { damaged } from '../recovery/index.js';
-import { disk, explain, isShortOfFiles } from '../runtime/index.js';
+import { disk, explain, isShortOfFiles, syncFile } from '../runtime/index.js';
 import type { Appender } from './appender.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -280,7 +280,7 @@ export class Flusher {
     await this.#running;
     try {
       if (this.#failure !== undefined) throw this.#failure;
-      await disk.flushFrames(this.#channel.file, 0, 0, 0, 0, true);
+      await syncFile(this.#channel.file);
       await this.#syncRoots();
     } catch (error) {
       const failure = this.#fail(error);

@@ -1,4 +1,4 @@
-import { disk, Stopwatch } from '../../channel/index.js';
+import { Stopwatch, syncFile } from '../../channel/index.js';
 import { binding } from '../../native.js';
 import { type Finding, faultOf, ok, warning } from './finding.js';
 
@@ -27,7 +27,7 @@ async function timeSyncs(directory: string, stop: AbortSignal) {
       // Something to sync.
       bytes[0] = n;
       const beganAt = performance.now();
-      await disk.flushFrames(file, 0, 0, 0, 0, true);
+      await syncFile(file);
       watch.since(beganAt);
       if (performance.now() >= until) break;
     }

@@ -12,6 +12,7 @@ import {
   noSpace,
   refuseFileSystem,
   storeRelease,
+  syncFile,
   type Task,
   waitUntil,
   whereLeads,
@@ -227,7 +228,7 @@ export class CursorMapping {
   }
 
   async #syncFile(): Promise<void> {
-    await disk.flushFrames(this.file, 0, 0, 0, 0, true);
+    await syncFile(this.file);
   }
 
   /** Whether a sync of it failed since this machine was started. */

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { disk, environment, explain, takeName, whereLeads } from '../../channel/index.js';
+import { environment, explain, syncFile, takeName, whereLeads } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { refuseDanglingLink } from './dangling-link.js';
@@ -157,7 +157,7 @@ export class LockFile {
       bytes.write(id, ID_OFFSET, 'hex');
       bytes.writeInt32LE(binding().crc32c(bytes, 0, CRC_OFFSET, 0), CRC_OFFSET);
       // Before it has a name: after a power cut there is no name without all this under it.
-      await disk.flushFrames(file, 0, 0, 0, 0, true);
+      await syncFile(file);
       // step 130
       return new LockFile(path, file, { id, shared });
     } catch (error) {
