@@ -12,7 +12,6 @@ export {
   isOutOfSpace,
   isRam,
   isShortOfFiles,
-  noSpace,
   refuseFileSystem,
 } from './system.js';
 export { checkLogger, type Logger, Teller, throwLater } from './teller.js';

@@ -1,12 +1,18 @@
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { MillraceError } from '../../errors.js';
 import { isSystemError, type SystemError } from '../../native.js';
 
-/** Puts what the kernel said into words. Anything that is not the kernel's passes through as it is. */
-export function explain(error: unknown, path: string, doing: string): unknown {
+/**
+ * Puts what the kernel said into words. Anything that is not the kernel's passes through as it is. `needed`: how many
+ * bytes there was to be room for.
+ */
+export function explain(error: unknown, path: string, doing: string, needed?: number): unknown {
   if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_EXTERNAL_BUFFERS') {
     return new MillraceError('ERR_EXTERNAL_BUFFERS', error.message, { path, cause: error });
   }
   if (!isSystemError(error)) return error;
+  if (needed !== undefined && isOutOfSpace(error)) return noSpace(path, needed, error);
   const facts = { path, cause: error, errno: error.errno, syscall: error.syscall };
   switch (error.code) {
     case 'ENOENT':
@@ -41,13 +47,20 @@ export function alreadyThere(path: string, cause?: SystemError): MillraceError {
   );
 }
 
-export function noSpace(path: string, needed: number, available: number, cause: unknown): MillraceError {
+function noSpace(path: string, needed: number, cause: SystemError): MillraceError {
+  const available = freeBytes(path);
   return new MillraceError(
     'ERR_NO_SPACE',
     `No space for ${path}: it needs ${needed} bytes, ${available} are free. A container's /dev/shm has 64 MB ` +
       'unless it is started with a larger --shm-size',
     { path, needed, available, cause },
   );
+}
+
+/** Of the file system that has the file, or would. */
+function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
+  return bavail * bsize;
 }
 
 export function isOutOfSpace(error: unknown): boolean {

@@ -7,17 +7,7 @@ import { type Mapped, openMapped, syncFailed, viewMapping, whereLeads } from '..
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
-import {
-  alreadyThere,
-  disk,
-  explain,
-  inTurns,
-  isOutOfSpace,
-  isRam,
-  noSpace,
-  refuseFileSystem,
-  syncFile,
-} from '../runtime/index.js';
+import { alreadyThere, disk, explain, inTurns, isRam, refuseFileSystem, syncFile } from '../runtime/index.js';
 import {
   type Base,
   type ChannelOptions,
@@ -45,10 +35,7 @@ export async function createChannel(
   try {
     file = await binding().createFile(directory, bytes, permissions);
   } catch (error) {
-    if (isOutOfSpace(error)) {
-      throw noSpace(path, bytes, freeBytes(directory), error);
-    }
-    throw explain(error, path, 'create');
+    throw explain(error, path, 'create', bytes);
   }
   try {
     const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
@@ -77,11 +64,6 @@ async function syncName(channel: Mapped): Promise<void> {
     if (whereLeads(channel) === 'here') rmSync(channel.path, { force: true });
     throw syncFailed(channel.path, error);
   }
-}
-
-export function freeBytes(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize;
 }
 
 /** Whether it is in RAM. */

@@ -14,7 +14,7 @@ import {
   storeEnd,
   sumUnflushed,
 } from '../recovery/index.js';
-import { disk, explain, isOutOfSpace, noSpace } from '../runtime/index.js';
+import { disk, explain } from '../runtime/index.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 
@@ -115,8 +115,6 @@ async function reallocate(channel: Mapped): Promise<void> {
   try {
     await binding().allocateFile(channel.file);
   } catch (error) {
-    const stat = binding().statFile(channel.file);
-    if (!isOutOfSpace(error)) throw error;
-    throw noSpace(channel.path, stat.bytes, stat.freeBytes, error);
+    throw explain(error, channel.path, 'resume', channel.bytes.length);
   }
 }

@@ -5,11 +5,8 @@ import {
   disk,
   environment,
   explain,
-  freeBytes,
-  isOutOfSpace,
   type Limits,
   loadAcquire,
-  noSpace,
   refuseFileSystem,
   storeRelease,
   syncFile,
@@ -136,8 +133,7 @@ export class CursorMapping {
       writeHeader(made, slots);
       return new CursorMapping(path, file, slots, true);
     } catch (error) {
-      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(directory), error);
-      throw explain(error, path, 'create');
+      throw explain(error, path, 'create', bytes);
     }
   }
 
@@ -149,10 +145,7 @@ export class CursorMapping {
       await binding().allocateFile(this.file);
       binding().allowWrites(this.file, this.#wholePages);
     } catch (error) {
-      if (isOutOfSpace(error)) {
-        throw noSpace(this.path, this.#bytes.length, freeBytes(dirname(this.path)), error);
-      }
-      throw explain(error, this.path, 'write');
+      throw explain(error, this.path, 'write', this.#bytes.length);
     }
     this.writable = true;
   }

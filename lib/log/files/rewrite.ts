@@ -1,12 +1,9 @@
 import { dirname } from 'node:path';
 import {
   explain,
-  freeBytes,
-  isOutOfSpace,
   type Link,
   largestInSegment,
   leastCapacity,
-  noSpace,
   SegmentReader,
   SegmentWriter,
   type Sync,
@@ -322,12 +319,10 @@ function takeName(writer: SegmentWriter, instead: string): void {
 }
 
 async function makeFile(path: string, bytes: number): Promise<FileHandle> {
-  const directory = dirname(path);
   try {
-    return await binding().createFile(directory, bytes, PERMISSIONS);
+    return await binding().createFile(dirname(path), bytes, PERMISSIONS);
   } catch (error) {
-    if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(directory), error);
-    throw explain(error, path, 'replace');
+    throw explain(error, path, 'replace', bytes);
   }
 }
 

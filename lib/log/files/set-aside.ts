@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { explain, freeBytes, isOutOfSpace, isTurnOver, noSpace, turn } from '../../channel/index.js';
+import { explain, isOutOfSpace, isTurnOver, turn } from '../../channel/index.js';
 import { type Directory, SET_ASIDE, syncNames } from './directory.js';
 import { fitted } from './file-name.js';
 import { keepOwner } from './ownership.js';
@@ -88,8 +88,9 @@ export class SetAsideFolder {
       const path = linked ?? this.#moveWithNote(name, bytes, from, reason, move);
       this.all.push({ name, path, reason });
     } catch (error) {
-      if (isOutOfSpace(error)) throw noSpace(this.#path, NOTE_BYTES, freeBytes(directory), error);
-      throw explain(error, join(directory, name), 'set aside');
+      // What lacks room was to lie there.
+      const path = isOutOfSpace(error) ? this.#path : join(directory, name);
+      throw explain(error, path, 'set aside', NOTE_BYTES);
     }
   }
 

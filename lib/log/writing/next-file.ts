@@ -1,4 +1,4 @@
-import { explain, freeBytes, isOutOfSpace, noSpace, segmentBytes } from '../../channel/index.js';
+import { explain, isOutOfSpace, segmentBytes } from '../../channel/index.js';
 import { binding, type FileHandle, isSystemError, type PreparationHandle } from '../../native.js';
 import type { Directory } from '../files/index.js';
 
@@ -94,8 +94,7 @@ export class NextFile {
     try {
       return binding().createFileNow(directory.path, bytes, directory.fileMode);
     } catch (error) {
-      if (isOutOfSpace(error)) throw noSpace(path, bytes, freeBytes(directory.path), error);
-      throw explain(error, path, 'create');
+      throw explain(error, path, 'create', bytes);
     }
   }
 
