@@ -403,7 +403,10 @@ export class Writer<In = Data> {
   }
 }
 
-/** `Writer.create`, for streams that begin elsewhere than at 0: those that continue another. */
+/**
+ * `Writer.create`, and where a base is given the same for a stream that continues another, and so begins elsewhere than
+ * at 0. No channel is made so yet; tests of large positions make theirs so.
+ */
 export async function createWriter<In = Data>(
   path: string,
   options: WriterOptions<In>,

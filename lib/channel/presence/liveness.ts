@@ -149,8 +149,8 @@ class Heart {
   #everyMs = Number.POSITIVE_INFINITY;
 
   /** Returns what to stop it by. */
-  start(writer: Beating, everyMs: number): WeakRef<Beating> {
-    const beating = new WeakRef(writer);
+  start(who: Beating, everyMs: number): WeakRef<Beating> {
+    const beating = new WeakRef(who);
     this.#beating.set(beating, everyMs);
     this.#adjust();
     return beating;

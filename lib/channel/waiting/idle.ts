@@ -45,7 +45,7 @@ class Adaptive implements IdleStrategy {
   }
 }
 
-/** For what nobody rings: a file that appears. */
+/** For what nobody rings, as a file that appears, and for who can't be rung for: looks now and then. */
 export class Polling implements IdleStrategy {
   readonly #longestMs: number;
 

@@ -31,7 +31,7 @@ export async function createChannel(
   if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
   const permissions = checkFileMode(options.fileMode ?? 0o600);
   const bytes = header.dataOffset + header.capacity;
-  let file: Awaited<ReturnType<ReturnType<typeof binding>['createFile']>>;
+  let file: FileHandle;
   try {
     file = await binding().createFile(directory, bytes, permissions);
   } catch (error) {
