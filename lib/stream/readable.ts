@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
-import type { RecordHandler, WaitOptions } from '../channel/index.js';
+import { type RecordHandler, turn, type WaitOptions } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { oneOf, show } from '../options.js';
 import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { inTurns } from '../../lib/channel/runtime/slices.js';
+import { isTurnOver } from '../../lib/channel/runtime/turns.js';
 import { type IdleStrategy, Reader } from '../../lib/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -131,4 +133,16 @@ test('a codec decodes in the asynchronous context of whoever asked for the recor
     ['one', 'one', 'one'],
     ['other', 'other', 'other'],
   ]);
+});
+
+test('a turn that work in slices gives is one for all who look whether theirs is over', async () => {
+  let now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  function* work() {
+    now += 1000;
+    const before = isTurnOver();
+    yield;
+    return [before, isTurnOver()];
+  }
+  expect(await inTurns(work())).toEqual([true, false]);
 });

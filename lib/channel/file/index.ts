@@ -35,6 +35,7 @@ export { Marker } from './marker.js';
 export { type Mark, Marks, type Place } from './marks.js';
 export { statOf, whereLeads } from './named.js';
 export {
+  fence,
   highOf,
   join,
   loadAcquire,

@@ -11,7 +11,7 @@ import {
   showSync,
 } from '../file/index.js';
 import * as L from '../layout.js';
-import { endedAs, isOfThisBoot, isWriterAlive, type ReaderInfo } from '../presence/index.js';
+import { isOfThisBoot, type ReaderInfo, type Standing, writerStatus } from '../presence/index.js';
 import { readersWithLag } from '../reading/index.js';
 import { recoverable } from '../recovery/index.js';
 import { environment } from '../runtime/index.js';
@@ -24,7 +24,7 @@ export interface ChannelInfo {
   path: string;
   mode: 'ring' | 'linear';
   /** `alive` and `dead` are of the writer of an open channel; the others are final. */
-  status: 'alive' | 'dead' | 'closed' | 'sealed' | 'abandoned';
+  status: Standing;
   capacity: number;
   fileBytes: number;
   maxRecord: number;
@@ -63,10 +63,8 @@ export function inspect(path: string): ChannelInfo {
   const channel = openMapped(resolve(aPath(path)), 'read');
   try {
     const { words, header, bytes } = channel;
-    const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
-    // The writer may have ended it between the two looks.
-    const status =
-      ended ?? (isWriterAlive(channel) ? 'alive' : ((endedAs(channel) as typeof ended) ?? 'dead'));
+    const status = writerStatus(channel);
+    const isEnded = status !== 'alive' && status !== 'dead';
     const sameBoot = isOfThisBoot(channel);
     const end = (status === 'dead' && sameBoot ? recoverable(channel) : undefined) ?? published(channel);
     const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
@@ -87,7 +85,7 @@ export function inspect(path: string): ChannelInfo {
       durable: Math.max(header.basePosition, loadPosition(words, L.DURABLE_OFFSET >> 2)),
       sync: showSync(header.sync),
       checksum: header.checksums ? 'crc32c' : 'none',
-      finalPosition: ended === undefined ? undefined : loadPosition(words, L.FINAL_POSITION_OFFSET >> 2),
+      finalPosition: isEnded ? loadPosition(words, L.FINAL_POSITION_OFFSET >> 2) : undefined,
       writerPid: words[L.WRITER_PID_OFFSET >> 2],
       heartbeatMs: header.heartbeatMs,
       heartbeatAgeMs: sameBoot ? Math.max(0, sinceBeat) : undefined,

@@ -4,10 +4,10 @@ import { binding } from '../../native.js';
 import { aPath, checkSignal, knownOptions, show } from '../../options.js';
 import { loadPosition, type Mapped, type Mark, Marks, openMapped, STATE } from '../file/index.js';
 import * as L from '../layout.js';
-import { endedAs, isOfThisBoot, isWriterAlive } from '../presence/index.js';
+import { isOfThisBoot, type Standing, writerStatus } from '../presence/index.js';
 import { Cursor, OvertakenGuard, Places, pollUntil } from '../reading/index.js';
 import { Checker, isCutOff, recoverable, truncated } from '../recovery/index.js';
-import { isTurnOver, turn } from '../runtime/index.js';
+import { isTurnOver, SLICE_BYTES, turn } from '../runtime/index.js';
 import { throwIfAborted } from '../waiting/index.js';
 
 const ENDS = { closed: 'END', sealed: 'LINK' };
@@ -15,8 +15,6 @@ const TAIL = L.TAIL_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
-/** Looked through before the event loop has a turn again, if that takes no longer than a turn may. */
-const SLICE = 2 ** 20;
 /** A look at the clock takes as long as one at a small record. */
 const RECORDS_A_LOOK = 63;
 
@@ -42,7 +40,7 @@ export interface Verification {
   sound: boolean;
   faults: Fault[];
   /** Undefined where the header can't be believed. */
-  status: 'alive' | 'dead' | 'closed' | 'sealed' | 'abandoned' | undefined;
+  status: Standing | undefined;
   /** Records that are whole; how many of them have a checksum, which held. */
   records: number;
   checked: number;
@@ -162,7 +160,6 @@ class Verifier {
     this.#see = see;
     this.#takesLong = takesLong;
     const { header, words } = channel;
-    const ended = endedAs(channel) as 'closed' | 'sealed' | 'abandoned' | undefined;
     this.#channel = channel;
     this.#places = new Places(channel, checker);
     const guard =
@@ -178,7 +175,7 @@ class Verifier {
     this.#report = {
       ...nothingOf(channel.path),
       sound: true,
-      status: ended ?? (isWriterAlive(channel) ? 'alive' : ((endedAs(channel) as typeof ended) ?? 'dead')),
+      status: writerStatus(channel),
       from: oldest.position,
       durable: Math.max(header.basePosition, loadPosition(words, DURABLE)),
     };
@@ -195,7 +192,7 @@ class Verifier {
     const total = Math.max(loadPosition(words, TAIL), report.durable) - report.from;
     for (let going = true; going; ) {
       throwIfAborted(signal, { what: `Verifying ${report.path}`, path: report.path });
-      going = this.#slice(Math.min(until, cursor.position + SLICE)) && cursor.position < until;
+      going = this.#slice(Math.min(until, cursor.position + SLICE_BYTES)) && cursor.position < until;
       onProgress?.(Math.min(cursor.position - report.from, total), total);
       await turn();
     }

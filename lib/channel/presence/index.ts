@@ -6,13 +6,14 @@ export {
   heart,
   isOfThisBoot,
   isReleased,
-  isWriterAlive,
   lastBeat,
+  type Standing,
   type Status,
   StatusWatch,
   signAsReleased,
   signAsWriter,
   WriterWatch,
+  writerStatus,
 } from './liveness.js';
 export { gateFrom } from './registration.js';
 export {

@@ -9,7 +9,12 @@ import { environment, outside } from '../runtime/index.js';
  * What a reader can know of its writer. `alive`, `stalled` and `dead` are about a channel that is still open;
  * the others are final.
  */
-export type Status = 'alive' | 'stalled' | 'dead' | 'closed' | 'sealed' | 'abandoned';
+export type Status = Standing | 'stalled';
+
+/** The same by one look, which tells of nobody whether it stalls. */
+export type Standing = 'alive' | 'dead' | Ended;
+
+type Ended = 'closed' | 'sealed' | 'abandoned';
 
 const HEARTBEAT = L.HEARTBEAT_OFFSET >> 2;
 const WRITER_PID = L.WRITER_PID_OFFSET >> 2;
@@ -18,19 +23,26 @@ const NOBODY = 0;
 const BOOT_ID_BYTES = 16;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
 
-const ENDED: Record<number, Status> = {
+const ENDED: Record<number, Ended> = {
   [L.STATE_CLOSED]: 'closed',
   [L.STATE_SEALED]: 'sealed',
   [L.STATE_ABANDONED]: 'abandoned',
 };
 
-export function endedAs(channel: Mapped): Status | undefined {
+export function endedAs(channel: Mapped): Ended | undefined {
   return ENDED[Atomics.load(channel.words, STATE)];
 }
 
 /** Dead is a verdict of the kernel, which drops a lock with its holder; never of a clock or a pid. */
-export function isWriterAlive(channel: Mapped): boolean {
+function isWriterAlive(channel: Mapped): boolean {
   return binding().isByteLocked(channel.file, WRITER_LOCK_BYTE);
+}
+
+export function writerStatus(channel: Mapped): Standing {
+  const ended = endedAs(channel);
+  if (ended !== undefined) return ended;
+  // The writer may have ended between the two looks: then the lock is free and the state is final.
+  return isWriterAlive(channel) ? 'alive' : (endedAs(channel) ?? 'dead');
 }
 
 /** Watches a writer: stalled means that nothing of it moved for as long as *this* watcher has looked on. */
@@ -47,11 +59,8 @@ export class WriterWatch {
   }
 
   status(): Status {
-    const ended = endedAs(this.#channel);
-    if (ended !== undefined) return ended;
-    // The writer may have ended between the two looks: then the lock is free and the state is final.
-    if (!isWriterAlive(this.#channel)) return endedAs(this.#channel) ?? 'dead';
-    return this.#moved() ? 'alive' : 'stalled';
+    const status = writerStatus(this.#channel);
+    return status === 'alive' && !this.#moved() ? 'stalled' : status;
   }
 
   #moved(): boolean {

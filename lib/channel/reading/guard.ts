@@ -1,5 +1,5 @@
 import { MillraceError } from '../../errors.js';
-import { loadPosition, type Mapped, type Place } from '../file/index.js';
+import { fence, loadPosition, type Mapped, type Place } from '../file/index.js';
 import * as L from '../layout.js';
 import { isEvicted, noteLoss } from '../presence/index.js';
 import type { Teller } from '../runtime/index.js';
@@ -14,16 +14,6 @@ export interface Guard {
    * True: the cursor was moved on to a place that still stands. Throws what the reader must know.
    */
   lost(cursor: Cursor): boolean;
-}
-
-/**
- * The store is there for its fence: the atomic load behind it can't be satisfied before the plain loads in front
- * of it are, on no machine that V8 makes code for. The word is nobody else's.
- */
-const privateWord = new Int32Array(1);
-
-function fence(): void {
-  Atomics.store(privateWord, 0, 0);
 }
 
 /** For readers that hold nobody back: overtaken once limit is further on than the capacity. */

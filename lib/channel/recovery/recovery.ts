@@ -1,6 +1,7 @@
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import {
+  highOf,
   loadPosition,
   loadSplit,
   type Mapped,
@@ -164,7 +165,7 @@ export function endOfStream(end: Omit<Start, 'unmarked'>, marks: Marks): Start {
 
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
 export function publishRecovered(channel: Mapped, recovered: Recovered): void {
-  storeSplit(channel.words, RECORD_COUNT, Math.floor(recovered.record / 2 ** 32) | 0, recovered.record | 0);
+  storeSplit(channel.words, RECORD_COUNT, highOf(recovered.record), recovered.record | 0);
   // step 42
   storePosition(channel.words, TAIL, recovered.position);
   // step 43

@@ -1,6 +1,7 @@
 export { forget, onAbort } from './aborting.js';
 export { disk, syncFile } from './disk.js';
 export { environment } from './environment.js';
+export { every } from './every.js';
 export { outside } from './outside.js';
 export { Pace, type Rates } from './pace.js';
 export { shmPath } from './paths.js';

@@ -1,4 +1,4 @@
-import { MillraceError } from '../../errors.js';
+import { closedHandle } from '../../errors.js';
 import { binding } from '../../native.js';
 import { type Link, loadPosition, type Mapped, type Place, readLink, whereLeads } from '../file/index.js';
 import * as L from '../layout.js';
@@ -259,11 +259,7 @@ export class SegmentReader {
   }
 
   #assertOpen(): void {
-    if (this.#closed) {
-      throw new MillraceError('ERR_CLOSED_HANDLE', `This reader of ${this.path} is closed`, {
-        path: this.path,
-      });
-    }
+    if (this.#closed) throw closedHandle('reader', this.path);
   }
 }
 

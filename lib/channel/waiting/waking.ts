@@ -1,5 +1,5 @@
 import { binding } from '../../native.js';
-import type { Mapped } from '../file/index.js';
+import { fence, type Mapped } from '../file/index.js';
 import * as L from '../layout.js';
 
 /**
@@ -27,8 +27,6 @@ export const ROOM: Alarm = { sleepers: L.ROOM_WANTED_OFFSET >> 2, sequence: L.RO
 const WAKES = L.WAKES_OFFSET >> 2;
 const EVERY_KIND = L.SLEEPER_BLOCKED | L.SLEEPER_LISTENING;
 
-const privateWord = new Int32Array(1);
-
 let joined: boolean | undefined;
 
 /** Lets sleepers of other processes make this one's fences. False where that can't be had. */
@@ -48,8 +46,7 @@ export function fencesItself(): boolean {
 
 /** Wakes those who sleep, if somebody does. Behind the store of what they wait for. */
 export function wakeSleepers(channel: Mapped, alarm: Alarm): void {
-  // The store is there for its fence, as in guard.ts.
-  Atomics.store(privateWord, 0, 0);
+  fence();
   if (Atomics.load(channel.words, alarm.sleepers) !== 0) wake(channel, alarm, 0);
 }
 

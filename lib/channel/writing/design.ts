@@ -4,6 +4,7 @@ import {
   encodeHeader,
   encodeMetadata,
   type Header,
+  highOf,
   type Mapped,
   type Mode,
   parseSync,
@@ -181,12 +182,7 @@ export function writeHeader(channel: Mapped): void {
   const { bytes, words, header } = channel;
   encodeHeader(bytes, header);
   storePosition(words, L.TAIL_OFFSET >> 2, header.basePosition);
-  storeSplit(
-    words,
-    L.RECORD_COUNT_OFFSET >> 2,
-    Math.floor(header.baseRecord / 2 ** 32),
-    header.baseRecord | 0,
-  );
+  storeSplit(words, L.RECORD_COUNT_OFFSET >> 2, highOf(header.baseRecord), header.baseRecord | 0);
   // A linear channel is granted whole; a ring nothing yet: its first write asks.
   const limit = header.basePosition + (header.mode === 'linear' ? header.capacity : 0);
   storePosition(words, L.LIMIT_OFFSET >> 2, limit);

@@ -15,7 +15,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { damaged } from '../recovery/index.js';
-import { disk, explain, isShortOfFiles, syncFile } from '../runtime/index.js';
+import { disk, every, explain, isShortOfFiles, syncFile } from '../runtime/index.js';
 import type { Appender } from './appender.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -93,7 +93,7 @@ export class Flusher {
     this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
     if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
     const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
-    if (ms > 0) this.#timer = every(ms, this);
+    if (ms > 0) this.#timer = every(ms, this, (flusher) => flusher.tick());
   }
 
   get durable(): number {
@@ -291,15 +291,4 @@ export class Flusher {
     this.#storeDurable();
     this.#settle();
   }
-}
-
-/** A timer that keeps neither the process nor the flusher, and so its writer, alive. */
-function every(ms: number, flusher: Flusher): NodeJS.Timeout {
-  const kept = new WeakRef(flusher);
-  const timer = setInterval(() => {
-    const flusher = kept.deref();
-    if (flusher === undefined) clearInterval(timer);
-    else flusher.tick();
-  }, ms);
-  return timer.unref();
 }

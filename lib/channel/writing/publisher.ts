@@ -1,5 +1,5 @@
 import { binding } from '../../native.js';
-import { type Mapped, Marker, releaseSplit } from '../file/index.js';
+import { highOf, type Mapped, Marker, releaseSplit } from '../file/index.js';
 import * as L from '../layout.js';
 import type { Start } from '../recovery/index.js';
 
@@ -48,7 +48,7 @@ export class Publisher {
     const { header } = this.#channel;
     const units = start.position / 16;
     this.stamp = units | 0;
-    this.high = Math.floor(units / 2 ** 32);
+    this.high = highOf(units);
     this.records = start.record;
     const firstStrideOfLap = laps * header.markCount;
     const unmarkedAt = header.dataOffset + (start.unmarked - firstStrideOfLap) * header.markStride;

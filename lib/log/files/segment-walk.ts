@@ -2,6 +2,7 @@ import {
   isTurnOver,
   type RecordHandler,
   type SegmentReader,
+  SLICE_BYTES,
   throwIfAborted,
   turn,
 } from '../../channel/index.js';
@@ -9,8 +10,6 @@ import { MillraceError } from '../../errors.js';
 import { PACKED } from '../records/index.js';
 import { HALT } from './halt.js';
 
-/** Looked through before the event loop has a turn again, if that takes no longer than a turn may. */
-const SLICE = 2 ** 20;
 /** A look at the clock takes as long as one at a small record. */
 const FRAMES_A_LOOK = 63;
 const NO_LIMIT = 0x7fffffff;
@@ -30,7 +29,8 @@ export async function walkFrames(
   for (let goesOn = true; goesOn; await turn()) {
     throwIfAborted(signal, { what: `Reading ${segment.path}`, path: segment.path });
     goesOn =
-      handSlice(segment, Math.min(until, segment.position + SLICE), handler) && segment.position < until;
+      handSlice(segment, Math.min(until, segment.position + SLICE_BYTES), handler) &&
+      segment.position < until;
   }
 }
 

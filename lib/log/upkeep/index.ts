@@ -1,3 +1,3 @@
+export { every } from '../../channel/index.js';
 export { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
-export { every } from './every.js';
 export { Upkeep } from './upkeep.js';

@@ -1,10 +1,9 @@
-import { Teller, turn } from '../../channel/index.js';
+import { every, Teller, turn } from '../../channel/index.js';
 import { closedHandle } from '../../errors.js';
 import type { CursorFile } from '../cursors/index.js';
 import { COMPACTION_BYTE, type Directory, type LockFile, SEGMENTS_BYTE } from '../files/index.js';
 import type { LogSettings } from '../options.js';
 import { type Compacted, type CompactedLog, Compaction, type CompactOptions } from './compaction.js';
-import { every } from './every.js';
 import { Exclusive } from './exclusive.js';
 import { Retention } from './retention.js';
 
