@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -225,6 +225,45 @@ describe('while it is watched', () => {
     await place.write('b', 'third');
     expect(await many.ready()).toBe(true);
     expect(said(many.readBatch(10))).toEqual(['third']);
+  });
+
+  test('one that was read to its end is listed until its file is gone', async () => {
+    using place = new Place();
+    const many = await place.open();
+    const listed = () => many.sources().map(({ path, ended }) => [basename(path), ended]);
+    for (const name of ['a', 'b', 'c']) {
+      const writer = await place.write(name, name);
+      writer.close();
+      expect(await many.ready()).toBe(true);
+      expect(said(many.readBatch(10))).toEqual([name]);
+      // By now those before it are known to be gone.
+      expect(listed()).toEqual([[name, true]]);
+      rmSync(writer.path);
+    }
+  });
+
+  test('one whose file is gone is listed until it was read to its end', async () => {
+    using place = new Place();
+    const many = await place.open();
+    const writer = await place.write('a', 'one');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    rmSync(writer.path);
+    const ready = many.ready();
+    await place.write('b', 'two');
+    expect(await ready).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['two']);
+    const listed = () => many.sources().map(({ path, ended }) => [basename(path), ended]);
+    const both = [
+      ['a', false],
+      ['b', false],
+    ];
+    expect(listed()).toEqual(both);
+    writer.write('three');
+    writer.close();
+    expect(listed()).toEqual(both);
+    expect(said(many.readBatch(10))).toEqual(['three']);
+    expect(listed()).toEqual([['b', false]]);
   });
 
   test('a file that becomes a channel only later is found by the slow look', async () => {

@@ -61,7 +61,7 @@ export class ManyReader<Out = Buffer> {
   readonly #order: Order<Out>;
   #directory: Directory | undefined;
   #sources: Source<Out>[] = [];
-  /** How those stood that are no longer read, by path. */
+  /** How those stood that are no longer read, by path; but for those whose file is gone, which may be any number. */
   readonly #gone = new Map<string, ManySource>();
   readonly #eyes: Eyes<Out> = {
     look: (source) => this.#look(source),
@@ -106,6 +106,7 @@ export class ManyReader<Out = Buffer> {
 
   /** The file of a channel was removed: once its writer is dead, nobody will write it. */
   #forget(path: string): void {
+    this.#gone.delete(path);
     for (const source of this.#sources) {
       if (source.reader.path !== path || source.isRemoved) continue;
       source.isRemoved = true;
@@ -264,7 +265,7 @@ export class ManyReader<Out = Buffer> {
 
   #drop(source: Source<Out>): void {
     const { reader } = source;
-    const last = source.describe();
+    const last = source.isRemoved ? undefined : source.describe();
     if (last !== undefined) this.#gone.set(reader.path, last);
     reader.close();
   }
@@ -386,7 +387,7 @@ export class ManyReader<Out = Buffer> {
     return this.#faults.length === 0 && this.#hasEnded();
   }
 
-  /** Where each channel stands, those too that are no longer read. */
+  /** Where each channel stands, those too that are no longer read, as long as their file is there. */
   sources(): ManySource[] {
     this.#assertOpen();
     if (!this.#busy) this.#dropThoseThatEnded();
