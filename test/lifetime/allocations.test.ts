@@ -12,6 +12,8 @@ const STEPS = [
   'poll: nothing',
   'poll: a field',
   'poll: the type',
+  'many: by turns',
+  'many: merged',
   'in turns',
 ];
 
@@ -38,7 +40,12 @@ test('a few bytes a call would be seen', async () => {
   const options = { path: newPath(), records: RECORDS / 10, gate: undefined, allocate: true };
   const results = await countCollections(options);
   const seen = results.filter(({ scavenges }) => scavenges > 0);
-  expect(seen.map(({ what }) => what)).toEqual(['poll: an allocation', 'in turns']);
+  expect(seen.map(({ what }) => what)).toEqual([
+    'poll: an allocation',
+    'many: by turns',
+    'many: merged',
+    'in turns',
+  ]);
 });
 
 // The time that it is appended is two numbers of V8's, of 16 bytes each: what Date.now() returns, and that in microseconds.

@@ -8,6 +8,7 @@ import type { Status } from '../presence/index.js';
 import {
   backwards,
   type Cursor,
+  type Head,
   type Looking,
   NO_LIMIT,
   type ReaderRecord,
@@ -49,6 +50,12 @@ export interface ReaderEvents {
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORDS_A_BATCH = 1024;
+
+/**
+ * Whether a reader has a record, whose time is then noted in `head`; throws what `poll` would. For who reads many as one
+ * and must know it of each before taking any.
+ */
+export let lookAhead: <Out>(reader: Reader<Out>, head: Head) => boolean;
 
 /** One of any number of readers of a channel, each at its own pace. */
 export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
@@ -95,6 +102,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     this.#hearOfListeners();
   }
 
+  static {
+    lookAhead = (reader, head) => reader.#lookAhead(head);
+  }
+
   #hearOfListeners(): void {
     (this as EventEmitter).on('newListener', (event) => {
       if (event !== 'status' || this.#status.isWatching || this.#closed) return;
@@ -133,6 +144,18 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     try {
       if (this.#fault !== undefined) this.#throwFault();
       return this.#cursor.poll(handler, most);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #lookAhead(head: Head): boolean {
+    this.#enter();
+    try {
+      if (this.#fault !== undefined) this.#throwFault();
+      if (!this.#cursor.hasNext()) return false;
+      this.#cursor.noteTime(head);
+      return true;
     } finally {
       this.#leave();
     }

@@ -2,12 +2,12 @@ import { setMaxListeners } from 'node:events';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
-import { type ReaderRecord, writerDead } from '../reading/index.js';
+import { type ReaderRecord, type RecordHandler, writerDead } from '../reading/index.js';
 import { isTurnOver, turn } from '../runtime/index.js';
 import { type WaitOptions, waitOptions, within } from '../waiting/index.js';
 import type { Directory } from './directory.js';
 import type { ManyOptions } from './options.js';
-import { type Eyes, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';
+import { type Access, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';
 import { type ManySource, Source } from './source.js';
 
 /** A record, and the path of the channel it is of. */
@@ -59,13 +59,28 @@ export class ManyReader<Out = Buffer> {
   readonly #channels: Channels;
   readonly #onDeath: ManyOptions['onDeath'];
   readonly #order: Order<Out>;
+  /** Whether a record may be held back. */
+  readonly #holds: boolean;
   #directory: Directory | undefined;
   #sources: Source<Out>[] = [];
+  /** Whether any of them is over, or removed: nobody looks through all of them after each record for nothing. */
+  #someOver = false;
+  #someRemoved = false;
   /** How those stood that are no longer read, by path; but for those whose file is gone, which may be any number. */
   readonly #gone = new Map<string, ManySource>();
-  readonly #eyes: Eyes<Out> = {
+  readonly #access: Access<Out> = {
+    take: (source, most) => this.#take(source, most),
     look: (source) => this.#look(source),
     isOver: (source) => this.#isOver(source),
+  };
+  /** Where the running call's records go: a handler, of whatever they decode to, or a list; and whose they are. */
+  #handler: ManyHandler<unknown> | undefined;
+  #records: ManyRecord<Out>[] | undefined;
+  #reader: Reader<Out> | undefined;
+  readonly #handOn: RecordHandler = (bytes, start, end, type) => {
+    this.#handling = true;
+    (this.#handler as ManyHandler<unknown>)(bytes, start, end, type, this.#reader as Reader<Out>);
+    this.#handling = false;
   };
   /** What is still to be told. */
   readonly #faults: unknown[] = [];
@@ -80,7 +95,9 @@ export class ManyReader<Out = Buffer> {
   private constructor(channels: Channels, options: ManyOptions<Out>) {
     this.#channels = channels;
     this.#onDeath = options.onDeath ?? 'throw';
-    this.#order = options.order === 'timestamp' ? new TimeOrder(options.holdMs ?? 0) : new FairOrder();
+    const { holdMs = 0 } = options;
+    this.#holds = holdMs > 0;
+    this.#order = options.order === 'timestamp' ? new TimeOrder(holdMs) : new FairOrder();
   }
 
   static {
@@ -99,7 +116,7 @@ export class ManyReader<Out = Buffer> {
   }
 
   #add(reader: Reader<Out>): void {
-    this.#sources.push(new Source(reader));
+    this.#sources.push(new Source(reader, this.#holds));
     this.#gone.delete(reader.path);
     this.#wakeAll();
   }
@@ -109,7 +126,7 @@ export class ManyReader<Out = Buffer> {
     this.#gone.delete(path);
     for (const source of this.#sources) {
       if (source.reader.path !== path || source.isRemoved) continue;
-      source.isRemoved = true;
+      source.isRemoved = this.#someRemoved = true;
       source.reader.on('status', () => this.#dropThoseLeft());
     }
     this.#dropThoseLeft();
@@ -117,7 +134,7 @@ export class ManyReader<Out = Buffer> {
 
   #dropThoseLeft(): void {
     if (this.#busy || this.#closed) return;
-    for (const source of this.#sources) if (source.isRemoved) this.#isOver(source);
+    if (this.#someRemoved) for (const source of this.#sources) if (source.isRemoved) this.#isOver(source);
     this.#dropThoseOver();
   }
 
@@ -131,13 +148,7 @@ export class ManyReader<Out = Buffer> {
     if (typeof handler !== 'function')
       throw invalidArgument(`A handler must be a function, not ${show(handler)}`);
     wholeNumber('limit', limit, 0, Number.MAX_SAFE_INTEGER);
-    return this.#handOut(limit, ({ reader }, most) =>
-      reader.poll((bytes, start, end, type) => {
-        this.#handling = true;
-        handler(bytes, start, end, type, reader);
-        this.#handling = false;
-      }, most),
-    );
+    return this.#handOut(limit, handler, undefined);
   }
 
   /** The next record, copied out, or undefined if there is none now. */
@@ -149,29 +160,27 @@ export class ManyReader<Out = Buffer> {
   readBatch(max: number): ManyRecord<Out>[] {
     wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
     const records: ManyRecord<Out>[] = [];
-    this.#handOut(max, ({ reader }, most) => {
-      const batch = reader.readBatch(most);
-      for (const record of batch) records.push(Object.assign(record, { source: reader.path }));
-      return batch.length;
-    });
+    this.#handOut(max, undefined, records);
     return records;
   }
 
-  #handOut(wanted: number, take: (source: Source<Out>, most: number) => number): number {
+  /** To a handler or into a list. */
+  #handOut(
+    wanted: number,
+    handler: ManyHandler<Out> | undefined,
+    records: ManyRecord<Out>[] | undefined,
+  ): number {
     this.#assertFree();
     if (this.#faults.length > 0) throw this.#faults.shift();
     this.#busy = true;
+    this.#handler = handler as ManyHandler<unknown> | undefined;
+    this.#records = records;
     let count: number;
     try {
-      count = this.#order.handOut(
-        this.#sources,
-        wanted,
-        (source, most) => this.#take(source, most, take),
-        this.#eyes,
-      );
+      count = this.#order.handOut(this.#sources, wanted, this.#access);
     } finally {
       this.#busy = this.#handling = false;
-      this.#dropThoseOver();
+      this.#handler = this.#records = this.#reader = undefined;
       this.#dropThoseLeft();
       if (this.#closing) this.close();
     }
@@ -179,11 +188,16 @@ export class ManyReader<Out = Buffer> {
     return count;
   }
 
-  #take(source: Source<Out>, most: number, take: (source: Source<Out>, most: number) => number): number {
+  #take(source: Source<Out>, most: number): number {
     if (this.#closing || this.#faults.length > 0) return FAILED;
     source.forgetHead();
     try {
-      const taken = take(source, most);
+      const { reader } = source;
+      this.#reader = reader;
+      const taken =
+        this.#records === undefined
+          ? reader.poll(this.#handOn, most)
+          : this.#copyOut(reader, most, this.#records);
       if (taken > 0) source.error = undefined;
       return taken;
     } catch (error) {
@@ -193,36 +207,47 @@ export class ManyReader<Out = Buffer> {
     }
   }
 
+  #copyOut(reader: Reader<Out>, most: number, records: ManyRecord<Out>[]): number {
+    const batch = reader.readBatch(most);
+    for (const record of batch) records.push(Object.assign(record, { source: reader.path }));
+    return batch.length;
+  }
+
   /** Whether a source has a record; what is wrong with it is told later. */
   #look(source: Source<Out>): boolean {
-    return this.#ask(source, () => source.peek());
+    if (source.over) return false;
+    try {
+      return source.peek();
+    } catch (error) {
+      this.#fail(source, error);
+      return false;
+    }
   }
 
   /** Whether nothing will come of a source any more. Costs more than a look. */
   #isOver(source: Source<Out>): boolean {
-    if (this.#ask(source, () => source.reader.ended)) source.over = true;
-    else if (this.#ask(source, () => source.isLeft)) this.#leave(source);
+    if (source.over) return true;
+    try {
+      if (source.reader.ended) this.#end(source);
+      else if (source.isLeft) this.#leave(source);
+    } catch (error) {
+      this.#fail(source, error);
+    }
     return source.over;
   }
 
   #leave(source: Source<Out>): void {
     const { path, position } = source.reader;
     if (source.resting) {
-      source.over = true;
+      this.#end(source);
       this.#wakeAll();
     } else {
       this.#fail(source, writerDead(path, position));
     }
   }
 
-  #ask(source: Source<Out>, question: () => boolean): boolean {
-    if (source.over) return false;
-    try {
-      return question();
-    } catch (error) {
-      this.#fail(source, error);
-      return false;
-    }
+  #end(source: Source<Out>): void {
+    source.over = this.#someOver = true;
   }
 
   #dropThoseThatEnded(): void {
@@ -241,7 +266,7 @@ export class ManyReader<Out = Buffer> {
     } else {
       const isDead = error.code === 'ERR_WRITER_DEAD';
       if (isDead && this.#directory?.watched === true && !source.isRemoved) this.#rest(source);
-      else source.over = !source.goOnBehind(error);
+      else if (!source.goOnBehind(error)) this.#end(source);
       // Whoever closed a reader wants no more of it.
       const known = error.code === 'ERR_CLOSED_HANDLE';
       const unwanted = isDead && this.#onDeath !== 'throw';
@@ -258,9 +283,11 @@ export class ManyReader<Out = Buffer> {
   }
 
   #dropThoseOver(): void {
-    if (!this.#sources.some(({ over }) => over)) return;
+    if (!this.#someOver) return;
     for (const source of this.#sources) if (source.over) this.#drop(source);
     this.#sources = this.#sources.filter(({ over }) => !over);
+    this.#someRemoved = this.#sources.some(({ isRemoved }) => isRemoved);
+    this.#someOver = false;
   }
 
   #drop(source: Source<Out>): void {
@@ -324,7 +351,7 @@ export class ManyReader<Out = Buffer> {
 
   async #arrival(waiter: Waiter): Promise<boolean> {
     while (!waiter.over && !this.#closed) {
-      const dueIn = this.#order.dueIn(this.#sources, this.#eyes);
+      const dueIn = this.#order.dueIn(this.#sources, this.#access);
       this.#dropThoseOver();
       // Who is told that one is dropped may close this.
       if (this.#closed) return false;
@@ -347,7 +374,7 @@ export class ManyReader<Out = Buffer> {
     setMaxListeners(0, this.#waits.signal);
     for (const source of this.#sources) {
       // One that is held back has something already.
-      if (source.headUs !== undefined) continue;
+      if (source.hasHead) continue;
       source.watch(
         this.#waits.signal,
         (more) => {

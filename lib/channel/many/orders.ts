@@ -4,19 +4,16 @@ import type { Source } from './source.js';
 export const FAILED = -1;
 
 export interface Order<Out> {
-  /**
-   * Hands out up to `wanted` records by `take`, which returns how many it took of a source, or FAILED. Returns how many
-   * were handed out.
-   */
-  handOut(sources: readonly Source<Out>[], wanted: number, take: Take<Out>, eyes: Eyes<Out>): number;
+  /** Hands out up to `wanted` records; returns how many. */
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number;
   /** In how many milliseconds something can be handed out of what is known to be there; 0: at once, Infinity: never. */
-  dueIn(sources: readonly Source<Out>[], eyes: Eyes<Out>): number;
+  dueIn(sources: readonly Source<Out>[], access: Access<Out>): number;
 }
 
-export type Take<Out> = (source: Source<Out>, most: number) => number;
-
-/** Looks at a source, and keeps to itself what goes wrong with it. */
-export interface Eyes<Out> {
+/** How to get at a source; what goes wrong with it, this keeps to itself. */
+export interface Access<Out> {
+  /** Hands out up to so many records of it; returns how many, or FAILED. */
+  take(source: Source<Out>, most: number): number;
   /** Whether it has a record. */
   look(source: Source<Out>): boolean;
   /** Whether nothing will come of it any more. */
@@ -30,14 +27,14 @@ export class FairOrder<Out> implements Order<Out> {
   #turn = 0;
   #left = RECORDS_A_TURN;
 
-  handOut(sources: readonly Source<Out>[], wanted: number, take: Take<Out>): number {
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number {
     let count = 0;
     for (let idle = 0; count < wanted && idle < sources.length; idle++) {
       if (this.#turn >= sources.length) this.#next(0);
       const most = Math.min(wanted - count, this.#left);
       let taken = FAILED;
       try {
-        taken = take(sources[this.#turn], most);
+        taken = access.take(sources[this.#turn], most);
       } finally {
         this.#left -= taken;
         // Whoever fails, or whose handler does, has had its turn, too.
@@ -55,8 +52,8 @@ export class FairOrder<Out> implements Order<Out> {
     this.#left = RECORDS_A_TURN;
   }
 
-  dueIn(sources: readonly Source<Out>[], eyes: Eyes<Out>): number {
-    return sources.some((source) => eyes.look(source)) ? 0 : Number.POSITIVE_INFINITY;
+  dueIn(sources: readonly Source<Out>[], access: Access<Out>): number {
+    return sources.some((source) => access.look(source)) ? 0 : Number.POSITIVE_INFINITY;
   }
 }
 
@@ -71,43 +68,47 @@ export class TimeOrder<Out> implements Order<Out> {
     this.#holdMs = holdMs;
   }
 
-  handOut(sources: readonly Source<Out>[], wanted: number, take: Take<Out>, eyes: Eyes<Out>): number {
-    let left = this.#oldest(sources, eyes);
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number {
+    let left = this.#oldest(sources, access);
     let count = 0;
-    while (count < wanted && left !== undefined && this.#heldFor(left, sources, eyes) === 0) {
-      const taken = take(left, 1);
+    while (count < wanted && left !== undefined && this.#heldFor(left, sources, access) === 0) {
+      const taken = access.take(left, 1);
       if (taken === FAILED) break;
       count += taken;
-      eyes.look(left);
+      access.look(left);
       left = oldestOf(sources);
     }
     return count;
   }
 
-  dueIn(sources: readonly Source<Out>[], eyes: Eyes<Out>): number {
-    const oldest = this.#oldest(sources, eyes);
-    return oldest === undefined ? Number.POSITIVE_INFINITY : this.#heldFor(oldest, sources, eyes);
+  dueIn(sources: readonly Source<Out>[], access: Access<Out>): number {
+    const oldest = this.#oldest(sources, access);
+    return oldest === undefined ? Number.POSITIVE_INFINITY : this.#heldFor(oldest, sources, access);
   }
 
-  #oldest(sources: readonly Source<Out>[], eyes: Eyes<Out>): Source<Out> | undefined {
-    for (const source of sources) eyes.look(source);
+  #oldest(sources: readonly Source<Out>[], access: Access<Out>): Source<Out> | undefined {
+    for (const source of sources) access.look(source);
     return oldestOf(sources);
   }
 
-  #heldFor(oldest: Source<Out>, sources: readonly Source<Out>[], eyes: Eyes<Out>): number {
-    if (this.#holdMs === 0) return 0;
-    if (sources.every((source) => source.headUs !== undefined || eyes.isOver(source))) return 0;
-    const byItsTime = (oldest.headUs as number) / 1000 + this.#holdMs - Date.now();
+  #heldFor(oldest: Source<Out>, sources: readonly Source<Out>[], access: Access<Out>): number {
+    if (this.#holdMs === 0 || !mayGetMore(sources, access)) return 0;
+    const byItsTime = oldest.headUs / 1000 + this.#holdMs - Date.now();
     const bySight = oldest.headSeenMs + this.#holdMs - performance.now();
     return Math.max(0, Math.min(byItsTime, bySight));
   }
 }
 
+/** Whether any that has nothing to read may still get something. */
+function mayGetMore<Out>(sources: readonly Source<Out>[], access: Access<Out>): boolean {
+  for (const source of sources) if (!source.hasHead && !access.isOver(source)) return true;
+  return false;
+}
+
 function oldestOf<Out>(sources: readonly Source<Out>[]): Source<Out> | undefined {
   let oldest: Source<Out> | undefined;
   for (const source of sources) {
-    if (source.headUs === undefined) continue;
-    if (oldest === undefined || source.headUs < (oldest.headUs as number)) oldest = source;
+    if (source.hasHead && (oldest === undefined || source.headUs < oldest.headUs)) oldest = source;
   }
   return oldest;
 }

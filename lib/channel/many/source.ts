@@ -1,7 +1,7 @@
 import type { MillraceError } from '../../errors.js';
-import type { Reader } from '../ends/index.js';
+import { lookAhead, type Reader } from '../ends/index.js';
 import { type Beating, heart, type Status } from '../presence/index.js';
-import type { RecordHandler, Where } from '../reading/index.js';
+import type { Head, Where } from '../reading/index.js';
 
 /** Where a channel of many stands. */
 export interface ManySource {
@@ -18,49 +18,52 @@ export interface ManySource {
 
 /** How often one that rests is looked at. */
 const LOOK_MS = 250;
-/** Thrown by a handler that only looks: a record whose handler throws is not consumed. */
-const LOOKED = Symbol('looked');
+/** Later than any record. A number as the times are: else an object would be made of each of them. */
+const NO_HEAD = Number.POSITIVE_INFINITY;
 
 /** One of the channels that are read as one. */
-export class Source<Out> {
+export class Source<Out> implements Head {
   readonly reader: Reader<Out>;
   /** Nothing will come of it any more. */
   over = false;
   /** What reading it threw last, if nothing was read of it since. */
   error: unknown;
-  /** The time of its next record in microseconds, if it is known to have one; and when that was seen. */
-  headUs: number | undefined;
+  /** The time of its next record in microseconds, if it is known to have one; Infinity where it is not. */
+  headUs = NO_HEAD;
+  /** When that was seen, where that is asked for. */
   headSeenMs = 0;
   /** Its file is gone: nobody can resume it. */
   isRemoved = false;
-  #headPosition = 0;
+  readonly #notesSight: boolean;
+  #headPosition = -1;
   #waiting = false;
   /** Who is looked after holds it: the heart alone would let it go. */
   #rest: Beating | undefined;
 
-  constructor(reader: Reader<Out>) {
+  constructor(reader: Reader<Out>, notesSight: boolean) {
     this.reader = reader;
+    this.#notesSight = notesSight;
+  }
+
+  /** Whether it is known to have a next record. */
+  get hasHead(): boolean {
+    return this.headUs !== NO_HEAD;
   }
 
   /** Whether it has a next record. */
   peek(): boolean {
-    const { reader } = this;
-    if (this.headUs !== undefined && this.#headPosition === reader.position) return true;
-    this.headUs = undefined;
-    try {
-      reader.poll(this.#look, 1);
-    } catch (error) {
-      if (error !== LOOKED) throw error;
-    }
-    return this.headUs !== undefined;
+    this.forgetHead();
+    if (!lookAhead(this.reader, this)) return false;
+    if (this.#notesSight) this.#noteSight();
+    return true;
   }
 
-  readonly #look: RecordHandler = () => {
-    this.headUs = this.reader.recordTimestamp;
+  #noteSight(): void {
+    const { position } = this.reader;
+    if (this.#headPosition === position) return;
+    this.#headPosition = position;
     this.headSeenMs = performance.now();
-    this.#headPosition = this.reader.position;
-    throw LOOKED;
-  };
+  }
 
   /** Whether its file is gone, its writer dead, and all it wrote was read. */
   get isLeft(): boolean {
@@ -69,7 +72,7 @@ export class Source<Out> {
 
   /** Its next record is about to be taken. */
   forgetHead(): void {
-    this.headUs = undefined;
+    this.headUs = NO_HEAD;
   }
 
   /**
