@@ -1,10 +1,10 @@
-import { setMaxListeners } from 'node:events';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
 import { type ReaderRecord, type RecordHandler, writerDead } from '../reading/index.js';
 import { isTurnOver, turn } from '../runtime/index.js';
-import { type WaitOptions, waitOptions, within } from '../waiting/index.js';
+import { type WaitOptions, waitOptions } from '../waiting/index.js';
+import { Arrivals } from './arrivals.js';
 import type { Directory } from './directory.js';
 import type { ManyOptions } from './options.js';
 import { type Access, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';
@@ -26,14 +26,6 @@ export type ManyHandler<Out = Buffer> = (
 
 const RECORDS_A_CALL = 1024;
 const RECORDS_A_LOOK_AT_THE_CLOCK = 16;
-/** How long waits outlast the last one who waited: mostly somebody waits again at once, and arming all anew costs. */
-const LINGER_MS = 100;
-
-interface Waiter {
-  over: boolean;
-  wake(): void;
-}
-
 /** What is read as one, in words; and the path, where it is a directory. */
 export interface Channels {
   what: string;
@@ -84,9 +76,7 @@ export class ManyReader<Out = Buffer> {
   };
   /** What is still to be told. */
   readonly #faults: unknown[] = [];
-  readonly #waiters = new Set<Waiter>();
-  #waits = new AbortController();
-  #linger: NodeJS.Timeout | undefined;
+  readonly #arrivals: Arrivals<Out>;
   #busy = false;
   #handling = false;
   #closed = false;
@@ -98,6 +88,17 @@ export class ManyReader<Out = Buffer> {
     const { holdMs = 0 } = options;
     this.#holds = holdMs > 0;
     this.#order = options.order === 'timestamp' ? new TimeOrder(holdMs) : new FairOrder();
+    const { what, path } = channels;
+    this.#arrivals = new Arrivals<Out>(
+      { what: `Waiting for records of ${what}`, path },
+      {
+        look: () => this.#lookForAny(),
+        sources: () => this.#sources,
+        ended: (source) => this.#isOver(source),
+        failed: (source, error) => this.#fail(source, error),
+        keepAlive: (on) => this.#directory?.keepAlive(on),
+      },
+    );
   }
 
   static {
@@ -118,7 +119,7 @@ export class ManyReader<Out = Buffer> {
   #add(reader: Reader<Out>): void {
     this.#sources.push(new Source(reader, this.#holds));
     this.#gone.delete(reader.path);
-    this.#wakeAll();
+    this.#arrivals.wake();
   }
 
   /** The file of a channel was removed: once its writer is dead, nobody will write it. */
@@ -140,7 +141,7 @@ export class ManyReader<Out = Buffer> {
 
   #tell(fault: unknown): void {
     this.#faults.push(fault);
-    this.#wakeAll();
+    this.#arrivals.wake();
   }
 
   /** Hands out up to `limit` records that are there; returns how many. The bytes are lent as by `Reader.poll`. */
@@ -240,7 +241,7 @@ export class ManyReader<Out = Buffer> {
     const { path, position } = source.reader;
     if (source.resting) {
       this.#end(source);
-      this.#wakeAll();
+      this.#arrivals.wake();
     } else {
       this.#fail(source, writerDead(path, position));
     }
@@ -270,14 +271,14 @@ export class ManyReader<Out = Buffer> {
       // Whoever closed a reader wants no more of it.
       const known = error.code === 'ERR_CLOSED_HANDLE';
       const unwanted = isDead && this.#onDeath !== 'throw';
-      if (known || unwanted) this.#wakeAll();
+      if (known || unwanted) this.#arrivals.wake();
       else this.#tell(error);
     }
   }
 
   #rest(source: Source<Out>): void {
     source.rest(
-      () => this.#wakeAll(),
+      () => this.#arrivals.wake(),
       (error) => this.#fail(source, error),
     );
   }
@@ -301,7 +302,7 @@ export class ManyReader<Out = Buffer> {
   async *[Symbol.asyncIterator](): AsyncGenerator<ManyRecord<Out>, void, undefined> {
     this.#assertOpen();
     let sinceTurn = 0;
-    while (await this.#arrive()) {
+    while (await this.#arrivals.wait()) {
       for (let record = this.read(); record !== undefined; record = this.read()) {
         yield record;
         if (++sinceTurn % RECORDS_A_LOOK_AT_THE_CLOCK === 0 && isTurnOver()) await turn();
@@ -318,7 +319,7 @@ export class ManyReader<Out = Buffer> {
     const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);
     const { signal, timeoutMs } = options;
     this.#assertOpen();
-    while (await this.#arrive({ signal, timeoutMs })) {
+    while (await this.#arrivals.wait({ signal, timeoutMs })) {
       const batch = this.readBatch(max);
       if (batch.length > 0) yield batch;
       if (this.#closed) return;
@@ -330,76 +331,18 @@ export class ManyReader<Out = Buffer> {
   async ready(options: WaitOptions = {}): Promise<boolean> {
     waitOptions('ready', options);
     this.#assertFree();
-    return this.#arrive(options);
+    return this.#arrivals.wait(options);
   }
 
-  async #arrive(options: WaitOptions = {}): Promise<boolean> {
-    const { what, path } = this.#channels;
-    const task = { what: `Waiting for records of ${what}`, path };
-    const waiter: Waiter = { over: false, wake: () => {} };
-    this.#waiters.add(waiter);
-    this.#directory?.keepAlive(true);
-    try {
-      return await within(this.#arrival(waiter), task, options);
-    } finally {
-      waiter.over = true;
-      waiter.wake();
-      this.#waiters.delete(waiter);
-      if (this.#waiters.size === 0) this.#restSoon();
-    }
-  }
-
-  async #arrival(waiter: Waiter): Promise<boolean> {
-    while (!waiter.over && !this.#closed) {
-      const dueIn = this.#order.dueIn(this.#sources, this.#access);
-      this.#dropThoseOver();
-      // Who is told that one is dropped may close this.
-      if (this.#closed) return false;
-      if (this.#faults.length > 0 || dueIn === 0) return true;
-      if (this.#hasEnded()) return false;
-      await this.#change(waiter, dueIn);
-    }
-    return false;
-  }
-
-  /** Waits until anything happened that may be a reason to look again. */
-  async #change(waiter: Waiter, dueIn: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const woken = new Promise<void>((resolve) => {
-      waiter.wake = resolve;
-      if (dueIn < Number.POSITIVE_INFINITY) timer = setTimeout(resolve, dueIn);
-    });
-    if (this.#waits.signal.aborted) this.#waits = new AbortController();
-    // One listener for each channel is no leak.
-    setMaxListeners(0, this.#waits.signal);
-    for (const source of this.#sources) {
-      // One that is held back has something already.
-      if (source.hasHead) continue;
-      source.watch(
-        this.#waits.signal,
-        (more) => {
-          if (!more) this.#isOver(source);
-          this.#wakeAll();
-        },
-        (error) => this.#fail(source, error),
-      );
-    }
-    await woken;
-    clearTimeout(timer);
-  }
-
-  #wakeAll(): void {
-    for (const waiter of this.#waiters) waiter.wake();
-  }
-
-  /** Nobody waits any more: a little later nothing does in the background either, and nothing keeps the process alive. */
-  #restSoon(): void {
-    this.#directory?.keepAlive(false);
-    if (this.#closed) return;
-    this.#linger ??= setTimeout(() => {
-      if (this.#waiters.size === 0) this.#waits.abort();
-    }, LINGER_MS).unref();
-    this.#linger.refresh();
+  /** Something to read, or to be told by reading: true; the end: false; else in how many milliseconds there may be. */
+  #lookForAny(): boolean | number {
+    if (this.#closed) return false;
+    const dueIn = this.#order.dueIn(this.#sources, this.#access);
+    this.#dropThoseOver();
+    // Who is told that one is dropped may close this.
+    if (this.#closed) return false;
+    if (this.#faults.length > 0 || dueIn === 0) return true;
+    return this.#hasEnded() ? false : dueIn;
   }
 
   #hasEnded(): boolean {
@@ -440,11 +383,9 @@ export class ManyReader<Out = Buffer> {
       return;
     }
     this.#closed = true;
-    clearTimeout(this.#linger);
-    this.#waits.abort();
+    this.#arrivals.close();
     this.#directory?.close();
     for (const { reader } of this.#sources) reader.close();
-    this.#wakeAll();
   }
 
   [Symbol.dispose](): void {
