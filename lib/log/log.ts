@@ -329,8 +329,13 @@ export class Log {
     throw new MillraceError('ERR_PERMISSION', `${this.path} was opened to read only`, { path: this.path });
   }
 
+  /** @internal */
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw closedHandle('log', this.path);
+    if (this.closed) throw closedHandle('log', this.path);
   }
 
   /**

@@ -7,6 +7,8 @@ import { collect } from './collect.js';
 import { damage, fileOf, type SomeLog, someLog } from './damaging.js';
 
 const DONE = { done: true, value: undefined };
+/** Mappings go on another thread. */
+const SOON = { timeout: 10_000, interval: 10 };
 const NOTHING = { descriptors: [], mappings: [] };
 
 let some: SomeLog;
@@ -23,8 +25,7 @@ afterEach(() => log.close());
 async function expectNothingHeld(): Promise<void> {
   for (const base of some.bases) rmSync(fileOf(some.directory, base));
   await log.lookAfter();
-  // Mappings go on another thread.
-  await expect.poll(() => held(some.directory), { timeout: 10_000, interval: 10 }).toEqual(NOTHING);
+  await expect.poll(() => held(some.directory), SOON).toEqual(NOTHING);
 }
 
 test('who reads a segment holds it, until that is left', async () => {
@@ -69,6 +70,19 @@ test('a reading is over behind an error, also for those who asked for more at th
   expect(await reading.next()).toEqual(DONE);
   expect(await reading.return?.()).toEqual(DONE);
   await expectNothingHeld();
+});
+
+test.each([
+  ['read', {}],
+  ['read', { reverse: true }],
+  ['batches', { max: 1 }],
+  ['batches', { max: 1, reverse: true }],
+] as const)('%s %j ends with its log, and lets go', async (how, options) => {
+  const reading = log[how](options);
+  expect((await reading.next()).done).toBe(false);
+  await log.close();
+  expect(await reading.next()).toEqual(DONE);
+  await expect.poll(() => held(some.directory), SOON).toEqual(NOTHING);
 });
 
 test.each(['read', 'batches'] as const)('%s that is left before it began lets go', async (how) => {

@@ -179,13 +179,20 @@ class Backwards implements RecordSource {
   /** All lies behind it. */
   readonly offset = 0;
   readonly #records: Iterator<LogRecord>;
+  readonly #log: ReadLog;
   #done = false;
   #failure: { error: unknown } | undefined;
-  closed = false;
+  #closed = false;
 
-  constructor(path: string, records: Iterator<LogRecord>) {
+  constructor(path: string, records: Iterator<LogRecord>, log: ReadLog) {
     this.path = path;
     this.#records = records;
+    this.#log = log;
+  }
+
+  /** Nobody but who reads it keeps this: the log can't close it. */
+  get closed(): boolean {
+    return this.#closed || this.#log.closed;
   }
 
   read(max: number): LogRecord[] {
@@ -218,7 +225,7 @@ class Backwards implements RecordSource {
   rouse(): void {}
 
   close(): void {
-    this.closed = true;
+    this.#closed = true;
     this.#records.return?.();
   }
 }
@@ -339,6 +346,7 @@ function checkOf({ path }: RecordSource, limits: Limits, mover: CursorMover | un
 
 /** What is read: an open log. */
 interface ReadLog {
+  readonly closed: boolean;
   readonly earliest: number;
   readonly next: number;
   tail(options: TailOptions): Tail;
@@ -348,7 +356,10 @@ interface ReadLog {
 export function sourceOf(log: ReadLog, directory: Directory, options: ReadOptions): RecordSource {
   const { from, follow = false, reverse = false, durableOnly, outOfRange, cursor } = options;
   const { path } = directory;
-  if (reverse) return new Backwards(path, backwards(directory, behind(log, from ?? 'latest', outOfRange)));
+  if (reverse) {
+    const records = backwards(directory, behind(log, from ?? 'latest', outOfRange));
+    return new Backwards(path, records, log);
+  }
   const until = follow ? Number.POSITIVE_INFINITY : knownEnd(log);
   const start = from ?? (follow && cursor === undefined ? 'latest' : 'earliest');
   return new Forwards(path, log.tail({ from: start, durableOnly, outOfRange }), until, () => log.next);
