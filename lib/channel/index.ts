@@ -127,7 +127,7 @@ export {
 export {
   type ChannelOptions,
   type Claim,
-  checkDirectory,
+  isInRam,
   type Recovery,
   Refusal,
   takeName,

@@ -18,7 +18,7 @@ export function refused(channel: Mapped, appender: Appender, refusal: number, si
       );
     }
     case Refusal.TOO_LARGE:
-      return appender.limits.recordTooLarge(size);
+      return appender.sizes.recordTooLarge(size);
     default:
       return appender.stopped?.() ?? closedHandle('writer', path);
   }

@@ -59,8 +59,7 @@ export class Session<Out> {
     let guard: Guard | undefined;
     if (channel.header.mode === 'ring' && !gating) {
       const oldest = () => this.#land(() => this.#places.oldest());
-      this.#overtaken = new OvertakenGuard(channel, options.onLost ?? 'throw', oldest, teller);
-      this.#overtaken.slot = slot;
+      this.#overtaken = new OvertakenGuard(channel, slot, options.onLost ?? 'throw', oldest, teller);
       guard = this.#overtaken;
     } else if (gating && evictAfterMs !== NEVER) {
       guard = new EvictedGuard(channel, slot as number, () => this.#places.oldest(), teller);

@@ -255,9 +255,9 @@ export class Writer<In = Data> {
     const items = this.#describer.batch(records);
     const taken = this.#appendBatch(items);
     if (taken >= 0) return this.#appender.position - taken;
-    const { limits } = this.#appender;
-    const tooLarge = taken === Refusal.TOO_LARGE ? limits.batchTooLarge(items) : undefined;
-    throw tooLarge ?? this.#refused(taken, limits.batchBytes(items));
+    const { sizes } = this.#appender;
+    const tooLarge = taken === Refusal.TOO_LARGE ? sizes.batchTooLarge(items) : undefined;
+    throw tooLarge ?? this.#refused(taken, sizes.batchBytes(items));
   }
 
   /** Like `writeBatch`, but returns the bytes of the stream it took, or a `Refusal`. */

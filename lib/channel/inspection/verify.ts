@@ -163,7 +163,9 @@ class Verifier {
     this.#channel = channel;
     this.#places = new Places(channel, checker);
     const guard =
-      header.mode === 'ring' ? new OvertakenGuard(channel, 'skip', () => this.#places.oldest()) : undefined;
+      header.mode === 'ring'
+        ? new OvertakenGuard(channel, undefined, 'skip', () => this.#places.oldest())
+        : undefined;
     this.#overtaken = guard;
     this.#cursor = new Cursor(channel, guard, undefined, checker);
     const oldest = this.#places.oldest();

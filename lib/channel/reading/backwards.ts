@@ -22,7 +22,9 @@ export function* backwards<Out>(
   assertOpen();
   const places = new Places(channel, checker);
   const guard: Guard | undefined =
-    channel.header.mode === 'ring' ? new OvertakenGuard(channel, 'throw', () => places.oldest()) : undefined;
+    channel.header.mode === 'ring'
+      ? new OvertakenGuard(channel, undefined, 'throw', () => places.oldest())
+      : undefined;
   const cursor = new Cursor(channel, guard, undefined, checker);
   const maker = new RecordMaker(cursor, channel.header.frameHeader, codec);
   let end = from;

@@ -24,12 +24,18 @@ export class OvertakenGuard implements Guard {
   readonly #oldest: () => Place;
   readonly #onLost: 'throw' | 'skip';
   /** The slot this reader is seen in, if any. */
-  slot: number | undefined;
-
+  readonly #slot: number | undefined;
   readonly #teller: Teller | undefined;
 
-  constructor(channel: Mapped, onLost: 'throw' | 'skip', oldest: () => Place, teller?: Teller) {
+  constructor(
+    channel: Mapped,
+    slot: number | undefined,
+    onLost: 'throw' | 'skip',
+    oldest: () => Place,
+    teller?: Teller,
+  ) {
     this.#channel = channel;
+    this.#slot = slot;
     this.#onLost = onLost;
     this.#oldest = oldest;
     this.#teller = teller;
@@ -46,7 +52,7 @@ export class OvertakenGuard implements Guard {
     cursor.moveTo(to.position, to.record);
     const lost = Math.max(0, to.record - fromRecord);
     this.lostRecords += lost;
-    if (this.slot !== undefined) noteLoss(this.#channel, this.slot, to.position - from);
+    if (this.#slot !== undefined) noteLoss(this.#channel, this.#slot, to.position - from);
     const facts = { path, lost, from, to: to.position };
     const message = `The writer of ${path} overtook this reader: ${lost} records are lost; it goes on at the oldest there is`;
     this.#teller?.tellSoon('overtaken', message, facts);

@@ -161,7 +161,7 @@ export class Places {
   }
 
   #scoutGuard(): Guard {
-    return new OvertakenGuard(this.#channel, 'throw', () => this.oldest());
+    return new OvertakenGuard(this.#channel, undefined, 'throw', () => this.oldest());
   }
 
   /** Returns the place where damage lies that is the goal, or may be: who reads there hears of it. */

@@ -14,9 +14,9 @@ import { Flow } from '../presence/index.js';
 import { copyData, type Data, type DescribedRecord, measure } from '../records/index.js';
 import type { Start } from '../recovery/index.js';
 import { ARRIVAL, fencesItself, wakeSleepers } from '../waiting/index.js';
-import { Limits } from './limits.js';
 import { Publisher } from './publisher.js';
 import { LastRefusal, Refusal } from './refusal.js';
+import { Sizes } from './sizes.js';
 
 /** Nothing may be filled: every write has to come through `place`. */
 const NOTHING = 0;
@@ -41,7 +41,7 @@ export class Appender {
   readonly frameHeader: number;
   readonly bytes: Buffer;
   readonly flow: Flow;
-  readonly limits: Limits;
+  readonly sizes: Sizes;
   readonly lastRefusal = new LastRefusal();
   /** Set where nothing more may be written: every write then comes through `place`, which says so. */
   stopped: (() => MillraceError) | undefined;
@@ -79,7 +79,7 @@ export class Appender {
     this.#dataStart = header.dataOffset | 0;
     this.#dataEnd = (header.dataOffset + header.capacity) | 0;
     this.flow = new Flow(channel);
-    this.limits = new Limits(channel);
+    this.sizes = new Sizes(channel);
 
     const from = start.position - header.basePosition;
     // A linear channel whose writer left not a byte free goes on at its end, not at its start.
@@ -341,9 +341,9 @@ export class Appender {
     if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
     let bytes = this.#fillBatch(records, timeUs, tag, tagStep);
     if (bytes === 0) {
-      const tooLarge = this.limits.batchTooLarge(records);
+      const tooLarge = this.sizes.batchTooLarge(records);
       if (tooLarge !== undefined) return this.#tooLarge(tooLarge.size as number);
-      const refusal = this.#place(this.limits.batchBytes(records));
+      const refusal = this.#place(this.sizes.batchBytes(records));
       if (refusal < 0) return refusal;
       bytes = this.#fillBatch(records, timeUs, tag, tagStep);
     }
@@ -373,7 +373,7 @@ export class Appender {
     const words = this.#words;
     const frameHeader = this.frameHeader;
     const start = this.#at;
-    const until = Math.min(this.#until, start + this.limits.largestBatch);
+    const until = Math.min(this.#until, start + this.sizes.largestBatch);
     let at = start;
     for (let i = 0; i < records.length; i++) {
       const record = records[i];

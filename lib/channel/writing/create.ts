@@ -26,7 +26,7 @@ export async function createChannel(
   const path = resolve(aPath(givenPath));
   const header = designHeader(options, base);
   const directory = dirname(path);
-  const inRam = checkDirectory(directory);
+  const inRam = isInRam(directory);
   header.checksums = chooseChecksums(options.checksum, header, inRam);
   if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
   const permissions = checkFileMode(options.fileMode ?? 0o600);
@@ -66,8 +66,8 @@ async function syncName(channel: Mapped): Promise<void> {
   }
 }
 
-/** Whether it is in RAM. */
-export function checkDirectory(directory: string): boolean {
+/** Throws where no channel may lie. */
+export function isInRam(directory: string): boolean {
   try {
     const { type } = statfsSync(directory);
     refuseFileSystem(type, directory);

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { checkDirectory } from '../../channel/index.js';
+import { isInRam } from '../../channel/index.js';
 import { MillraceError } from '../../index.js';
 import type { Verb } from '../command.js';
 import { directoryOf, isLog } from '../directory.js';
@@ -68,7 +68,7 @@ async function* examine(directory: string, stop: AbortSignal): Findings {
     yield found;
     works &&= found.state !== 'fault';
   }
-  if (works && !stop.aborted && !checkDirectory(place)) yield await syncFinding(place, stop);
+  if (works && !stop.aborted && !isInRam(place)) yield await syncFinding(place, stop);
 }
 
 /** What comes into a log's directory is set aside by who opens the log. */

@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync, type StatsFs, statfsSync } from 'node:fs';
-import { checkDirectory } from '../../channel/index.js';
+import { isInRam } from '../../channel/index.js';
 import { DEFAULT_SEGMENT } from '../../log/index.js';
 import { count, size, visible } from '../words.js';
 import { type Finding, faultOf, ok, warning } from './finding.js';
@@ -20,7 +20,7 @@ const FEW_INODES = 1000;
 export function* placeFindings(directory: string): Generator<Finding> {
   let inRam: boolean;
   try {
-    inRam = checkDirectory(directory);
+    inRam = isInRam(directory);
   } catch (error) {
     yield faultOf('file system', error);
     return;

@@ -1,10 +1,10 @@
 import { renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
-  checkDirectory,
   disk,
   environment,
   explain,
+  isInRam,
   type Limits,
   loadAcquire,
   refuseFileSystem,
@@ -125,7 +125,8 @@ export class CursorMapping {
 
   static async #make(path: string, slots: number, permissions: number): Promise<CursorMapping> {
     const directory = dirname(path);
-    checkDirectory(directory);
+    // As for a channel: it throws where no file may be mapped.
+    isInRam(directory);
     const bytes = fileBytes(slots);
     try {
       const file = await binding().createFile(directory, bytes, permissions);

@@ -156,7 +156,7 @@ export async function beginAnew(
   try {
     await writer.sync();
     // step 128
-    takeName(writer, instead);
+    takeNameAndOwner(writer, instead);
     // step 129
     await syncNames(dirname(path));
     return writer;
@@ -198,7 +198,7 @@ class Rewrite {
       // step 120
       await writer.sync();
       // step 121
-      takeName(writer, path);
+      takeNameAndOwner(writer, path);
       // step 122
       await syncNames(dirname(path));
       // step 123
@@ -313,7 +313,7 @@ class Answers {
 }
 
 /** Before it has its name, those may use it who could use the one that it takes the place of. */
-function takeName(writer: SegmentWriter, instead: string): void {
+function takeNameAndOwner(writer: SegmentWriter, instead: string): void {
   const before = statOf(instead);
   writer.takeName(before && ((waiting) => void keepOwner(waiting, before)));
 }

@@ -71,7 +71,7 @@ export async function recoverLog(
 }
 
 /** Where the log goes on, and what has to be on the disk before that. */
-type Tail = LogEnd & { sealed: Sealed };
+type FoundEnd = LogEnd & { sealed: Sealed };
 
 const NEVER_WRITTEN = 'its header never reached the disk';
 
@@ -109,14 +109,14 @@ class Recovering {
     await this.#aside.moveAll(foreign, Directory.whyForeign);
     this.#segments = this.#directory.segments();
     this.#good = firstDoubtful(this.#segments);
-    let tail: Tail | undefined;
+    let found: FoundEnd | undefined;
     let more = true;
-    while (more && tail === undefined) {
+    while (more && found === undefined) {
       const info = await this.#infoOf(this.#good);
       more = info !== undefined;
-      if (info !== undefined) tail = await this.#goOver(info);
+      if (info !== undefined) found = await this.#goOver(info);
     }
-    const { sealed, ...end } = tail ?? (await this.#endOfChain());
+    const { sealed, ...end } = found ?? (await this.#endOfChain());
     // What outlived the machine is on its disk, whoever asks for it to be.
     if (this.#settings.sync !== 'none' || this.#hasMachineEnded) await sealed.upToNow()();
     if (this.#hasMachineEnded) await this.#remindOfSyncs();
@@ -186,7 +186,7 @@ class Recovering {
   }
 
   /** Goes on behind a segment that is one of the log; gives the one that is to be gone on with, once that is found. */
-  async #goOver(info: ChannelInfo | typeof NEVER_WRITTEN): Promise<Tail | undefined> {
+  async #goOver(info: ChannelInfo | typeof NEVER_WRITTEN): Promise<FoundEnd | undefined> {
     const file = this.#segments[this.#good];
     const next = this.#next ?? file.base;
     this.#hasMachineEnded ||= info === NEVER_WRITTEN || !info.sameBoot;
@@ -204,7 +204,7 @@ class Recovering {
     this.#good++;
   }
 
-  async #goOverOpen(file: SegmentFile, { sameBoot }: ChannelInfo): Promise<Tail | undefined> {
+  async #goOverOpen(file: SegmentFile, { sameBoot }: ChannelInfo): Promise<FoundEnd | undefined> {
     const sealed = this.#sealedSoFar();
     if (!sameBoot) {
       // While this one still says when it was written: whoever dies behind that leaves one that says so no more.
@@ -260,7 +260,7 @@ class Recovering {
   }
 
   /** One that was sealed before the machine went down: its end may be on the disk, and what is before that not. */
-  async #goOverSealed(file: SegmentFile, { finalPosition }: ChannelInfo): Promise<Tail | undefined> {
+  async #goOverSealed(file: SegmentFile, { finalPosition }: ChannelInfo): Promise<FoundEnd | undefined> {
     const { whole, position, proven } = await examineSealed(file.path);
     if (whole) return this.#isGood(nextBehind(file.path));
     const what = `it is not whole at position ${position}`;
@@ -292,7 +292,7 @@ class Recovering {
   }
 
   /** The log ends before the segment that is looked at: that and all behind it are set aside. */
-  async #endBefore(next: number, reason: string): Promise<Tail | undefined> {
+  async #endBefore(next: number, reason: string): Promise<FoundEnd | undefined> {
     this.#next = next;
     this.#recovery.after = 'machine';
     const file = this.#segments[this.#good];
@@ -328,7 +328,7 @@ class Recovering {
   }
 
   /** There is no segment that can be gone on with. */
-  async #endOfChain(): Promise<Tail> {
+  async #endOfChain(): Promise<FoundEnd> {
     const sealed = this.#sealedSoFar();
     const last = this.#segments[this.#good - 1];
     if (last === undefined) return { next: 0, maxTimeUs: 0, segment: undefined, sealed };

@@ -4,7 +4,7 @@ import { RESERVED_BYTES } from '../layout.js';
 import type { DescribedRecord } from '../records/index.js';
 
 /** How much a channel takes at once, whatever room there is. */
-export class Limits {
+export class Sizes {
   readonly #channel: Mapped;
 
   constructor(channel: Mapped) {
