@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Reader, Writer } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { cycleHandles, held } from '../soak/cycles.js';
 import { KINDS, MODES } from './fixtures/setups.js';
@@ -102,6 +103,34 @@ describe('dropped without close', () => {
     using reader = await Reader.open(path, { from: 'oldest' });
     expect(reader.status).toBe('dead');
     expect(reader.readBatch(10)).toHaveLength(1);
+  });
+
+  test('writers that are synced now and then are collected, too', async () => {
+    const directory = newDirectory();
+    await (async () => {
+      const sync = { everyMs: 3_600_000 };
+      for (let n = 0; n < COUNT; n++) {
+        const path = join(directory, `channel ${n}`);
+        (await Writer.create(path, { mode: 'linear', capacity: '16KiB', sync })).write('x');
+      }
+    })();
+    await heldOnceCollected(directory).toEqual(NOTHING);
+  });
+
+  test('logs that are compacted now and then are collected', async () => {
+    const directory = newDirectory();
+    await (async () => {
+      const compaction = { everyMs: 3_600_000 };
+      for (let n = 0; n < 8; n++) {
+        const log = await Log.open(join(directory, `log ${n}`), {
+          segment: '16KiB',
+          sync: 'none',
+          compaction,
+        });
+        log.append('x');
+      }
+    })();
+    await heldOnceCollected(directory).toEqual(NOTHING);
   });
 
   test('a writer that somebody still holds is not', async () => {

@@ -54,7 +54,9 @@ describe('step by step', () => {
     vi.spyOn(disk, 'syncDirectory').mockResolvedValueOnce().mockRejectedValueOnce(cause);
     fillTo(log, 5);
     await until(() => heard.length === 1);
-    expect(heard).toMatchObject([{ role: 'log', path: log.path, error: cause }]);
+    expect(heard).toMatchObject([
+      { role: 'log', path: log.path, error: { code: 'ERR_SYSTEM', path: log.path, cause } },
+    ]);
     expect(log.segments().length).toBe(4);
     await log.lookAfter();
     expect(log.segments().length).toBe(2);

@@ -1,4 +1,7 @@
-/** Calls now and then; keeps neither the process nor what it is called for alive. */
+/**
+ * Calls now and then; keeps neither the process nor what it is called for alive. `call` is to stand at the
+ * top of its module: one that is made beside others holds what they hold, and that may be the one it is called for.
+ */
 export function every<T extends object>(ms: number, target: T, call: (target: T) => void): NodeJS.Timeout {
   const kept = new WeakRef(target);
   const timer = setInterval(() => {

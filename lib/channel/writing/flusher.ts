@@ -93,7 +93,7 @@ export class Flusher {
     this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
     if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
     const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
-    if (ms > 0) this.#timer = every(ms, this, (flusher) => flusher.tick());
+    if (ms > 0) this.#timer = every(ms, this, tick);
   }
 
   get durable(): number {
@@ -291,4 +291,8 @@ export class Flusher {
     this.#storeDurable();
     this.#settle();
   }
+}
+
+function tick(flusher: Flusher): void {
+  flusher.tick();
 }

@@ -51,7 +51,7 @@ export class Upkeep {
     const alone: CompactedLog['alone'] = (work, signal) => this.#segments.do(work, signal);
     this.#compaction = new Compaction({ directory, cursors, synced, alone }, settings.compaction);
     const { everyMs } = settings.compaction;
-    if (everyMs !== undefined) this.#timer = every(everyMs, this, (upkeep) => upkeep.compactByTime());
+    if (everyMs !== undefined) this.#timer = every(everyMs, this, compactByTime);
   }
 
   /** Soon after, what need not be kept is removed. Resolves once it is, or that failed. */
@@ -107,4 +107,8 @@ export class Upkeep {
     await this.#compactions.settled();
     await this.#segments.settled();
   }
+}
+
+function compactByTime(upkeep: Upkeep): void {
+  upkeep.compactByTime();
 }
