@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import {
   checkVerifyOptions,
+  every,
   limitsFromNow,
   Pace,
   type VerifyOptions,
@@ -30,7 +31,7 @@ import {
 import type { LogRecord } from './records/index.js';
 import { type LogRepair, type LogVerification, repairLog, verifyLog } from './repair/index.js';
 import { type LogStats, NO_STATS } from './stats.js';
-import { type Compacted, type CompactOptions, checkCompactOptions, every, Upkeep } from './upkeep/index.js';
+import { type Compacted, type CompactOptions, checkCompactOptions, Upkeep } from './upkeep/index.js';
 import type { Appendable } from './writing/index.js';
 
 /** One segment of a log. */
@@ -80,7 +81,7 @@ export class Log {
       this.#upkeep = upkeep;
     }
     const everyMs = Math.min(settings.rollAfterMs ?? LOOK_AFTER_MS, LOOK_AFTER_MS);
-    this.#timer = every(everyMs, this, (log) => void log.lookAfter());
+    this.#timer = every(everyMs, this, lookAfter);
   }
 
   #makeUpkeep(end: AppendingEnd, lock: LockFile): Upkeep {
@@ -367,4 +368,8 @@ export class Log {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function lookAfter(log: Log): void {
+  void log.lookAfter();
 }

@@ -1,3 +1,2 @@
-export { every } from '../../channel/index.js';
 export { type Compacted, type CompactOptions, checkCompactOptions } from './compaction.js';
 export { Upkeep } from './upkeep.js';

@@ -60,6 +60,11 @@ export const MODELLED = [
   row('flow.ts', 'if (slotState(Atomics.load(this.#words, at)) === L.SLOT_GATING)', ['writer: list']),
   row('flow.ts', 'Atomics.load(this.#words, gating[i] + SLOT_POSITION + 1)', ['writer: load position']),
   row('flow.ts', 'storeSplit(words, LIMIT, highOf(raised / 16), stampOf(raised));', ['writer: raise limit']),
+  row('words.ts', 'Atomics.store(privateWord, 0, 0);', [
+    'writer: wake: fence',
+    'reader: room: fence',
+    'reader: fence',
+  ]),
   row('words.ts', 'Atomics.store(words, index + 1, low);', ['writer: raise limit', 'reader: join: position']),
   numbered(30, 'flow.ts', 'this.#raiseLimit(position + granted * 16);', {
     steps: ['writer: raise limit'],
@@ -78,7 +83,7 @@ export const MODELLED = [
   row('flow.ts', 'if (slotState(state) !== L.SLOT_GATING) {', ['writer: wait for room']),
 
   // Waking, by a writer and by a reader.
-  row('waking.ts', 'Atomics.store(privateWord, 0, 0);', ['writer: wake: fence', 'reader: room: fence']),
+  row('waking.ts', 'fence();', ['writer: wake: fence', 'reader: room: fence']),
   row('waking.ts', 'if (Atomics.load(channel.words, alarm.sleepers) !== 0)', [
     'writer: wake: look',
     'reader: room: look',
@@ -138,7 +143,7 @@ export const MODELLED = [
     'reader: frame payload',
   ]),
   row('cursor.ts', 'scratch[word] = shared[source + word];', ['reader: copy']),
-  row('guard.ts', 'Atomics.store(privateWord, 0, 0);', ['reader: fence']),
+  row('guard.ts', 'fence();', ['reader: fence']),
   row('guard.ts', 'if (loadPosition(words, LIMIT) - from <= header.capacity) return false;', [
     'reader: check',
   ]),
@@ -184,8 +189,8 @@ export const MODELLED = [
   row('recovery.ts', 'if (binding().lockByte(channel.file, WRITER_LOCK_BYTE)) return;', ['writer: resume']),
   row('recovery.ts', 'const tail = loadPosition(words, TAIL);', ['writer: resume: tail']),
   row('recovery.ts', 'const limit = loadPosition(words, LIMIT);', ['writer: resume: limit']),
-  row('recovery.ts', 'const length = words[word];', ['writer: resume: length']),
-  row('recovery.ts', 'words[word + 2] !== stampOf(position)', ['writer: resume: body']),
+  row('damage.ts', 'const length = words[word];', ['writer: resume: length']),
+  row('damage.ts', 'words[word + 2] === stampOf(position)', ['writer: resume: body']),
   numbered(42, 'recovery.ts', 'storePosition(channel.words, TAIL, recovered.position);', {
     steps: ['writer: resume: publish'],
     without: 'who resumes does not publish the tail',
