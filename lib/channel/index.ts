@@ -18,6 +18,7 @@ export {
   type Sync,
   statOf,
   storeRelease,
+  syncFailed,
   whereLeads,
   writeFrozen,
 } from './file/index.js';

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync } from 'node:fs';
+import { closeSync, cpSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk, inspect } from '../../lib/channel/index.js';
 import * as L from '../../lib/channel/layout.js';
@@ -161,4 +161,37 @@ describe('what a stray segment says of the disk', () => {
     expect(log.next).toBe(next);
     expect(log.durable).toBe(0);
   });
+});
+
+describe('a frame that was overwritten before it had its checksum', () => {
+  test.each(['none', 'commit'] as const)(
+    'is told to who waits for the disk once its segment is sealed: %s',
+    async (sync) => {
+      const log = await Log.open(newDirectory(), { segment: '16KiB', sync });
+      for (let i = 0; i < 3; i++) log.append(textOf(i));
+      const { path } = log.segments()[0];
+      const file = openSync(path, 'r+');
+      writeSync(file, Buffer.alloc(4, 0xff), 0, 4, L.DATA_ALIGN + FRAME + L.FRAME_STAMP_OFFSET);
+      closeSync(file);
+      roll(log);
+      const damage = { code: 'ERR_CORRUPT', path };
+      expect(await failure(() => log.flush())).toMatchObject(damage);
+      expect(await failure(() => log.commit('more'))).toMatchObject(damage);
+      expect(inspect(path).durable).toBe(0);
+      await log.close().catch(() => {});
+    },
+  );
+});
+
+test('a log that could not be opened is not held by that: it can be once there are files to be had', async () => {
+  const directory = newDirectory();
+  await using made = await Log.open(directory, { segment: '16KiB', sync: 'none' });
+  roll(made);
+  await made.close();
+  const cause = Object.assign(new Error('EMFILE: fsync'), { code: 'EMFILE', errno: -24, syscall: 'fsync' });
+  vi.spyOn(disk, 'syncDirectory').mockRejectedValueOnce(cause);
+  const error = await failure(() => Log.open(directory, { sync: 'commit' }));
+  expect(error).toMatchObject({ code: 'ERR_SYSTEM', path: directory, cause });
+  await using again = await Log.open(directory);
+  expect(again.next).toBe(RECORDS_A_SEGMENT + 1);
 });

@@ -51,16 +51,21 @@ function noSpace(path: string, needed: number, cause: SystemError): MillraceErro
   const available = freeBytes(path);
   return new MillraceError(
     'ERR_NO_SPACE',
-    `No space for ${path}: it needs ${needed} bytes, ${available} are free. A container's /dev/shm has 64 MB ` +
+    `No space for ${path}: it needs ${needed} bytes${available === undefined ? '' : `, ${available} are free`}. A container's /dev/shm has 64 MB ` +
       'unless it is started with a larger --shm-size',
     { path, needed, available, cause },
   );
 }
 
-/** Of the file system that has the file, or would. */
-function freeBytes(path: string): number {
-  const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
-  return bavail * bsize;
+/** Of the file system that has the file, or would; undefined where that is gone. */
+function freeBytes(path: string): number | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
+    return bavail * bsize;
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
 }
 
 export function isOutOfSpace(error: unknown): boolean {

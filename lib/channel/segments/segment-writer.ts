@@ -285,9 +285,11 @@ export class SegmentWriter implements Beating {
     const { file } = this.#channel;
     this.#state = 'closed';
     try {
+      let failure: MillraceError | undefined;
       if (sync || this.isNeeded) await this.#flusher.syncEnd();
-      else this.#flusher.letGo();
+      else failure = this.#flusher.letGo();
       await giveBack(file, this.#unused());
+      if (failure !== undefined) throw failure;
     } finally {
       binding().closeFile(file);
     }
@@ -301,9 +303,12 @@ export class SegmentWriter implements Beating {
     const { path } = this;
     const unused = this.#unused();
     this.#state = 'closed';
-    this.#flusher.letGo();
+    const failure = this.#flusher.letGo();
     binding().closeFile(this.#channel.file);
-    return () => giveBackOf(path, unused);
+    return async () => {
+      await giveBackOf(path, unused);
+      if (failure !== undefined) throw failure;
+    };
   }
 
   /** The bytes of its file behind the end of the stream. */

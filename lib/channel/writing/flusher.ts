@@ -269,18 +269,25 @@ export class Flusher {
     if (stopped !== end) this.#failure ??= damaged(this.#channel, positionAt(this.#channel, stopped));
   }
 
-  /** Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. */
-  letGo(): void {
+  /**
+   * Once it is ended: who waits for what no round has begun to bring to the disk waits in vain. Returns what was wrong with
+   * it, if anything was.
+   */
+  letGo(): MillraceError | undefined {
     this.#ending = false;
     if (this.#running === undefined) this.#settle();
+    return this.#failure;
   }
 
   /** Once it is ended, and before its file is closed: brings all of it to the disk, its end too. */
   async syncEnd(): Promise<void> {
     await this.#running;
     try {
-      if (this.#failure !== undefined) throw this.#failure;
+      const failure = this.#failure;
+      if (failure?.code === 'ERR_SYNC_FAILED') throw failure;
       await syncFile(this.#channel.file);
+      // What is whole beside the damage is there.
+      if (failure !== undefined) throw failure;
       await this.#syncRoots();
     } catch (error) {
       const failure = this.#fail(error);

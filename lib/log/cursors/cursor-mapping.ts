@@ -179,8 +179,8 @@ export class CursorMapping {
       // step 108
       return larger;
     } catch (error) {
-      this.stay();
       larger?.close();
+      this.stay();
       throw explain(error, path, 'replace');
     }
   }

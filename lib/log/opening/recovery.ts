@@ -87,6 +87,8 @@ class Recovering {
   readonly #options: RecoverOptions;
   readonly #aside: SetAsideFolder;
   readonly #recovery: LogRecovery;
+  /** Of those that were gone on with, the last. */
+  #resumed: SegmentWriter | undefined;
   #segments: SegmentFile[] = [];
   /** How many of them are the log, as far as has been looked. */
   #good = 0;
@@ -105,6 +107,16 @@ class Recovering {
   }
 
   async run(): Promise<RecoveredLog> {
+    try {
+      return await this.#goThrough();
+    } catch (error) {
+      // Who tries it again, once that helps, would else meet this one as a writer that lives.
+      this.#resumed?.close();
+      throw error;
+    }
+  }
+
+  async #goThrough(): Promise<RecoveredLog> {
     const foreign = this.#options.tidies === false ? [] : this.#directory.foreign();
     await this.#aside.moveAll(foreign, Directory.whyForeign);
     this.#segments = this.#directory.segments();
@@ -248,6 +260,7 @@ class Recovering {
         sealed.upToNow(),
         this.#options.shared,
       );
+      this.#resumed = resumed.segment;
       const { recovery, released } = resumed;
       this.#recovery.dropped += recovery.dropped;
       if (!released || recovery.dropped > 0) this.#recovery.after = recovery.after;

@@ -1,4 +1,11 @@
-import { disk, isShortOfFiles, type SegmentWriter, syncSealed } from '../../channel/index.js';
+import {
+  disk,
+  explain,
+  isShortOfFiles,
+  type SegmentWriter,
+  syncFailed,
+  syncSealed,
+} from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { type Directory, lastSynced } from '../files/index.js';
 
@@ -115,8 +122,9 @@ export class Sealed {
 
   #letGo(segment: SegmentWriter): Promise<void> {
     const giveBack = segment.letGo();
-    this.#givingBack = this.#givingBack.then(giveBack);
-    return this.#givingBack;
+    const given = this.#givingBack.then(giveBack);
+    this.#givingBack = given.catch(() => {});
+    return given;
   }
 
   /** Leaves those to the directory that were let go, unless somebody waits for them. */
@@ -165,12 +173,21 @@ export class Sealed {
     const segments = this.#directory.segments().filter(({ base }) => base <= this.#listedUpTo);
     // It says that all before it is on the disk, and how much of itself; not that this goes for its end.
     const from = lastSynced(segments)?.index ?? 0;
-    await disk.syncDirectory(this.#directory.path);
+    await this.#syncNames();
     for (const { path } of segments.slice(from)) {
       // step 125
       await syncUnlessGone(path);
     }
     this.#listedBytes = 0;
+  }
+
+  async #syncNames(): Promise<void> {
+    const { path } = this.#directory;
+    try {
+      await disk.syncDirectory(path);
+    } catch (error) {
+      throw isShortOfFiles(error) ? explain(error, path, 'sync') : syncFailed(path, error);
+    }
   }
 
   /** Resolves once all are let go. */
