@@ -181,6 +181,7 @@ export class Sealed {
     this.#listedBytes = 0;
   }
 
+  /** Somebody waits for the disk: that it failed is said as of any other sync, unless it may go well another time. */
   async #syncNames(): Promise<void> {
     const { path } = this.#directory;
     try {
