@@ -40,15 +40,13 @@ export interface Binding {
   dropPreparation(preparation: PreparationHandle): void;
   /** Opens an existing file, for reading or for reading and writing; neither maps nor locks. */
   openFile(path: string, writable: boolean): FileHandle;
-  /** What the kernel says of the open file now; `links` is 0 once its name is gone. `fileSystem` is statfs's magic. */
+  /** What the kernel says of the open file now. `fileSystem` is statfs's magic. */
   statFile(file: FileHandle): {
     bytes: number;
     device: number;
     inode: number;
-    links: number;
     regular: boolean;
     fileSystem: number;
-    freeBytes: number;
   };
   /** Maps the whole file read-only and lends it as an ArrayBuffer; the same one at each call. */
   mapFile(file: FileHandle): ArrayBuffer;

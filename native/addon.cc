@@ -124,10 +124,8 @@ Napi::Value StatFile(Info info) {
   result.Set("bytes", Napi::Number::New(env, static_cast<double>(facts.bytes)));
   result.Set("device", Napi::Number::New(env, facts.device));
   result.Set("inode", Napi::Number::New(env, facts.inode));
-  result.Set("links", Napi::Number::New(env, facts.links));
   result.Set("regular", Napi::Boolean::New(env, facts.regular));
   result.Set("fileSystem", Napi::Number::New(env, facts.file_system));
-  result.Set("freeBytes", Napi::Number::New(env, facts.free_bytes));
   return result;
 }
 
@@ -180,7 +178,7 @@ Napi::Value PunchTheHole(Info info) {
   const int64_t from = in.Integer(1, 0, kLargestFile);
   if (!in.ok()) return info.Env().Undefined();
   // As with lockByte: EBADF says that the handle is closed.
-  if (!file->writable()) return Done(info.Env(), {EACCES, "fallocate", -1});
+  if (!file->writable()) return Done(info.Env(), {EACCES, "fallocate"});
   FileFacts facts;
   const Failure failure = file->Stat(&facts);
   if (failure) return Done(info.Env(), failure);
@@ -201,7 +199,7 @@ Napi::Value TakeByte(Info info) {
   const int64_t byte = in.Integer(1, 0, kLastByte);
   if (!in.ok()) return info.Env().Undefined();
   // The kernel's word for it is EBADF, which here says that the handle is closed.
-  if (!file->writable()) return Done(info.Env(), {EACCES, "fcntl(F_OFD_SETLK)", -1});
+  if (!file->writable()) return Done(info.Env(), {EACCES, "fcntl(F_OFD_SETLK)"});
   bool taken = false;
   const Failure failure = LockByte(file->fd(), byte, &taken);
   if (failure) return Done(info.Env(), failure);

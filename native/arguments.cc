@@ -20,7 +20,7 @@ File* Arguments::OpenFile(size_t index) {
     Refuse(index, "a file of this addon");
   } else if (file->closed() && ok_) {
     ok_ = false;
-    Throw(info_.Env(), {EBADF, function_, -1});
+    Throw(info_.Env(), {EBADF, function_});
   }
   return file;
 }
@@ -44,7 +44,7 @@ PathText Arguments::Path(size_t index) {
   if (napi_get_value_string_utf8(info_.Env(), info_[index], nullptr, 0, &bytes) != napi_ok) {
     Refuse(index, "a path");
   } else if (bytes >= sizeof path.text) {
-    if (ok_) Throw(info_.Env(), {ENAMETOOLONG, function_, -1});
+    if (ok_) Throw(info_.Env(), {ENAMETOOLONG, function_});
     ok_ = false;
   } else if (napi_get_value_string_utf8(info_.Env(), info_[index], path.text, sizeof path.text, &copied) != napi_ok ||
              copied == 0 || std::memchr(path.text, 0, copied) != nullptr) {

@@ -88,7 +88,7 @@ napi_value Bell::Open(napi_env env, napi_value on_ring) {
       napi_async_init(env, nullptr, name, &poll->context) != napi_ok ||
       uv_poll_init(loop, &poll->handle, poll->fd) != 0) {
     close(poll->fd);
-    Throw(env, {ENOMEM, "uv_poll_init", -1});
+    Throw(env, {ENOMEM, "uv_poll_init"});
     return nullptr;
   }
   poll->handle.data = poll.get();

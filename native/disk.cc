@@ -18,7 +18,7 @@ constexpr int64_t kDiskStep = 2 << 20;
 template <typename Step>
 Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, Step step) {
   for (int64_t done = from; done < end;) {
-    if (pace.cancelled()) return {ECANCELED, call, -1};
+    if (pace.cancelled()) return {ECANCELED, call};
     if (done != from) pace.Pause();
     const int64_t bytes = std::min(kDiskStep, end - done);
     if (step(done, bytes) == 0) {

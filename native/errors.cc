@@ -70,7 +70,7 @@ bool ThrowIsPending(napi_env env) {
 
 }  // namespace
 
-Failure LastFailure(const char* call) { return Failure{errno, call, -1}; }
+Failure LastFailure(const char* call) { return Failure{errno, call}; }
 
 napi_value MakeError(napi_env env, const Failure& failure) {
   const char* name = CodeName(failure.error);
@@ -88,13 +88,6 @@ napi_value MakeError(napi_env env, const Failure& failure) {
       napi_create_error(env, code, message, &error) != napi_ok || !SetProperty(env, error, "errno", number) ||
       !SetProperty(env, error, "syscall", call)) {
     return nullptr;
-  }
-  if (failure.free_bytes >= 0) {
-    napi_value free_bytes;
-    if (napi_create_int64(env, failure.free_bytes, &free_bytes) != napi_ok ||
-        !SetProperty(env, error, "freeBytes", free_bytes)) {
-      return nullptr;
-    }
   }
   return error;
 }

@@ -12,7 +12,6 @@ namespace millrace {
 struct Failure {
   int error = 0;
   const char* call = "";
-  int64_t free_bytes = -1;  // where the disk was full: what was free right after
 
   explicit operator bool() const { return error != 0; }
 };

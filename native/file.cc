@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -30,12 +29,6 @@ int OpenAgain(const char* path, int flags, uint32_t permissions) {
     fd = open(path, flags, permissions);
   } while (fd < 0 && errno == EINTR);
   return fd;
-}
-
-double FreeBytes(int fd) {
-  struct statvfs space;
-  if (fstatvfs(fd, &space) != 0) return -1;
-  return static_cast<double>(space.f_bavail) * static_cast<double>(space.f_frsize);
 }
 
 // V8 lets go of its part once nothing can reach the bytes any more, but tells so in a later turn of the event loop only.
@@ -74,14 +67,10 @@ std::unique_ptr<File> File::Create(const FilePlan& plan, const Pace& pace, Failu
   std::unique_ptr<File> file(new File(fd, true));
   bool taken = false;
   *failure = LockByte(fd, 0, &taken);
-  if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)", -1};
+  if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)"};
   if (*failure) return nullptr;
 
   *failure = Allocate(fd, plan.bytes, pace);
-  if (failure->error == ENOSPC) {
-    // What the steps before this one took is not what the caller lacks.
-    if (ftruncate(fd, 0) == 0) failure->free_bytes = static_cast<int64_t>(FreeBytes(fd));
-  }
   if (*failure) return nullptr;
 
   *failure = file->Map(true);
@@ -109,10 +98,8 @@ Failure File::Stat(FileFacts* facts) const {
   facts->bytes = static_cast<int64_t>(status.stx_size);
   facts->device = static_cast<double>(makedev(status.stx_dev_major, status.stx_dev_minor));
   facts->inode = static_cast<double>(status.stx_ino);
-  facts->links = status.stx_nlink;
   facts->regular = S_ISREG(status.stx_mode);
   facts->file_system = static_cast<uint32_t>(system.f_type);
-  facts->free_bytes = FreeBytes(fd());
   return {};
 }
 
@@ -129,9 +116,9 @@ Failure File::Map(bool writable) {
   Failure failure = Status(fd(), &status);
   if (failure) return failure;
   // mmap itself would take a device, and then only an access would show that it isn't memory.
-  if (!S_ISREG(status.stx_mode)) return {ENODEV, "mmap", -1};
-  if (status.stx_size == 0) return {EINVAL, "mmap", -1};
-  if (status.stx_size > static_cast<uint64_t>(kLargestFile)) return {EFBIG, "mmap", -1};
+  if (!S_ISREG(status.stx_mode)) return {ENODEV, "mmap"};
+  if (status.stx_size == 0) return {EINVAL, "mmap"};
+  if (status.stx_size > static_cast<uint64_t>(kLargestFile)) return {EFBIG, "mmap"};
   mapping_ = Mapping::Create(fd(), status.stx_size, writable, &failure);
   return failure;
 }
@@ -161,7 +148,7 @@ napi_value File::Lend(napi_env env) {
   // but empty. Nobody ever saw the buffer, so nobody will touch what was mapped.
   if (status != napi_ok) {
     lease_->mapping.reset();
-    Throw(env, {ENOMEM, "napi_create_external_arraybuffer", -1});
+    Throw(env, {ENOMEM, "napi_create_external_arraybuffer"});
     return nullptr;
   }
   if (napi_create_reference(env, buffer, 1, &lent_) != napi_ok) return buffer;

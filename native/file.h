@@ -46,10 +46,8 @@ struct FileFacts {
   int64_t bytes = 0;
   double device = 0;
   double inode = 0;
-  uint32_t links = 0;
   bool regular = false;
   uint32_t file_system = 0;
-  double free_bytes = 0;
 };
 
 // Whose mapping an ArrayBuffer shows.

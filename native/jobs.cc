@@ -25,7 +25,7 @@ class Job {
       if (status != napi_ok) napi_delete_async_work(env, job->work_);
     }
     if (status != napi_ok) {
-      Throw(env, {ENOMEM, "napi_queue_async_work", -1});
+      Throw(env, {ENOMEM, "napi_queue_async_work"});
       return nullptr;
     }
     job.release();
@@ -52,7 +52,7 @@ class Job {
   static void Finish(napi_env env, napi_status status, void* data) {
     std::unique_ptr<Job> job(static_cast<Job*>(data));
     napi_delete_async_work(env, job->work_);
-    if (status != napi_ok && !job->failure_) job->failure_ = {ECANCELED, "uv_queue_work", -1};
+    if (status != napi_ok && !job->failure_) job->failure_ = {ECANCELED, "uv_queue_work"};
     napi_value value = job->failure_ ? MakeError(env, job->failure_) : job->Result(env);
     if (value == nullptr) return;
     if (job->failure_) {
@@ -154,7 +154,7 @@ class Clearing final : public Job {
  private:
   Failure Run() override {
     cleared_ = mapping_->Clear(start_, Pace(descriptor_->closing));
-    if (descriptor_->closing.load(std::memory_order_relaxed)) return {ECANCELED, "memset", -1};
+    if (descriptor_->closing.load(std::memory_order_relaxed)) return {ECANCELED, "memset"};
     return {};
   }
   napi_value Result(napi_env env) override { return Offset(env, cleared_); }

@@ -97,7 +97,7 @@ Failure Mapping::Populate(size_t from, const Pace& pace) {
   const size_t to_be_written = std::min(writable_.load(std::memory_order_relaxed), bytes_);
   if (begin < to_be_written) KeepPagesSmall(address_ + begin, to_be_written - begin);
   for (size_t done = begin; done < bytes_;) {
-    if (pace.cancelled()) return {ECANCELED, "madvise", -1};
+    if (pace.cancelled()) return {ECANCELED, "madvise"};
     if (done != begin) pace.Pause();
     const size_t writable = writable_.load(std::memory_order_relaxed);
     const bool write = done < writable;

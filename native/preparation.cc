@@ -59,7 +59,7 @@ std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync,
   const std::shared_ptr<Work> work(new Work(plan, sync, hurried));
   auto threads_part = std::make_unique<std::shared_ptr<Work>>(work);
   if (!StartThread(&Preparation::Make, threads_part.get())) {
-    *failure = {EAGAIN, "pthread_create", -1};
+    *failure = {EAGAIN, "pthread_create"};
     return nullptr;
   }
   threads_part.release();  // the thread has it

@@ -15,7 +15,7 @@ export const ADDON: string = createRequire(import.meta.url)('node-gyp-build').pa
 );
 
 /** What a call of the addon throws, or rejects with. */
-export async function systemError(work: () => unknown): Promise<SystemError & { freeBytes?: number }> {
+export async function systemError(work: () => unknown): Promise<SystemError> {
   try {
     await work();
   } catch (error) {

@@ -73,7 +73,8 @@ test.each([
   const directory = newDirectory();
   const preparation = native.prepareFile(directory, 1 << 20, 0o640, sync, hurried);
   const file = native.takePrepared(preparation, true) as FileHandle;
-  expect(native.statFile(file)).toMatchObject({ bytes: 1 << 20, links: 0, regular: true });
+  expect(native.statFile(file)).toMatchObject({ bytes: 1 << 20, regular: true });
+  expect(readdirSync(directory)).toEqual([]);
   const bytes = new Uint8Array(native.mapFile(file));
   expect(bytes.every((byte) => byte === 0)).toBe(true);
   bytes[(1 << 20) - 1] = 67;
@@ -284,7 +285,8 @@ test('what is collected without having been taken is dropped', async () => {
 test('a file that is made at once is like one that was prepared', async () => {
   const directory = newDirectory();
   const file = native.createFileNow(directory, 3 << 20, 0o600);
-  expect(native.statFile(file)).toMatchObject({ bytes: 3 << 20, links: 0 });
+  expect(native.statFile(file)).toMatchObject({ bytes: 3 << 20, regular: true });
+  expect(readdirSync(directory)).toEqual([]);
   const path = join(directory, 'now');
   native.linkFile(file, path);
   const other = native.openFile(path, true);

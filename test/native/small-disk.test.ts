@@ -12,6 +12,10 @@ const disk = join(newDirectory(), 'disk');
 mkdirSync(disk);
 
 const mount = () => spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]).status === 0;
+const freeBytes = () => {
+  const { bavail, bsize } = statfsSync(disk);
+  return bavail * bsize;
+};
 const mounted = process.getuid?.() === 0 && mount();
 
 beforeAll(() => {
@@ -25,35 +29,39 @@ afterAll(async () => {
 });
 
 // Mounting takes root, and a container may refuse it even then.
-test.skipIf(!mounted)('a disk that is too small refuses, says what is free, and keeps nothing', async () => {
+test.skipIf(!mounted)('a disk that is too small refuses, and keeps nothing', async () => {
   for (let round = 0; round < 3; round++) {
     const error = await systemError(() => native.createFile(disk, DISK_BYTES + 4096, 0o600));
-    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: DISK_BYTES });
+    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate' });
+    expect(freeBytes()).toBe(DISK_BYTES);
   }
   const file = await native.createFile(disk, 3 << 20, 0o600);
   const error = await systemError(() => native.createFile(disk, 2 << 20, 0o600));
-  expect(error).toMatchObject({ code: 'ENOSPC', freeBytes: 1 << 20 });
+  expect(error).toMatchObject({ code: 'ENOSPC' });
+  expect(freeBytes()).toBe(1 << 20);
   // What was allocated is there: storing to every page of it can't fail.
   new Uint8Array(native.mapFile(file)).fill(1);
   native.closeFile(file);
 });
 
 test.skipIf(!mounted)('so it refuses what is prepared or made at once', async () => {
-  await until('the disk is empty', () => statfsSync(disk).bavail * statfsSync(disk).bsize === DISK_BYTES);
+  await until('the disk is empty', () => freeBytes() === DISK_BYTES);
   for (const sync of [false, true]) {
     const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, sync, sync);
     const error = await systemError(() => native.takePrepared(preparation, true));
-    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: DISK_BYTES });
+    expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate' });
+    expect(freeBytes()).toBe(DISK_BYTES);
     expect(descriptorsIn(disk)).toBe(0);
   }
   const file = native.createFileNow(disk, 3 << 20, 0o600);
   const error = await systemError(() => native.createFileNow(disk, 2 << 20, 0o600));
-  expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate', freeBytes: 1 << 20 });
+  expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate' });
+  expect(freeBytes()).toBe(1 << 20);
   native.closeFile(file);
 });
 
 test.skipIf(!mounted)('a punched hole makes room on a disk that is full', async () => {
-  await until('the disk is empty', () => statfsSync(disk).bavail * statfsSync(disk).bsize === DISK_BYTES);
+  await until('the disk is empty', () => freeBytes() === DISK_BYTES);
   const full = native.createFileNow(disk, DISK_BYTES, 0o600);
   new Uint8Array(native.mapFile(full)).fill(1);
   expect((await systemError(() => native.createFileNow(disk, 4096, 0o600))).code).toBe('ENOSPC');
