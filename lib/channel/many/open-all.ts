@@ -35,7 +35,7 @@ function checkedPaths(channels: readonly string[]): string[] {
 
 async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promise<ManyReader<Out>> {
   const what = `${paths.length} channels`;
-  const { many, add } = createMany({ what }, options);
+  const { many, sources } = createMany({ what }, options);
   using failing = new Failing(options.signal, { what: `Opening ${what}` });
   const openings = paths.map(async (path) => {
     try {
@@ -44,13 +44,13 @@ async function openList<Out>(paths: string[], options: ManyOptions<Out>): Promis
       failing.fail(error);
     }
   });
-  for (const reader of await Promise.all(openings)) if (reader !== undefined) add(reader);
+  for (const reader of await Promise.all(openings)) if (reader !== undefined) sources.add(reader);
   return failing.orElse(many);
 }
 
 async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Promise<ManyReader<Out>> {
   checkDirectory(path);
-  const { many, add, tell, forget, follow } = createMany({ what: path, path }, options);
+  const { many, sources } = createMany({ what: path, path }, options);
   using failing = new Failing(options.signal, { what: `Opening the channels of ${path}`, path });
   let opened = false;
   const directory = new Directory(path, options.match, {
@@ -58,16 +58,16 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
       const signal = opened ? undefined : failing.signal;
       const reader = await openOne(path, { ...options, signal }, opened);
       if (many.closed) reader.close();
-      else add(reader);
+      else sources.add(reader);
     },
-    forget,
-    doubt: tell,
+    forget: (path) => sources.forget(path),
+    doubt: (fault) => sources.tell(fault),
     fail(error) {
-      if (opened) tell(error);
+      if (opened) sources.tell(error);
       else failing.fail(error);
     },
   });
-  follow(directory);
+  sources.follow(directory);
   // Before the first look, or what appears just then is found by the next slow look only.
   if (options.watch !== false) directory.watch();
   await directory.scan();
