@@ -84,6 +84,7 @@ export {
   syncFile,
   Teller,
   type Times,
+  TurnClock,
   timeInUs,
   turn,
   type When,

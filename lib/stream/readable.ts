@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type RecordHandler, turn, type WaitOptions } from '../channel/index.js';
+import { type RecordHandler, TurnClock, turn, type WaitOptions } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { oneOf, show } from '../options.js';
 import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
@@ -18,9 +18,6 @@ export interface ReadableSource {
   readonly ended: boolean;
   close(): void;
 }
-
-/** The event loop gets a turn after so many records, however quickly they are taken. */
-const RECORDS_A_TURN = 1024;
 
 /**
  * A stream of a channel's records: of their bytes, one after the other, or in object mode of the records themselves. It
@@ -43,6 +40,7 @@ class RecordReadable extends Readable {
   readonly #reader: ReadableSource;
   readonly #options: ReadableOptions;
   readonly #stop = new AbortController();
+  readonly #clock = new TurnClock();
   #pulling = false;
   #bytes: Buffer | undefined;
   /** What went wrong behind the records that are still to be taken. */
@@ -63,11 +61,18 @@ class RecordReadable extends Readable {
     void this.#pull();
   }
 
-  /** Pushes until nothing more is wanted. By then, at once, it must be known that nobody pulls: more may be wanted. */
+  /**
+   * Pushes until nothing more is wanted. By then, at once, it must be known that nobody pulls: more may be wanted. However
+   * quickly it is taken, the event loop has its turns.
+   */
   async #pull(): Promise<void> {
     const { timeoutMs, objectMode } = this.#options;
     try {
-      for (let records = 1; !this.destroyed; records++) {
+      while (!this.destroyed) {
+        if (this.#clock.isOver()) {
+          await turn();
+          continue;
+        }
         const chunk = this.#next();
         if (chunk === undefined) {
           const more = await this.#reader.ready({ signal: this.#stop.signal, timeoutMs });
@@ -82,7 +87,6 @@ class RecordReadable extends Readable {
           this.#starved = false;
           if (!this.push(chunk)) return;
         }
-        if (records % RECORDS_A_TURN === 0) await turn();
       }
     } catch (error) {
       this.#fault = { error: error as Error };

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { inspect, Reader, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
+import { inspect, openAll, Reader, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { OPENERS, type Wrong } from './broken-channels.js';
@@ -74,6 +74,35 @@ describe('arguments', () => {
       expect([String(use), (await failure(use)).code]).toEqual([String(use), 'ERR_INVALID_ARGUMENT']);
     }
     expect(writer.position).toBe(0);
+  });
+
+  test('a place that is none is refused before there is a channel', async () => {
+    for (const from of [
+      'middle',
+      { reocrd: 3 },
+      { time: 'x' },
+      { time: 5, tmie: 6 },
+      -5,
+      { record: -1 },
+    ] as Wrong[]) {
+      const opening = () => Reader.open(newPath(), { from, wait: true, timeoutMs: 0 });
+      expect((await failure(opening)).code).toBe('ERR_INVALID_ARGUMENT');
+      expect((await failure(() => openAll([], { from }))).code).toBe('ERR_INVALID_ARGUMENT');
+    }
+  });
+
+  test('a place that is none in this channel, or for it, is refused with its path', async () => {
+    using writer = await Writer.create(newPath());
+    const { path } = writer;
+    using reader = await Reader.open(path);
+    for (const use of [
+      () => Reader.open(path, { from: { time: 5 } }),
+      () => reader.seek({ time: 5 }),
+      () => openAll([path], { from: { time: 5 } }),
+      () => openAll([path], { from: () => 'middle' as Wrong }),
+    ]) {
+      expect(await failure(use)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    }
   });
 
   test('null is no option that was left out', async () => {

@@ -247,7 +247,7 @@ describe('waiting', () => {
       expect(getEventListeners(signal, 'abort').length).toBeLessThanOrEqual(1);
       writers[round * 99].write('x');
       expect(said((await next).value as never)).toEqual(['x']);
-      await batches.return();
+      await batches.return?.();
       expect(getEventListeners(signal, 'abort')).toHaveLength(0);
     }
     for (const writer of writers) writer.write('each');

@@ -3,7 +3,7 @@ import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { type Mapped, openMapped } from '../file/index.js';
 import * as L from '../layout.js';
 import { claimSlot, noReaderSlot } from '../presence/index.js';
-import type { Where } from '../reading/index.js';
+import { checkWhere, type Where } from '../reading/index.js';
 import { type Codec, checkCodec } from '../records/index.js';
 import { checkLogger, type Logger } from '../runtime/index.js';
 import { checkIdle, type Idle, waitUntil } from '../waiting/index.js';
@@ -116,7 +116,8 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
 
 export function checkReaderOptions(options: ReaderOptions<unknown>): void {
   knownOptions('Reader.open', options, READER_OPTIONS);
-  const { gate, name } = options;
+  const { from, gate, name } = options;
+  if (from !== undefined) checkWhere(from);
   checkCodec(options.codec, 'decode');
   oneOf('onLost', options.onLost ?? 'throw', ['throw', 'skip']);
   oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);

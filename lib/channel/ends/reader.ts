@@ -15,8 +15,14 @@ import {
   type RecordHandler,
   type Where,
 } from '../reading/index.js';
-import { Pace, type Rates, Teller, throwLater, turn } from '../runtime/index.js';
-import { RecordIterator, type WaitOptions, type WaitStats, waitOptions } from '../waiting/index.js';
+import { Pace, type Rates, Teller, TurnClock, throwLater } from '../runtime/index.js';
+import {
+  RecordIterator,
+  throwIfAborted,
+  type WaitOptions,
+  type WaitStats,
+  waitOptions,
+} from '../waiting/index.js';
 import { checkReaderOptions, type ReaderOptions } from './joining.js';
 import { Session } from './session.js';
 import { StatusTeller } from './status-teller.js';
@@ -200,12 +206,13 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   /** Up to `max` records that are there now, copied out. What goes wrong behind the first one, the next call throws. */
   readBatch(max: number): ReaderRecord<Out>[] {
     wholeNumber('max', max, 1, Number.MAX_SAFE_INTEGER);
+    return this.#collect((keep) => this.poll(keep, max));
+  }
+
+  #collect(handOut: (keep: RecordHandler) => void): ReaderRecord<Out>[] {
     const batch: ReaderRecord<Out>[] = [];
     try {
-      this.poll(
-        (bytes, start, end, type) => batch.push(this.#session.maker.make(bytes, start, end, type)),
-        max,
-      );
+      handOut((bytes, start, end, type) => batch.push(this.#session.maker.make(bytes, start, end, type)));
     } catch (error) {
       if (batch.length === 0) throw error;
       this.#fault = error;
@@ -215,32 +222,41 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** Ends where the stream ends. A flood gives the event loop a turn each 5 ms. */
   [Symbol.asyncIterator](): AsyncIterableIterator<ReaderRecord<Out>, undefined, undefined> {
-    this.#assertOpen();
-    const reader = this;
-    return new RecordIterator({
-      get closed() {
-        return reader.#closed;
-      },
-      assertOpen: () => this.#assertOpen(),
-      read: () => this.read(),
-      wait: (isOver) => this.#succession.wait(() => (isOver() ? false : this.#lookForAny())),
-      rouse: () => this.#session.sleeper.rouse(),
-    });
+    return this.#iterate(() => this.read(), new TurnClock());
   }
 
-  /** Like iteration, but batch by batch. */
-  async *batches(
+  /** Like iteration, but batch by batch: of `max` records, or of as many as there is time for. */
+  batches(
     options: WaitOptions & { max?: number } = {},
-  ): AsyncGenerator<ReaderRecord<Out>[], void, undefined> {
+  ): AsyncIterableIterator<ReaderRecord<Out>[], undefined, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
+    const clock = new TurnClock();
+    return this.#iterate(() => this.#readInTime(max, clock, options.signal), clock, options);
+  }
+
+  #readInTime(max: number, clock: TurnClock, signal?: AbortSignal): ReaderRecord<Out>[] | undefined {
+    // Also where records are there all the time.
+    throwIfAborted(signal, { what: `Reading ${this.path}`, path: this.path });
+    const batch = this.#collect((keep) => clock.take(max, (wanted) => this.poll(keep, wanted)));
+    return batch.length === 0 ? undefined : batch;
+  }
+
+  #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {
     this.#assertOpen();
-    while (await this.#succession.wait(this.#lookForAny, options)) {
-      if (this.#closed) return;
-      const batch = this.readBatch(max);
-      if (batch.length > 0) yield batch;
-      await turn();
-    }
+    const reader = this;
+    return new RecordIterator<T>(
+      {
+        get closed() {
+          return reader.#closed;
+        },
+        assertOpen: () => this.#assertOpen(),
+        read,
+        wait: (isOver) => this.#succession.wait(() => (isOver() ? false : this.#lookForAny()), options),
+        rouse: () => this.#session.sleeper.rouse(),
+      },
+      clock,
+    );
   }
 
   /**

@@ -37,12 +37,13 @@ export class Arrivals<Out> {
     this.#hearing = hearing;
   }
 
-  async wait(options: WaitOptions = {}): Promise<boolean> {
+  /** False also where `isOver` says so: `wake` has it asked. */
+  async wait(options: WaitOptions = {}, isOver = () => false): Promise<boolean> {
     const waiter: Waiter = { over: false, wake: () => {} };
     this.#waiters.add(waiter);
     this.#hearing.keepAlive(true);
     try {
-      return await within(this.#arrival(waiter), this.#task, options);
+      return await within(this.#arrival(waiter, isOver), this.#task, options);
     } finally {
       waiter.over = true;
       waiter.wake();
@@ -51,8 +52,8 @@ export class Arrivals<Out> {
     }
   }
 
-  async #arrival(waiter: Waiter): Promise<boolean> {
-    while (!waiter.over) {
+  async #arrival(waiter: Waiter, isOver: () => boolean): Promise<boolean> {
+    while (!waiter.over && !isOver()) {
       const found = this.#hearing.look();
       if (typeof found === 'boolean') return found;
       await this.#change(waiter, found);

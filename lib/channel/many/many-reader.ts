@@ -2,8 +2,8 @@ import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
 import type { ReaderRecord, RecordHandler } from '../reading/index.js';
-import { isTurnOver, turn } from '../runtime/index.js';
-import { type WaitOptions, waitOptions } from '../waiting/index.js';
+import { TurnClock } from '../runtime/index.js';
+import { RecordIterator, throwIfAborted, type WaitOptions, waitOptions } from '../waiting/index.js';
 import { Arrivals } from './arrivals.js';
 import type { ManyOptions } from './options.js';
 import { type Access, FAILED, FairOrder, type Order, TimeOrder } from './orders.js';
@@ -25,7 +25,6 @@ export type ManyHandler<Out = Buffer> = (
 ) => void;
 
 const RECORDS_A_CALL = 1024;
-const RECORDS_A_LOOK_AT_THE_CLOCK = 16;
 
 /** What is read as one, in words; and the path, where it is a directory. */
 export interface Channels {
@@ -170,32 +169,49 @@ export class ManyReader<Out = Buffer> {
   }
 
   /** Ends when no channel is left to read; of a directory that is watched, when it is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<ManyRecord<Out>, void, undefined> {
-    this.#assertOpen();
-    let sinceTurn = 0;
-    while (await this.#arrivals.wait()) {
-      for (let record = this.read(); record !== undefined; record = this.read()) {
-        yield record;
-        if (++sinceTurn % RECORDS_A_LOOK_AT_THE_CLOCK === 0 && isTurnOver()) await turn();
-        if (this.#closed) return;
-      }
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<ManyRecord<Out>, undefined, undefined> {
+    return this.#iterate(() => this.read(), new TurnClock());
   }
 
-  /** Like iteration, but batch by batch. */
-  async *batches(
+  /** Like iteration, but batch by batch: of `max` records, or of as many as there is time for. */
+  batches(
     options: WaitOptions & { max?: number } = {},
-  ): AsyncGenerator<ManyRecord<Out>[], void, undefined> {
+  ): AsyncIterableIterator<ManyRecord<Out>[], undefined, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);
     const { signal, timeoutMs } = options;
+    const clock = new TurnClock();
+    return this.#iterate(() => this.#readInTime(max, clock, signal), clock, { signal, timeoutMs });
+  }
+
+  #readInTime(max: number, clock: TurnClock, signal?: AbortSignal): ManyRecord<Out>[] | undefined {
+    const { what, path } = this.#channels;
+    // Also where records are there all the time.
+    throwIfAborted(signal, { what: `Reading ${what}`, path });
+    const batch: ManyRecord<Out>[] = [];
+    clock.take(max, (wanted) => {
+      // What went wrong behind some that are in the batch is told by the next one.
+      const isTold = batch.length > 0 && this.#sources.faults.length > 0;
+      return isTold ? 0 : this.#handOut(wanted, undefined, batch);
+    });
+    return batch.length === 0 ? undefined : batch;
+  }
+
+  #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {
     this.#assertOpen();
-    while (await this.#arrivals.wait({ signal, timeoutMs })) {
-      const batch = this.readBatch(max);
-      if (batch.length > 0) yield batch;
-      if (this.#closed) return;
-      await turn();
-    }
+    const many = this;
+    return new RecordIterator<T>(
+      {
+        get closed() {
+          return many.#closed;
+        },
+        assertOpen: () => this.#assertOpen(),
+        read,
+        wait: (isOver) => this.#arrivals.wait(options, isOver),
+        rouse: () => this.#arrivals.wake(),
+      },
+      clock,
+    );
   }
 
   /** Waits until there is something to read, or to be told by reading: true; or until the stream has ended: false. */
@@ -234,6 +250,7 @@ export class ManyReader<Out = Buffer> {
 
   /** The reader of the channel under that path, while it is read. Seeking it is well; closing it drops the channel. */
   reader(path: string): Reader<Out> | undefined {
+    this.#assertOpen();
     return this.#sources.reader(path);
   }
 

@@ -1,7 +1,7 @@
-import { invalidArgument } from '../../errors.js';
+import { invalidArgument, type MillraceError, withFacts } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { checkReaderOptions, type ReaderOptions } from '../ends/index.js';
-import type { Where } from '../reading/index.js';
+import { checkWhere, type Where } from '../reading/index.js';
 import type { When } from '../runtime/index.js';
 
 type PassedOn<Out> = Pick<
@@ -82,10 +82,13 @@ export function checkManyOptions(options: ManyOptions<unknown>, isDirectory: boo
   }
 }
 
-function checkFrom(from: unknown): void {
+function checkFrom(from: ManyOptions['from']): void {
   const places: unknown[] = [undefined, 'oldest', 'latest'];
-  const isTime = typeof from === 'object' && from !== null && 'time' in from;
-  if (places.includes(from) || typeof from === 'function' || isTime) return;
+  if (places.includes(from) || typeof from === 'function') return;
+  if (typeof from === 'object' && from !== null && 'time' in from) {
+    checkWhere(from);
+    return;
+  }
   throw invalidArgument(
     `from must be 'oldest', 'latest', { time } or a function that says where for each path, not ${show(from)}`,
   );
@@ -100,6 +103,17 @@ export function passedOn<Out>(options: ManyOptions<Out>): ReaderOptions<Out> {
 
 /** Where to begin in a channel that was there from the start, or came later. */
 export function startIn(path: string, from: ManyOptions['from'], late: boolean): Where | undefined {
-  const said = typeof from === 'function' ? from(path) : from;
+  const said = typeof from === 'function' ? answer(from, path) : from;
   return said ?? (late ? 'oldest' : undefined);
+}
+
+function answer(from: (path: string) => Where | undefined, path: string): Where | undefined {
+  const where = from(path);
+  try {
+    if (where !== undefined) checkWhere(where);
+    return where;
+  } catch (error) {
+    // Of another channel it may say something else.
+    throw withFacts(error as MillraceError, { path });
+  }
 }

@@ -6,5 +6,5 @@ export { EvictedGuard, type Guard, OvertakenGuard } from './guard.js';
 export { readersWithLag } from './lag.js';
 export { pollUntil } from './poll-until.js';
 export { type ReaderRecord, RecordMaker } from './record.js';
-export { Places, type Route, type Where } from './seek.js';
+export { checkWhere, Places, type Route, type Where } from './seek.js';
 export { tagBefore } from './tags.js';

@@ -12,6 +12,24 @@ import { tagFrom } from './tags.js';
 /** Where to read from: a position as `write` returned it, a record's number, or the first record at or after a time. */
 export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
 
+/** Throws where it is no place in any channel. */
+export function checkWhere(where: Where): void {
+  if (where === 'oldest' || where === 'latest') return;
+  if (typeof where === 'number') {
+    wholeNumber('A position', where, 0, Number.MAX_SAFE_INTEGER);
+  } else if (typeof where === 'object' && where !== null && 'record' in where) {
+    knownOptions('A place', where, ['record']);
+    wholeNumber('record', where.record, 0, Number.MAX_SAFE_INTEGER);
+  } else if (typeof where === 'object' && where !== null && 'time' in where) {
+    knownOptions('A place', where, ['time']);
+    timeInUs('time', where.time);
+  } else {
+    throw invalidArgument(
+      `A place to read from is 'oldest', 'latest', a position, { record } or { time }, not ${show(where)}`,
+    );
+  }
+}
+
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -201,6 +219,7 @@ export class Places {
   }
 
   routeTo(where: Where): Route {
+    checkWhere(where);
     if (where === 'oldest') {
       return {
         landing: () => this.oldest(),
@@ -218,16 +237,11 @@ export class Places {
       };
     }
     if (typeof where === 'number') return this.#routeToPosition(where);
-    if (typeof where === 'object' && where !== null && 'record' in where) return this.#routeToRecord(where);
-    if (typeof where === 'object' && where !== null && 'time' in where) return this.#routeToTime(where);
-    throw invalidArgument(
-      `A place to read from is 'oldest', 'latest', a position, { record } or { time }, not ${show(where)}`,
-    );
+    return 'record' in where ? this.#routeToRecord(where.record) : this.#routeToTime(where.time);
   }
 
   #routeToPosition(goal: number): Route {
     const { path, header } = this.#channel;
-    wholeNumber('A position', goal, 0, Number.MAX_SAFE_INTEGER);
     return {
       landing: () => {
         const oldest = this.oldest();
@@ -261,10 +275,8 @@ export class Places {
     return passed && position + ((words[word] + 15) & -16) === next;
   }
 
-  #routeToRecord(where: { record: number }): Route {
+  #routeToRecord(goal: number): Route {
     const { path, header } = this.#channel;
-    knownOptions('A place', where, ['record']);
-    const goal = wholeNumber('record', where.record, 0, Number.MAX_SAFE_INTEGER);
     return {
       landing: () => {
         if (goal < header.baseRecord) {
@@ -286,12 +298,12 @@ export class Places {
     };
   }
 
-  #routeToTime(where: { time: When }): Route {
-    knownOptions('A place', where, ['time']);
-    if (this.#channel.header.frameHeader !== L.FRAME_HEADER_EXTENDED) {
-      throw invalidArgument(`${this.#channel.path} was made without timestamps; seek by position or record`);
+  #routeToTime(time: When): Route {
+    const { path, header } = this.#channel;
+    if (header.frameHeader !== L.FRAME_HEADER_EXTENDED) {
+      throw invalidArgument(`${path} was made without timestamps; seek by position or record`, { path });
     }
-    const goal = timeInUs('time', where.time);
+    const goal = timeInUs('time', time);
     return {
       landing: () => this.#beforeTime(goal),
       reached: (cursor) => cursor.timeUs >= goal,

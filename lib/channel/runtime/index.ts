@@ -17,4 +17,4 @@ export {
 } from './system.js';
 export { checkLogger, type Logger, Teller, throwLater } from './teller.js';
 export { timeInUs, type When } from './time.js';
-export { isTurnOver, nextTurn, turn, turnBegins } from './turns.js';
+export { isTurnOver, nextTurn, TurnClock, turn, turnBegins } from './turns.js';

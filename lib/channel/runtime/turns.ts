@@ -18,6 +18,48 @@ export function isTurnOver(now: number = performance.now()): boolean {
   return now - began >= LONGEST_TURN_MS;
 }
 
+/** Looking at the clock for each record would cost as much as the record; for slow ones it must be. */
+const MOST_RECORDS_A_LOOK = 64;
+/** What takes longer between two looks is slow. */
+const SLOW_MS = 1;
+
+/** For who works record by record: when the event loop is to have a turn. Looks at the clock the less often the quicker that goes. */
+export class TurnClock {
+  /** Records from one look to the next, and until then. */
+  #recordsALook = 1;
+  #left = 1;
+  #looked = 0;
+
+  /** Asked before each record. */
+  isOver(): boolean {
+    return --this.#left <= 0 && this.#look();
+  }
+
+  /**
+   * Takes by `some`, which is told how many, and says how many there were, until there are `max`, or no more, or the event
+   * loop is to have its turn.
+   */
+  take(max: number, some: (wanted: number) => number): void {
+    for (let taken = 0; taken < max; ) {
+      const wanted = Math.min(max - taken, this.#recordsALook);
+      const count = some(wanted);
+      taken += count;
+      if (count < wanted || this.#look()) break;
+    }
+    // What is made of them takes its time, too.
+    this.#left = 1;
+  }
+
+  #look(): boolean {
+    const now = performance.now();
+    const isSlow = now - this.#looked > SLOW_MS;
+    this.#looked = now;
+    this.#recordsALook = isSlow ? 1 : Math.min(MOST_RECORDS_A_LOOK, this.#recordsALook * 2);
+    this.#left = this.#recordsALook;
+    return isTurnOver(now);
+  }
+}
+
 /** Lets the event loop have a turn, then calls. */
 export function nextTurn(call: () => void): void {
   setImmediate(() => {

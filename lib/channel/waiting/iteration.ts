@@ -1,7 +1,4 @@
-import { isTurnOver, turn } from '../runtime/index.js';
-
-/** Looking at the clock for each record would cost as much as the record; for slow ones it must be. */
-const MOST_RECORDS_A_LOOK = 64;
+import { TurnClock, turn } from '../runtime/index.js';
 
 /** What an iteration needs of what it reads. */
 export interface Source<T> {
@@ -23,17 +20,15 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
   readonly #source: Source<T>;
   #begun = false;
   #done = false;
-  /** Records until the next look at the clock, and how many were between the last two. */
-  #left = 1;
-  #between = 1;
-  #looked = 0;
+  readonly #clock: TurnClock;
   /** Calls whose promise is not settled; each later one has its turn behind them. */
   #pending = 0;
   #ended: Promise<void> | undefined;
   #last: Promise<Result<T>> | undefined;
 
-  constructor(source: Source<T>) {
+  constructor(source: Source<T>, clock = new TurnClock()) {
     this.#source = source;
+    this.#clock = clock;
   }
 
   next(): Promise<Result<T>> {
@@ -73,17 +68,8 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
 
   /** A promise, which settles by `settled` or `failed`, only where there is nothing yet or the event loop has a turn. */
   #next(): Result<T> | Promise<Result<T>> {
-    if (--this.#left <= 0 && this.#hasHadItsTime()) return turn().then(this.#goOn);
+    if (this.#clock.isOver()) return turn().then(this.#goOn);
     return this.#take() ?? this.#wait();
-  }
-
-  #hasHadItsTime(): boolean {
-    const now = performance.now();
-    const isSlow = now - this.#looked > 1;
-    this.#looked = now;
-    this.#between = isSlow ? 1 : Math.min(MOST_RECORDS_A_LOOK, this.#between * 2);
-    this.#left = this.#between;
-    return isTurnOver(now);
   }
 
   /** Undefined: there is nothing yet. */

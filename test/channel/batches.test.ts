@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { turnBegins } from '../../lib/channel/runtime/index.js';
+import { type Codec, openAll, Reader, Writer } from '../../lib/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newPath } from '../helpers/run-directory.js';
+
+const RECORDS = 200;
+const DECODING_MS = 1;
+
+async function flood(): Promise<string> {
+  const writer = await Writer.create(newPath(), { mode: 'linear' });
+  for (let n = 0; n < RECORDS; n++) writer.write(String(n));
+  writer.close();
+  return writer.path;
+}
+
+let now = 0;
+/** Takes its time, by a clock that stands still otherwise. */
+const slow = {
+  encode: () => 0,
+  decode(bytes: Buffer, start: number, end: number) {
+    now += DECODING_MS;
+    return Number(bytes.toString('latin1', start, end));
+  },
+} as unknown as Codec<number>;
+
+function stopTheClock(): void {
+  now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  turnBegins();
+});
+
+describe.each([
+  ['a reader', (path: string, codec?: Codec<number>) => Reader.open(path, { codec })],
+  ['a reader of many', (path: string, codec?: Codec<number>) => openAll([path], { codec, from: 'oldest' })],
+])('batches of %s', (_, open) => {
+  test('end where it is time for the event loop to have a turn, and then it has', async () => {
+    using reader = await open(await flood(), slow);
+    stopTheClock();
+    let turns = 0;
+    let over = false;
+    setImmediate(function again() {
+      turns++;
+      if (!over) setImmediate(again);
+    });
+    const sizes: number[] = [];
+    const values: unknown[] = [];
+    for await (const batch of reader.batches()) {
+      sizes.push(batch.length);
+      values.push(...batch.map(({ value }) => value));
+    }
+    over = true;
+    expect(values).toEqual(Array.from({ length: RECORDS }, (_, n) => n));
+    // 5 ms, and what is read between two looks at the clock.
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(8);
+    expect(turns).toBeGreaterThan(RECORDS / 10);
+  });
+
+  test('have as many as is asked for where there is time', async () => {
+    using reader = await open(await flood());
+    stopTheClock();
+    const sizes: number[] = [];
+    for await (const batch of reader.batches({ max: 90 })) sizes.push(batch.length);
+    expect(sizes).toEqual([90, 90, 20]);
+  });
+
+  test('end where their signal says so, also where there is more all the time', async () => {
+    using reader = await open(await flood());
+    const stop = new AbortController();
+    const batches = reader.batches({ max: 10, signal: stop.signal });
+    expect((await batches.next()).value).toHaveLength(10);
+    stop.abort();
+    expect(await failure(() => batches.next())).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(reader.read()).toMatchObject({ record: 10 });
+  });
+
+  test('can be left while nothing is there', async () => {
+    const writer = await Writer.create(newPath());
+    using reader = await open(writer.path);
+    const batches = reader.batches();
+    const next = batches.next();
+    await batches.return?.();
+    expect(await next).toEqual({ done: true, value: undefined });
+    writer.write('to somebody else');
+    expect(`${reader.read()?.data}`).toBe('to somebody else');
+    writer.close();
+  });
+
+  test('are refused at once where they are asked for wrongly', async () => {
+    using reader = await open(await flood());
+    expect(thrown(() => reader.batches({ max: 0 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  });
+});
+
+test('who iterates over many can leave while nothing is there, and goes on behind an error', async () => {
+  const writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using many = await openAll([writer.path], { gate: false });
+  const first = many[Symbol.asyncIterator]();
+  const pending = first.next();
+  await first.return?.();
+  expect(await pending).toEqual({ done: true, value: undefined });
+
+  for (let n = 0; n < 200; n++) writer.write(Buffer.alloc(1000));
+  writer.close();
+  const second = many[Symbol.asyncIterator]();
+  expect(await failure(() => second.next())).toMatchObject({ code: 'ERR_OVERTAKEN' });
+  let read = 0;
+  for await (const _record of { [Symbol.asyncIterator]: () => second }) read++;
+  expect(read).toBeGreaterThan(0);
+});
+
+test('who reads many has no reader of any once it is closed', async () => {
+  const path = await flood();
+  const many = await openAll([path]);
+  expect(many.reader(path)?.path).toBe(path);
+  many.close();
+  expect(thrown(() => many.reader(path))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+});
