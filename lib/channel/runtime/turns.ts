@@ -29,6 +29,8 @@ export class TurnClock {
   #recordsALook = 1;
   #left = 1;
   #looked = 0;
+  /** Whatever the clock says. */
+  #isDue = false;
 
   /** Asked before each record. */
   isOver(): boolean {
@@ -37,17 +39,18 @@ export class TurnClock {
 
   /**
    * Takes by `some`, which is told how many, and says how many there were, until there are `max`, or no more, or the event
-   * loop is to have its turn.
+   * loop is to have its turn; which it is to have behind them in any case, as what is made of them takes its time, too.
    */
   take(max: number, some: (wanted: number) => number): void {
-    for (let taken = 0; taken < max; ) {
+    let taken = 0;
+    while (taken < max) {
       const wanted = Math.min(max - taken, this.#recordsALook);
       const count = some(wanted);
       taken += count;
       if (count < wanted || this.#look()) break;
     }
-    // What is made of them takes its time, too.
     this.#left = 1;
+    this.#isDue = taken > 0;
   }
 
   #look(): boolean {
@@ -56,7 +59,9 @@ export class TurnClock {
     this.#looked = now;
     this.#recordsALook = isSlow ? 1 : Math.min(MOST_RECORDS_A_LOOK, this.#recordsALook * 2);
     this.#left = this.#recordsALook;
-    return isTurnOver(now);
+    const isDue = this.#isDue || isTurnOver(now);
+    this.#isDue = false;
+    return isDue;
   }
 }
 
