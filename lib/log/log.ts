@@ -203,11 +203,11 @@ export class Log {
   }
 
   /** The same, batch by batch. */
-  batches(options: BatchesOptions = {}): AsyncGenerator<LogRecord[], void, undefined> {
+  batches(options: BatchesOptions = {}): AsyncIterableIterator<LogRecord[], undefined, undefined> {
     checkReadOptions('batches', options, ['max']);
     if (options.max !== undefined) wholeNumber('max', options.max, 1, Number.MAX_SAFE_INTEGER);
     const cursor = this.#cursorOf(options);
-    return iterateBatches(this.#source(options, cursor), options, cursor);
+    return iterateBatches(this.#source(options, cursor), options, cursor, () => this.#assertOpen());
   }
 
   #cursorOf({ cursor }: ReadOptions): NamedCursor | undefined {

@@ -239,7 +239,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     // Also where records are there all the time.
     throwIfAborted(signal, { what: `Reading ${this.path}`, path: this.path });
     const batch = this.#collect((keep) => clock.take(max, (wanted) => this.poll(keep, wanted)));
-    return batch.length === 0 ? undefined : batch;
+    if (batch.length === 0) return undefined;
+    // What is made of them takes its time, too.
+    clock.end();
+    return batch;
   }
 
   #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {

@@ -194,7 +194,10 @@ export class ManyReader<Out = Buffer> {
       const isTold = batch.length > 0 && this.#sources.faults.length > 0;
       return isTold ? 0 : this.#handOut(wanted, undefined, batch);
     });
-    return batch.length === 0 ? undefined : batch;
+    if (batch.length === 0) return undefined;
+    // What is made of them takes its time, too.
+    clock.end();
+    return batch;
   }
 
   #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {

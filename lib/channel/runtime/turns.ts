@@ -29,7 +29,6 @@ export class TurnClock {
   #recordsALook = 1;
   #left = 1;
   #looked = 0;
-  /** Whatever the clock says. */
   #isDue = false;
 
   /** Asked before each record. */
@@ -39,18 +38,22 @@ export class TurnClock {
 
   /**
    * Takes by `some`, which is told how many, and says how many there were, until there are `max`, or no more, or the event
-   * loop is to have its turn; which it is to have behind them in any case, as what is made of them takes its time, too.
+   * loop is to have its turn. Whoever is asked for the first of them looks at the clock again.
    */
   take(max: number, some: (wanted: number) => number): void {
-    let taken = 0;
-    while (taken < max) {
+    for (let taken = 0; taken < max; ) {
       const wanted = Math.min(max - taken, this.#recordsALook);
       const count = some(wanted);
       taken += count;
       if (count < wanted || this.#look()) break;
     }
     this.#left = 1;
-    this.#isDue = taken > 0;
+  }
+
+  /** It is to have its turn, whatever the clock says. */
+  end(): void {
+    this.#left = 1;
+    this.#isDue = true;
   }
 
   #look(): boolean {

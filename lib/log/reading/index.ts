@@ -1,9 +1,8 @@
 export { FrameReader } from './frame-reader.js';
+export { iterate, iterateBatches } from './iteration.js';
 export {
   type BatchesOptions,
   checkReadOptions,
-  iterate,
-  iterateBatches,
   knownEnd,
   type ReadOptions,
   type RecordSource,

@@ -1,18 +1,9 @@
-import {
-  type Limits,
-  limitsFromNow,
-  RecordIterator,
-  throwIfOver,
-  turn,
-  type WaitOptions,
-} from '../../channel/index.js';
+import type { Limits, WaitOptions } from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../../options.js';
-import type { NamedCursor } from '../cursors/index.js';
 import { type Directory, isBroken } from '../files/index.js';
 import type { LogRecord } from '../records/index.js';
 import { type Behind, backwards } from './backwards.js';
-import { CursorMover } from './cursor-mover.js';
 import type { Tail } from './tail.js';
 import type { LogWhere, TailOptions } from './tail-options.js';
 
@@ -52,18 +43,13 @@ const READ_OPTIONS = [
   'timeoutMs',
 ] as const satisfies readonly (keyof ReadOptions)[];
 
-const RECORDS_A_BATCH = 1024;
-/** Read ahead of who iterates. */
-const RECORDS_AHEAD = 64;
-const NO_LIMIT = Number.MAX_SAFE_INTEGER;
-
 export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
   knownOptions(what, options, [...READ_OPTIONS, ...more]);
   oneOf('follow', options.follow ?? false, [true, false]);
   oneOf('reverse', options.reverse ?? false, [true, false]);
   oneOf('durableOnly', options.durableOnly ?? false, [true, false]);
   oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
-  if (options.limit !== undefined) wholeNumber('limit', options.limit, 0, NO_LIMIT);
+  if (options.limit !== undefined) wholeNumber('limit', options.limit, 0, Number.MAX_SAFE_INTEGER);
   if (options.maxBytes !== undefined) parseSize('maxBytes', options.maxBytes);
   checkWait(options);
   if (options.reverse !== true) return;
@@ -71,39 +57,6 @@ export function checkReadOptions(what: string, options: ReadOptions, more: reado
     if (options[other] !== undefined && options[other] !== false) {
       throw invalidArgument(`Reading backwards goes without ${other}`, { option: other });
     }
-  }
-}
-
-/** What a read takes at most, and when it is enough. */
-class Allowance {
-  #records: number;
-  #bytes: number;
-
-  constructor({ limit, maxBytes }: ReadOptions) {
-    this.#records = limit ?? NO_LIMIT;
-    this.#bytes = maxBytes === undefined ? NO_LIMIT : parseSize('maxBytes', maxBytes);
-  }
-
-  /** Records that may be read still. */
-  get records(): number {
-    return this.#records;
-  }
-
-  get isUsedUp(): boolean {
-    return this.#records <= 0;
-  }
-
-  /** False where it is too much; the first one never is. */
-  take({ value, key }: LogRecord, isFirst: boolean): boolean {
-    const bytes = value.length + (key?.length ?? 0);
-    if (this.isUsedUp || (bytes > this.#bytes && !isFirst)) {
-      this.#records = 0;
-      return false;
-    }
-    this.#records--;
-    this.#bytes -= bytes;
-    if (this.#bytes <= 0) this.#records = 0;
-    return true;
   }
 }
 
@@ -228,120 +181,6 @@ class Backwards implements RecordSource {
     this.#closed = true;
     this.#records.return?.();
   }
-}
-
-/** `for await` over the records of a log. */
-export function iterate(
-  source: RecordSource,
-  options: ReadOptions,
-  cursor: NamedCursor | undefined,
-  assertOpen: () => void,
-): AsyncIterableIterator<LogRecord, undefined, undefined> {
-  const allowance = new Allowance(options);
-  const limits = limitsFromNow(options);
-  let ahead: LogRecord[] = [];
-  let at = 0;
-  let isFirst = true;
-  const mover = cursor && new CursorMover(cursor);
-  const checkLimits = checkOf(source, limits, mover);
-  return new RecordIterator<LogRecord>({
-    get closed() {
-      return source.closed;
-    },
-    assertOpen,
-    read() {
-      mover?.pass();
-      if (allowance.isUsedUp) return undefined;
-      checkLimits();
-      if (at >= ahead.length) {
-        mover?.move();
-        ahead = source.read(Math.min(RECORDS_AHEAD, allowance.records));
-        at = 0;
-      }
-      const record = ahead[at];
-      if (record === undefined) mover?.reach(source.offset);
-      if (record === undefined || !allowance.take(record, isFirst)) return undefined;
-      isFirst = false;
-      at++;
-      mover?.giving(record);
-      return record;
-    },
-    async wait(isOver) {
-      if (!allowance.isUsedUp && (await source.wait(limits, isOver))) return true;
-      await mover?.moved();
-      return false;
-    },
-    rouse: () => source.rouse(),
-    async end() {
-      source.close();
-      await mover?.moved();
-    },
-  });
-}
-
-/** The same, batch by batch. */
-export function iterateBatches(
-  source: RecordSource,
-  options: BatchesOptions,
-  cursor: NamedCursor | undefined,
-): AsyncGenerator<LogRecord[], void, undefined> {
-  const batches = batchesOf(source, options, cursor);
-  // A generator that is left before it began closes nothing.
-  void batches.next();
-  return batches;
-}
-
-/** Its first batch is empty, and for nobody. */
-async function* batchesOf(
-  source: RecordSource,
-  options: BatchesOptions,
-  cursor: NamedCursor | undefined,
-): AsyncGenerator<LogRecord[], void, undefined> {
-  const max = options.max ?? RECORDS_A_BATCH;
-  const allowance = new Allowance(options);
-  const limits = limitsFromNow(options);
-  const mover = cursor && new CursorMover(cursor);
-  const checkLimits = checkOf(source, limits, mover);
-  let isFirst = true;
-  try {
-    yield [];
-    while (!allowance.isUsedUp && !source.closed) {
-      checkLimits();
-      const batch: LogRecord[] = [];
-      for (const record of source.read(Math.min(max, allowance.records))) {
-        if (!allowance.take(record, isFirst)) break;
-        isFirst = false;
-        batch.push(record);
-      }
-      if (batch.length > 0) {
-        mover?.giving(batch.at(-1) as LogRecord);
-        yield batch;
-        mover?.pass();
-        mover?.move();
-        await turn();
-      } else {
-        if (allowance.isUsedUp) return;
-        mover?.reach(source.offset);
-        if (!(await source.wait(limits, () => false))) return;
-      }
-    }
-  } finally {
-    source.close();
-    await mover?.moved();
-  }
-}
-
-/** Also where records are there all the time, reading is over when it is to be; what was passed until then is. */
-function checkOf({ path }: RecordSource, limits: Limits, mover: CursorMover | undefined): () => void {
-  const task = { what: `Reading ${path}`, path };
-  return () => {
-    try {
-      throwIfOver(limits, task);
-    } catch (error) {
-      mover?.move();
-      throw error;
-    }
-  };
 }
 
 /** What is read: an open log. */
