@@ -1,3 +1,4 @@
+import { UsageError } from './command.js';
 import { diskByDefault, MEMORY, withFolders, workingFolder } from './folder.js';
 import { Interruption } from './interruption.js';
 import { Surroundings, showSurroundings } from './load.js';
@@ -18,7 +19,7 @@ export async function runTrials(chosen, command, into) {
   const interruption = new Interruption();
   const { signal } = interruption;
   const memory = workingFolder(MEMORY);
-  const disk = workingFolder(command.dir ?? diskByDefault());
+  const disk = diskFolder(command);
   const machine = describeMachine(memory, disk);
   const progress = new Progress(process.stderr, set, secondsOfLastRun(chosen, into));
   const outcome = { saved: [], failed: [], cut: [], notBegun: [] };
@@ -75,6 +76,15 @@ export async function runTrials(chosen, command, into) {
       options,
       results,
     };
+  }
+}
+
+function diskFolder({ dir }) {
+  try {
+    return workingFolder(dir ?? diskByDefault());
+  } catch (error) {
+    if (dir === undefined) throw error;
+    throw new UsageError(`--dir ${dir} takes no channels: ${error.message}`);
   }
 }
 

@@ -133,4 +133,13 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
     expect(await option.code()).toBe(2);
     expect(option.text).toContain('--turns many is not a number above 0');
   });
+
+  test('takes no folder for channels that is none', async () => {
+    for (const dir of [join(into, 'nowhere'), TOYS]) {
+      const run = new Run(TOYS, 'one', '--dir', dir);
+      expect(await run.code(), run.text).toBe(2);
+      expect(run.text).toContain(`--dir ${dir} takes no channels: `);
+      expect(run.text).toContain('node bench.js [words of trial names]');
+    }
+  });
 });
