@@ -29,18 +29,18 @@ async function obey(trials, command) {
     return 2;
   }
   const outcome = command.reportOnly ? nothingRun : await runTrials(chosen, command, into);
-  const report = writeReport(into, trials);
+  const reported = reportable(into, trials, ({ message }) => console.error(`left out: ${message}`));
+  const report = writeReport(into, reported);
   console.log(
-    ['', ...said(outcome, trials, into), report ? `report: ${report}` : `no results in ${into}`].join('\n'),
+    ['', ...said(outcome, reported, into), report ? `report: ${report}` : `no results in ${into}`].join('\n'),
   );
   return outcome.code ?? (outcome.failed.length > 0 ? 1 : 0);
 }
 
 const nothingRun = { saved: [], failed: [], cut: [], notBegun: [] };
 
-function said({ saved, failed, cut, notBegun }, trials, into) {
-  const measured = trials.filter(({ name }) => saved.includes(name));
-  const bars = barsOf(reportable(into, measured));
+function said({ saved, failed, cut, notBegun }, reported, into) {
+  const bars = barsOf(reported.filter(({ trial }) => saved.includes(trial.name)));
   const count = (kind) => bars.filter(({ verdict }) => verdict.kind === kind).length;
   const missed = bars.filter(({ verdict }) => verdict.kind === 'missed');
   return [

@@ -24,15 +24,29 @@ export function saveResult(folder, result) {
   return path;
 }
 
-/** The results in `folder` of those trials that have some, in the trials' order. */
-export function loadResults(folder, trials) {
+/**
+ * The results in `folder` of those trials that have some, in the trials' order. `leaveOut` is called with an error
+ * for each file that has none of its trial, and may throw it.
+ */
+export function loadResults(folder, trials, leaveOut) {
   const there = new Set(attempt(() => readdirSync(folder)) ?? []);
   return trials
     .filter(({ name }) => there.has(`${name}.json`))
-    .map((trial) => ({
-      trial,
-      result: JSON.parse(readFileSync(join(folder, `${trial.name}.json`), 'utf8')),
-    }));
+    .flatMap((trial) => {
+      const path = join(folder, `${trial.name}.json`);
+      try {
+        return [{ trial, result: resultIn(path, trial) }];
+      } catch (error) {
+        leaveOut(new Error(`${path} can't be read: ${error.message}`));
+        return [];
+      }
+    });
+}
+
+function resultIn(path, { name }) {
+  const result = JSON.parse(readFileSync(path, 'utf8'));
+  if (result?.name !== name) throw new Error(`no results of ${name}`);
+  return result;
 }
 
 function attempt(read) {

@@ -92,6 +92,7 @@ function secondsOfLastRun(chosen, into) {
   const last = loadResults(
     into,
     chosen.map(({ trial }) => trial),
+    () => {}, // the report tells of it
   );
   return chosen.map(({ trial: { name } }) => last.find(({ trial }) => trial.name === name)?.result.seconds);
 }

@@ -9,7 +9,9 @@ const PICTURES = 'performance';
 
 /** Writes the page about performance and its pictures into `into`; returns their paths. */
 export function writeDocs(results, into, trials) {
-  const reported = reportable(results, trials);
+  const reported = reportable(results, trials, (error) => {
+    throw error;
+  });
   if (reported.length === 0) throw new Error(`there are no results in ${results}: npm run bench:full`);
   for (const { trial, unreadable } of reported) {
     if (unreadable !== undefined)

@@ -3,10 +3,10 @@ import { measuredOf, verdictOf } from '../harness/table.js';
 
 /**
  * What there is to report of each trial: its rows and distributions, made of the results in `folder`; or why that
- * fails, where they are of another version of the trial.
+ * fails, where they are of another version of the trial. `leaveOut` is called as by `loadResults`.
  */
-export function reportable(folder, trials) {
-  return loadResults(folder, trials).map(({ trial, result }) => {
+export function reportable(folder, trials, leaveOut) {
+  return loadResults(folder, trials, leaveOut).map(({ trial, result }) => {
     try {
       return {
         trial,

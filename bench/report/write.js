@@ -1,11 +1,9 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { page } from './page.js';
-import { reportable } from './results.js';
 
-/** Writes the report of the results in `folder` beside them; undefined where there are none. */
-export function writeReport(folder, trials) {
-  const reported = reportable(folder, trials);
+/** Writes the report of what is `reportable` in `folder` beside it; undefined where there is nothing. */
+export function writeReport(folder, reported) {
   if (reported.length === 0) return undefined;
   const path = join(folder, 'report.html');
   writeFileSync(`${path}.tmp`, page(reported));

@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { writeDocs } from '../../bench/report/docs.js';
+import { trials } from '../../bench/trials/index.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bench/docs.js', import.meta.url));
+const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
 
 const read = (...path: string[]) => readFileSync(join(...path), 'utf8');
@@ -22,6 +25,20 @@ test('docs/performance.md is what bench:docs makes of the results, pictures and 
     for (const picture of pictures) {
       expect(read(DOCS, 'performance', picture) === read(made, 'performance', picture), picture).toBe(true);
     }
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+});
+
+test('docs/performance.md is not made without the results in a file that is broken, which is named', () => {
+  const made = mkdtempSync(join(tmpdir(), 'millrace-docs-'));
+  try {
+    const results = join(made, 'results');
+    cpSync(RESULTS, results, { recursive: true });
+    const broken = join(results, 'memory.json');
+    writeFileSync(broken, '{');
+    expect(() => writeDocs(results, made, trials)).toThrow(`${broken} can't be read: `);
+    expect(readdirSync(made)).toEqual(['results']);
   } finally {
     rmSync(made, { recursive: true, force: true });
   }

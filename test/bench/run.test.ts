@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +124,26 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
       await expect.poll(() => pids.filter(isAlive)).toEqual([]);
     },
   );
+
+  test('names files that have no results, leaves them out, and goes on', { timeout: TAKES_MS }, async () => {
+    const files = ['one.json', 'three.json', 'endless.json'].map((name) => join(into, name));
+    const [one, three, endless] = files as [string, string, string];
+    writeFileSync(one, '{');
+    writeFileSync(three, '{');
+    writeFileSync(endless, '{}');
+    const nothing = new Run(TOYS, '--report-only');
+    expect(await nothing.code(), nothing.text).toBe(0);
+    for (const file of files) expect(nothing.text).toContain(`left out: ${file} can't be read: `);
+    expect(nothing.text).toContain(`no results in ${into}`);
+    const run = new Run(TOYS, 'one');
+    expect(await run.code(), run.text).toBe(0);
+    expect(result('one').results.values).toEqual([7, 21]);
+    expect(run.text).toContain(`left out: ${three} can't be read: `);
+    expect(run.text).not.toContain(`left out: ${one}`);
+    const page = readFileSync(join(into, 'report.html'), 'utf8');
+    expect(page).toContain('The trial one');
+    expect(page).not.toContain('The trial three');
+  });
 
   test('takes no word or option that it does not know', async () => {
     const word = new Run(TOYS, 'nonsense');
