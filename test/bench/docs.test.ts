@@ -44,17 +44,8 @@ test('docs/performance.md is not made without the results in a file that is brok
   }
 });
 
-test('every link within docs/performance.md leads to a heading, and every picture is there', () => {
+test('docs/performance.md shows every picture that is there, and no other', () => {
   const page = read(DOCS, 'performance.md');
-  const anchors = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\w -]/g, '')
-      .replaceAll(' ', '-'),
-  );
-  const links = [...page.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor]) => anchor);
-  expect(links.length).toBeGreaterThan(5);
-  expect(links.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
   const pictures = [...page.matchAll(/!\[.+\]\(performance\/(.+)\)/g)].map(([, file]) => file);
   expect(pictures.sort()).toEqual(readdirSync(join(DOCS, 'performance')).sort());
 });
