@@ -19,6 +19,7 @@ export {
   ManyReader,
   type ManyRecord,
   type ManySource,
+  type ManyStats,
   openAll,
   type PollOptions,
   type Rates,

@@ -41,6 +41,7 @@ export {
   ManyReader,
   type ManyRecord,
   type ManySource,
+  type ManyStats,
   openAll,
 } from './many/index.js';
 export type { ReaderInfo, Status } from './presence/index.js';
@@ -73,6 +74,7 @@ export {
   isOutOfSpace,
   isShortOfFiles,
   isTurnOver,
+  LEAST_RECORDS_A_BATCH,
   type Logger,
   onAbort,
   Pace,

@@ -15,7 +15,7 @@ import {
   type RecordHandler,
   type Where,
 } from '../reading/index.js';
-import { Pace, type Rates, Teller, TurnClock, throwLater } from '../runtime/index.js';
+import { LEAST_RECORDS_A_BATCH, Pace, type Rates, Teller, TurnClock, throwLater } from '../runtime/index.js';
 import {
   RecordIterator,
   throwIfAborted,
@@ -238,7 +238,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   #readInTime(max: number, clock: TurnClock, signal?: AbortSignal): ReaderRecord<Out>[] | undefined {
     // Also where records are there all the time.
     throwIfAborted(signal, { what: `Reading ${this.path}`, path: this.path });
-    const batch = this.#collect((keep) => clock.take(max, (wanted) => this.poll(keep, wanted)));
+    const batch = this.#collect((keep) =>
+      clock.take(max, (wanted) => this.poll(keep, wanted), LEAST_RECORDS_A_BATCH),
+    );
     if (batch.length === 0) return undefined;
     // What is made of them takes its time, too.
     clock.end();

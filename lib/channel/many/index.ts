@@ -1,4 +1,4 @@
-export { type ManyHandler, ManyReader, type ManyRecord } from './many-reader.js';
+export { type ManyHandler, ManyReader, type ManyRecord, type ManyStats } from './many-reader.js';
 export { openAll } from './open-all.js';
 export type { ManyOptions } from './options.js';
 export type { ManySource } from './source.js';

@@ -2,7 +2,7 @@ import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
 import type { ReaderRecord, RecordHandler } from '../reading/index.js';
-import { TurnClock } from '../runtime/index.js';
+import { LEAST_RECORDS_A_BATCH, Pace, type Rates, TurnClock } from '../runtime/index.js';
 import { RecordIterator, throwIfAborted, type WaitOptions, waitOptions } from '../waiting/index.js';
 import { Arrivals } from './arrivals.js';
 import type { ManyOptions } from './options.js';
@@ -23,6 +23,18 @@ export type ManyHandler<Out = Buffer> = (
   type: number,
   reader: Reader<Out>,
 ) => void;
+
+export interface ManyStats {
+  /** Channels that are read now. */
+  channels: number;
+  /** Records read, and lost to overtaking, those too of channels that are no longer read. */
+  records: number;
+  lost: number;
+  /** Of all that are read now. */
+  lagBytes: number;
+  /** Of records, since it was asked last. */
+  rates: Rates<'records'>;
+}
 
 const RECORDS_A_CALL = 1024;
 
@@ -58,7 +70,10 @@ export class ManyReader<Out = Buffer> {
     this.#handling = true;
     (this.#handler as ManyHandler<unknown>)(bytes, start, end, type, this.#reader as Reader<Out>);
     this.#handling = false;
+    this.#handed++;
   };
+  #handed = 0;
+  readonly #pace = new Pace({ records: 0 });
   readonly #arrivals: Arrivals<Out>;
   #busy = false;
   #handling = false;
@@ -165,6 +180,7 @@ export class ManyReader<Out = Buffer> {
   #copyOut(reader: Reader<Out>, most: number, records: ManyRecord<Out>[]): number {
     const batch = reader.readBatch(most);
     for (const record of batch) records.push(Object.assign(record, { source: reader.path }));
+    this.#handed += batch.length;
     return batch.length;
   }
 
@@ -189,11 +205,12 @@ export class ManyReader<Out = Buffer> {
     // Also where records are there all the time.
     throwIfAborted(signal, { what: `Reading ${what}`, path });
     const batch: ManyRecord<Out>[] = [];
-    clock.take(max, (wanted) => {
+    const some = (wanted: number) => {
       // What went wrong behind some that are in the batch is told by the next one.
       const isTold = batch.length > 0 && this.#sources.faults.length > 0;
       return isTold ? 0 : this.#handOut(wanted, undefined, batch);
-    });
+    };
+    clock.take(max, some, LEAST_RECORDS_A_BATCH);
     if (batch.length === 0) return undefined;
     // What is made of them takes its time, too.
     clock.end();
@@ -249,6 +266,14 @@ export class ManyReader<Out = Buffer> {
     this.#assertOpen();
     if (!this.#busy) this.#sources.dropThoseThatEnded();
     return this.#sources.describe();
+  }
+
+  stats(): ManyStats {
+    const read = this.sources().filter(({ ended }) => !ended);
+    const lagBytes = read.reduce((bytes, { lag }) => bytes + lag, 0);
+    const records = this.#handed;
+    const rates = this.#pace.rates({ records });
+    return { channels: read.length, records, lost: this.#sources.lost, lagBytes, rates };
   }
 
   /** The reader of the channel under that path, while it is read. Seeking it is well; closing it drops the channel. */

@@ -28,6 +28,7 @@ export class Sources<Out> {
   #someRemoved = false;
   /** How those stood that are no longer read, by path; but for those whose file is gone, which may be any number. */
   readonly #gone = new Map<string, ManySource>();
+  #lostOfGone = 0;
 
   constructor({ onDeath = 'throw', holdMs = 0 }: ManyOptions<Out>, events: SourcesEvents) {
     this.#tellsOfDeath = onDeath === 'throw';
@@ -160,6 +161,7 @@ export class Sources<Out> {
     const { reader } = source;
     const last = source.isRemoved ? undefined : source.describe();
     if (last !== undefined) this.#gone.set(reader.path, last);
+    this.#lostOfGone += reader.lost;
     reader.close();
   }
 
@@ -176,6 +178,11 @@ export class Sources<Out> {
   describe(): ManySource[] {
     const read = this.#all.map((source) => source.describe());
     return [...this.#gone.values(), ...read.filter((source) => source !== undefined)];
+  }
+
+  /** How many records were lost, of those too that are no longer read. */
+  get lost(): number {
+    return this.#all.reduce((lost, { reader }) => lost + reader.lost, this.#lostOfGone);
   }
 
   /** The reader of the channel under that path, while it is read. */

@@ -17,4 +17,4 @@ export {
 } from './system.js';
 export { checkLogger, type Logger, Teller, throwLater } from './teller.js';
 export { timeInUs, type When } from './time.js';
-export { isTurnOver, nextTurn, TurnClock, turn, turnBegins } from './turns.js';
+export { isTurnOver, LEAST_RECORDS_A_BATCH, nextTurn, TurnClock, turn, turnBegins } from './turns.js';

@@ -23,6 +23,9 @@ const MOST_RECORDS_A_LOOK = 64;
 /** What takes longer between two looks is slow. */
 const SLOW_MS = 1;
 
+/** What is small is read in one batch, however often this thread has to wait for a cpu meanwhile. */
+export const LEAST_RECORDS_A_BATCH = 16;
+
 /** For who works record by record: when the event loop is to have a turn. Looks at the clock the less often the quicker that goes. */
 export class TurnClock {
   /** Records from one look to the next, and until then. */
@@ -37,12 +40,12 @@ export class TurnClock {
   }
 
   /**
-   * Takes by `some`, which is told how many, and says how many there were, until there are `max`, or no more, or the event
-   * loop is to have its turn. Whoever is asked for the first of them looks at the clock again.
+   * Takes by `some`, which is told how many, and says how many there were, until there are `max`, or no more; or as many as
+   * wanted at `least`, and the event loop is to have its turn. Whoever is asked for the first of them looks at the clock again.
    */
-  take(max: number, some: (wanted: number) => number): void {
+  take(max: number, some: (wanted: number) => number, least = 1): void {
     for (let taken = 0; taken < max; ) {
-      const wanted = Math.min(max - taken, this.#recordsALook);
+      const wanted = Math.min(max - taken, Math.max(least - taken, this.#recordsALook));
       const count = some(wanted);
       taken += count;
       if (count < wanted || this.#look()) break;

@@ -1,4 +1,11 @@
-import { type Limits, limitsFromNow, RecordIterator, TurnClock, throwIfOver } from '../../channel/index.js';
+import {
+  LEAST_RECORDS_A_BATCH,
+  type Limits,
+  limitsFromNow,
+  RecordIterator,
+  TurnClock,
+  throwIfOver,
+} from '../../channel/index.js';
 import { parseSize } from '../../options.js';
 import type { NamedCursor } from '../cursors/index.js';
 import type { LogRecord } from '../records/index.js';
@@ -60,7 +67,7 @@ export function iterate(
     if (!reading.goesOn()) return undefined;
     if (at >= ahead.length) {
       mover?.move();
-      ahead = reading.read(RECORDS_AHEAD);
+      ahead = reading.read(RECORDS_AHEAD, 1);
       at = 0;
     }
     const record = ahead[at];
@@ -89,7 +96,7 @@ export function iterateBatches(
     mover?.move();
     if (!reading.goesOn()) return undefined;
     const batch: LogRecord[] = [];
-    for (const record of reading.read(max)) {
+    for (const record of reading.read(max, LEAST_RECORDS_A_BATCH)) {
       if (!reading.takes(record)) break;
       batch.push(record);
     }
@@ -171,16 +178,17 @@ class Reading {
     return true;
   }
 
-  /** Up to `max` records that are there, or as many as there is time for. */
-  read(max: number): readonly LogRecord[] {
+  /** Up to `max` records that are there, or as many as there is time for; where they are there, so many `least`. */
+  read(max: number, least: number): readonly LogRecord[] {
     if (this.#fault !== undefined) throw this.#fault.error;
     const records: LogRecord[] = [];
+    const some = (wanted: number) => {
+      const read = this.source.read(wanted);
+      for (const record of read) records.push(record);
+      return read.length;
+    };
     try {
-      this.#clock.take(Math.min(max, this.#allowance.records), (wanted) => {
-        const some = this.source.read(wanted);
-        for (const record of some) records.push(record);
-        return some.length;
-      });
+      this.#clock.take(Math.min(max, this.#allowance.records), some, least);
     } catch (error) {
       if (records.length === 0) throw error;
       this.#fault = { error };
