@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { shmPath } from '../lib/index.js';
 
 const MAIN = fileURLToPath(new URL('../examples/demo/main.js', import.meta.url));
@@ -15,11 +16,16 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** A running demo, off a terminal. */
 class Demo {
   readonly before = left();
-  readonly child: ChildProcess = spawn(process.execPath, [MAIN], { stdio: ['ignore', 'pipe', 'pipe'] });
-  readonly closed = once(this.child, 'close');
+  readonly child: ChildProcess;
+  readonly closed: Promise<unknown[]>;
   text = '';
 
-  constructor() {
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    this.child = spawn(process.execPath, [MAIN], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.closed = once(this.child, 'close');
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.text += text;
@@ -38,11 +44,15 @@ class Demo {
   }
 
   async running(): Promise<number[]> {
-    while (!/ writer [\d,]{6,}\/s/.test(this.text)) {
+    await this.said(/ writer [\d,]{6,}\/s/);
+    return this.children;
+  }
+
+  async said(line: RegExp): Promise<void> {
+    while (!line.test(this.text)) {
       if (this.child.exitCode !== null) throw new Error(this.text);
       await pause(20);
     }
-    return this.children;
   }
 
   get leavings(): string[] {
@@ -59,8 +69,8 @@ async function gone(pids: number[]): Promise<boolean> {
   return false;
 }
 
-test('ends by itself, has counted everything, and leaves nothing behind', async () => {
-  const demo = new Demo();
+/** A demo that has ended has counted everything, and nothing of it is left. */
+async function expectCounted(demo: Demo): Promise<void> {
   const [code] = await demo.closed;
   const { text } = demo;
   expect(code, text).toBe(0);
@@ -78,6 +88,27 @@ test('ends by itself, has counted everything, and leaves nothing behind', async 
   expect(text).toMatch(/audit has caught up within/);
   expect(number(/half of each of ([\d,]+) round trips/)).toBeGreaterThan(0);
   expect(demo.leavings).toEqual([]);
+}
+
+test('ends by itself, has counted everything, and leaves nothing behind', async () => {
+  await expectCounted(new Demo());
+});
+
+test('loses nothing where a machine is slow to start the reader again', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-demo-test-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const go = join(directory, 'go');
+  const late = `
+    import { existsSync } from 'node:fs';
+    import { setTimeout as delay } from 'node:timers/promises';
+    const isReader = process.argv[1].endsWith('reader.js');
+    const comesBack = isReader && JSON.parse(process.argv[2]).saved.position > 0;
+    while (comesBack && process.connected && !existsSync(${JSON.stringify(go)})) await delay(10);`;
+  const demo = new Demo({ NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(late)}` });
+  // Longer than the ring lasts at the steady pace: as long as it takes until the writer can't go on.
+  await demo.said(/the writer waits/);
+  writeFileSync(go, '');
+  await expectCounted(demo);
 });
 
 test('ends at once on Ctrl-C, children and files with it', async () => {

@@ -23,8 +23,8 @@ const LOOK_EVERY_MS = 10;
 const LARGEST_RING = 128 * 2 ** 20;
 const SMALLEST_RING = 2 ** 20;
 /**
- * A reader that is dead holds nobody back, so what it has not read may be overwritten. At the steady pace the ring
- * holds the last five seconds: five times as long as the reader is gone.
+ * At the steady pace the ring holds the last five seconds: five times as long as the reader is gone. Where it takes
+ * longer to come back, the writer waits for it.
  */
 const SECONDS_IN_RING = 5;
 
@@ -101,6 +101,9 @@ async function demo() {
     pauseMs: 350,
     pauseEveryMs: 1200,
   });
+  // A reader that is dead holds nobody back. So what audit would have to read again is kept for it by the writer itself,
+  // which is told of every report; until another reader goes on from the last of them.
+  audit.process.on('message', () => writer.tell({ keptFrom: audit.told.position }));
   await until(() => audit.told.at && billing.told.at, 'A reader');
 
   const parties = {
@@ -137,8 +140,14 @@ async function demo() {
   await act(GONE_MS);
 
   const successor = family.start('audit', 'reader.js', { path, saved, pauseMs: 0, thorough: false });
-  await until(() => successor.told.at, 'The restarted reader');
-  const missed = (inspect(path).tail - saved.position) / FRAME_BYTES;
+  await until(() => writer.told.waiting || successor.told.at, 'The restarted reader');
+  if (!successor.told.at) {
+    say('the writer waits: what it writes next would take the place of what audit has not read');
+    await until(() => successor.told.at, 'The restarted reader');
+  }
+  writer.tell({ keptFrom: null });
+  const { tail } = inspect(path);
+  const missed = (tail - saved.position) / FRAME_BYTES;
   audit = successor;
   parties.audit.note = undefined;
   say(
@@ -146,8 +155,7 @@ async function demo() {
     ` at record ${count(saved.next)}, its last report; ${count(missed)} to catch up`,
   );
   const back = now();
-  const nearly = (pace * FRAME_BYTES) / 10;
-  await until(() => (readerOf(path, 'audit', true)?.lagBytes ?? nearly) < nearly, 'Catching up');
+  await until(() => (readerOf(path, 'audit', true)?.position ?? 0) >= tail, 'Catching up');
   say(['green', `audit has caught up`], ` within ${((now() - back) / 1000).toFixed(1)} s`);
   await act(RECOVERED_MS);
 
@@ -177,7 +185,6 @@ async function demo() {
       },
       { name: 'billing', told: billing.told },
     ],
-    pace,
     trips: asking.told,
     left: existsSync(family.directory) ? family.directory : undefined,
   };

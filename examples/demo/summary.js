@@ -10,13 +10,12 @@ import { FRAME_BYTES } from './shared.js';
  * @param {{
  *   writer: Record<string, any>,
  *   readers: Reading[],
- *   pace: number,
  *   trips: Record<string, any>,
  *   left: string | undefined,
  * }} result
  * @param {number} seconds
  */
-export function summarize({ writer, readers, pace, trips, left }, seconds) {
+export function summarize({ writer, readers, trips, left }, seconds) {
   const written = writer.written;
   const sum = (/** @type {keyof Counted} */ what) =>
     readers.reduce((total, { told }) => total + told[what], 0);
@@ -29,7 +28,9 @@ export function summarize({ writer, readers, pace, trips, left }, seconds) {
     complete && measured && left === undefined && Object.values(wrong).every((amount) => amount === 0);
 
   const ended = Math.max(...readers.map(({ told }) => told.at));
-  const flatOut = ((written - writer.paceSince.written) * 1000) / (ended - writer.paceSince.at);
+  const [, steady, flatOut] = writer.paces;
+  const steadily = perSecond(steady, flatOut);
+  const atMost = perSecond(flatOut, { written, at: ended });
   /** @type {Line[]} */
   const lines = [
     [],
@@ -38,7 +39,7 @@ export function summarize({ writer, readers, pace, trips, left }, seconds) {
     fact('', verdict(wrong), sound),
     fact(
       'rate',
-      `${count(pace)} records/s steadily, ${count(flatOut)} flat out (${megabytes(flatOut)} MB/s)`,
+      `${count(steadily)} records/s steadily, ${count(atMost)} flat out (${megabytes(atMost)} MB/s)`,
     ),
     fact('', `from the writer through both readers, which held it back ${count(writer.refusals)} times`),
     fact('hop', measured ? hop(trips) : 'was not measured', measured),
@@ -57,6 +58,13 @@ export function summarize({ writer, readers, pace, trips, left }, seconds) {
 function fact(name, text, good) {
   const head = `  ${name.padEnd(9)}`;
   return [['bold', head], good === undefined ? text : [good ? 'green' : 'red', text]];
+}
+
+/** @typedef {{ written: number, at: number }} Moment */
+
+/** @param {Moment} from @param {Moment} to */
+function perSecond(from, to) {
+  return ((to.written - from.written) * 1000) / (to.at - from.at);
 }
 
 /** @param {number} written */
