@@ -137,7 +137,19 @@ describe('arguments', () => {
     heartbeatMs: [...NO_NUMBERS, 0, 60_001],
     stalledAfterMs: [...NO_NUMBERS, 0, 3_600_001],
     fileMode: [...NO_NUMBERS, 0o1000],
-    metadata: ['{}', 7, [], true, { x: 'y'.repeat(4096) }, { x: 1n }],
+    metadata: [
+      '{}',
+      7,
+      [],
+      true,
+      { x: 'y'.repeat(4096) },
+      { x: 1n },
+      new Date(),
+      ...[5, null, [], undefined].map((json) => ({ toJSON: () => json })),
+      new (class {
+        toJSON() {}
+      })(),
+    ],
     codec: [7, 'json', {}, { encode: 1, decode: 2 }],
   };
   test.each(Object.keys(WRITER_OPTIONS))('Writer.create refuses a wrong %s', async (option) => {

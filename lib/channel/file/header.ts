@@ -261,10 +261,12 @@ function decodeMetadata(json: Buffer, path: string): Record<string, unknown> {
   } catch (cause) {
     throw new MillraceError('ERR_FORMAT', `The metadata of ${path} is not JSON`, { path, cause });
   }
-  if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) {
-    return metadata as Record<string, unknown>;
-  }
+  if (isMetadata(metadata)) return metadata;
   throw new MillraceError('ERR_FORMAT', `The metadata of ${path} is no JSON object`, { path });
+}
+
+export function isMetadata(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function damagedHeader(path: string): MillraceError {

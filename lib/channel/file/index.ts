@@ -14,6 +14,7 @@ export {
   encodeHeader,
   encodeMetadata,
   type Header,
+  isMetadata,
   LARGEST_PART,
   MAX_FILE_BYTES,
   type Mode,

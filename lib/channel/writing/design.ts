@@ -5,6 +5,7 @@ import {
   encodeMetadata,
   type Header,
   highOf,
+  isMetadata,
   type Mapped,
   type Mode,
   parseSync,
@@ -155,23 +156,25 @@ function checkCapacity(mode: Mode, capacity: number): void {
 
 function checkMetadata(metadata: Record<string, unknown> | undefined): Record<string, unknown> {
   if (metadata === undefined) return {};
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw invalidArgument(`metadata must be an object, not ${show(metadata)}`);
+  if (!isMetadata(metadata)) throw invalidArgument(`metadata must be an object, not ${show(metadata)}`);
+  // What is in the file is what it was now, whatever becomes of the caller's object.
+  const said = saidInJson(metadata);
+  if (!isMetadata(said)) {
+    throw invalidArgument(`metadata must be an object in JSON, too, where ${show(said)} comes of it`);
   }
-  const size = metadataBytes(metadata);
+  const size = encodeMetadata(said).length;
   if (size > L.METADATA_BYTES) {
     throw invalidArgument(`metadata may be at most ${L.METADATA_BYTES} bytes of JSON; it is ${size}`, {
       size,
       max: L.METADATA_BYTES,
     });
   }
-  // What is in the file is what it was now, whatever becomes of the caller's object.
-  return JSON.parse(JSON.stringify(metadata)) as Record<string, unknown>;
+  return said;
 }
 
-function metadataBytes(metadata: Record<string, unknown>): number {
+function saidInJson(metadata: Record<string, unknown>): unknown {
   try {
-    return encodeMetadata(metadata).length;
+    return JSON.parse(JSON.stringify(metadata));
   } catch (cause) {
     throw invalidArgument('metadata must be an object that JSON can say', { cause });
   }
