@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Reader, verify, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
 import { payloadOf } from '../helpers/payload.js';
@@ -27,6 +28,17 @@ function change(path: string, work: (bytes: Buffer, data: number) => void): void
   const bytes = readFileSync(path);
   work(bytes, bytes.readInt32LE(L.DATA_OFFSET_OFFSET));
   writeFileSync(path, bytes);
+}
+
+/** Changes a mark, and has its checksum follow. */
+function markAnew(bytes: Buffer, slot: number, work: (mark: number) => void): void {
+  const mark = bytes.readInt32LE(L.MARKS_OFFSET_OFFSET) + slot * L.MARK_BYTES;
+  work(mark);
+  const summed = Buffer.concat([
+    bytes.subarray(mark + L.MARK_POSITION_OFFSET, mark + L.MARK_CRC_OFFSET),
+    bytes.subarray(L.INCARNATION_OFFSET, L.INCARNATION_OFFSET + 4),
+  ]);
+  bytes.writeInt32LE(binding().crc32c(summed, 0, summed.length, 0), mark + L.MARK_CRC_OFFSET);
 }
 
 describe('a sound channel', () => {
@@ -103,6 +115,39 @@ describe('faults', () => {
     expect(records).toBe(RECORDS - 4);
   });
 
+  test('are not found in a mark that names a damaged record, or lies within what is passed over', async () => {
+    for (const timestamps of [false, true]) {
+      const writer = await Writer.create(newPath(), { mode: 'linear', checksum: 'crc32c', timestamps });
+      // Each takes up two strides: most marks name one of them, and some the one behind.
+      for (let n = 0; n < 20; n++) writer.write(payloadOf(n, 100_000), { type: n });
+      const { path, position } = writer;
+      writer.close();
+      const frame = position / 20;
+      change(path, (bytes, data) => {
+        for (const n of [0, 5, 6]) bytes[data + n * frame + 500] ^= 1;
+      });
+      expect((await verify(path)).faults).toMatchObject(
+        [0, 5, 6].map((n) => ({ message: expect.stringContaining('is damaged'), position: n * frame })),
+      );
+    }
+  });
+
+  test('of a mark that is wrong about a damaged record', async () => {
+    const path = await make();
+    change(path, (bytes, data) => {
+      bytes[data + 256 * FRAME + 50] ^= 1;
+      markAnew(bytes, 1, (mark) => bytes.writeInt32LE(255, mark + L.MARK_RECORD_OFFSET));
+      // A place within the record before it.
+      markAnew(bytes, 2, (mark) => bytes.writeInt32LE(255 * 8 + 1, mark + L.MARK_POSITION_OFFSET));
+    });
+    const position = 256 * FRAME;
+    expect((await verify(path)).faults.map(({ message, position }) => [position, message])).toEqual([
+      [255 * FRAME + 16, expect.stringContaining('A mark')],
+      [position, expect.stringContaining('is damaged')],
+      [position, expect.stringContaining('A mark')],
+    ]);
+  });
+
   test('of marks', async () => {
     const path = await make();
     change(path, (bytes) => {
@@ -116,16 +161,7 @@ describe('faults', () => {
 
   test('of a mark that is whole and names the wrong record', async () => {
     const [path, other] = [await make(), await make({}, (writer) => writer.close())];
-    const { binding } = await import('../../lib/native.js');
-    change(path, (bytes) => {
-      const mark = bytes.readInt32LE(L.MARKS_OFFSET_OFFSET) + 3 * L.MARK_BYTES;
-      bytes.writeInt32LE(1, mark + L.MARK_RECORD_OFFSET);
-      const summed = Buffer.concat([
-        bytes.subarray(mark + L.MARK_POSITION_OFFSET, mark + L.MARK_CRC_OFFSET),
-        bytes.subarray(L.INCARNATION_OFFSET, L.INCARNATION_OFFSET + 4),
-      ]);
-      bytes.writeInt32LE(binding().crc32c(summed, 0, summed.length, 0), mark + L.MARK_CRC_OFFSET);
-    });
+    change(path, (bytes) => markAnew(bytes, 3, (mark) => bytes.writeInt32LE(1, mark + L.MARK_RECORD_OFFSET)));
     expect((await verify(path)).faults).toMatchObject([{ code: 'ERR_CORRUPT', position: 3 * 32768 }]);
     expect((await verify(other)).sound).toBe(true);
   });

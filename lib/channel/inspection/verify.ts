@@ -230,8 +230,13 @@ class Verifier {
       const fault = asFault(error);
       if (this.#isTornEnd(fault)) return false;
       this.#report.faults.push(fault);
+      // Of the frame that is damaged it is still known which record it was.
+      this.#compareUpTo(cursor.position);
       this.#counted = this.#timed = false;
       if (fault.next === undefined) return false;
+      while (this.#marked.length > 0 && this.#marked[this.#marked.length - 1].position < fault.next) {
+        this.#marked.pop();
+      }
       cursor.moveTo(fault.next, (error as MillraceError).record as number);
       this.#behindLast = fault.next;
       return true;
@@ -251,6 +256,12 @@ class Verifier {
     const frame = start - header.frameHeader;
     this.#report.records++;
     if (bytes.readInt32LE(frame + L.FRAME_CRC_OFFSET) !== 0) this.#report.checked++;
+    this.#compareUpTo(position);
+    this.#maxTimeUs = Math.max(this.#maxTimeUs, timeUs);
+    this.#behindLast = position + ((end - frame + 15) & -16);
+  }
+
+  #compareUpTo(position: number): void {
     const lost = this.#overtaken?.lostRecords ?? 0;
     const skipped = lost !== this.#lost;
     this.#lost = lost;
@@ -260,8 +271,6 @@ class Verifier {
       if (!skipped) this.#compare(mark);
     }
     if (skipped) this.#timed = false;
-    this.#maxTimeUs = Math.max(this.#maxTimeUs, timeUs);
-    this.#behindLast = position + ((end - frame + 15) & -16);
   }
 
   /** A mark names the frame at its place, and so the next record: the one that is being looked at. */
