@@ -294,6 +294,46 @@ test('ready() waits for room for what was refused, not for just any', async () =
   clearInterval(reading);
 });
 
+test('what was refused stays so however often ready() has thrown, and whatever else it was asked about', async () => {
+  const record = Buffer.alloc(1000);
+  for (const mode of ['ring', 'linear'] as const) {
+    using writer = await Writer.create(newPath(), { mode, capacity: '64KiB', maxRecord: 2000 });
+    using reader = await Reader.open(writer.path, { gate: true });
+    while (writer.tryWrite(record) > 0);
+    while (writer.tryWrite('') > 0);
+    const refusals: [refuse: () => unknown, size: number, code: string | undefined][] = [
+      [() => writer.tryWrite(record), 1000, undefined],
+      [() => writer.tryWrite('y'.repeat(1001)), 1001, undefined],
+      [() => writer.claim(1002), 1002, undefined],
+      [() => writer.tryWriteBatch([record, record]), 2048, undefined],
+      [() => writer.tryWrite(Buffer.alloc(2001)), 2001, 'ERR_RECORD_TOO_LARGE'],
+      [() => writer.tryWriteBatch([Buffer.alloc(2001)]), 2001, 'ERR_RECORD_TOO_LARGE'],
+    ];
+    const noRoom = mode === 'ring' ? 'ERR_TIMEOUT' : 'ERR_CHANNEL_FULL';
+    for (const [refuse, refused, code = noRoom] of refusals) {
+      refuse();
+      const asked: [bytes: number | undefined, code: string, size: number][] = [
+        [undefined, code, refused],
+        [undefined, code, refused],
+        [3000, 'ERR_RECORD_TOO_LARGE', 3000],
+        [10, noRoom, 10],
+        [undefined, code, refused],
+      ];
+      for (const [bytes, code, size] of asked) {
+        const error = await failure(() => writer.ready({ bytes, timeoutMs: 1 }));
+        expect([bytes, error.code]).toEqual([bytes, code]);
+        if (code !== 'ERR_TIMEOUT') expect(error.size).toBe(size);
+      }
+    }
+    // Nothing is left of it once something else went in.
+    if (mode === 'ring') {
+      reader.poll(() => {}, 4);
+      writer.write('');
+      await writer.ready();
+    }
+  }
+});
+
 test('what a record holds can be looked at as numbers of up to 8 bytes', async () => {
   using writer = await Writer.create(newPath(), { capacity: '64KiB' });
   using reader = await Reader.open(writer.path, { from: 'oldest' });

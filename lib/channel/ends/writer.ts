@@ -228,9 +228,8 @@ export class Writer<In = Data> {
     );
     if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
-    // Nobody waits any more for what was only asked about.
-    const refused = this.#appender.lastRefusal.forget();
-    throw this.#refused(refusal, options.bytes ?? refused);
+    const { lastRefusal, position } = this.#appender;
+    throw this.#refused(refusal, options.bytes ?? lastRefusal.sizeAt(position));
   }
 
   /**

@@ -149,7 +149,7 @@ export class Appender {
     const need = (length + this.frameHeader + 15) & -16;
     if (length > this.#maxRecord) return this.#tooLarge(length);
     if (this.#at + need > this.#until) {
-      const refusal = this.#place(need);
+      const refusal = this.#place(need, length);
       if (refusal < 0) return refusal;
     }
     return need;
@@ -213,11 +213,23 @@ export class Appender {
     this.#publisher.notify(bytes, notified);
   }
 
-  /**
-   * The slow path: sees that `need` bytes fit in one piece at `at`, going over the end of a ring with a PAD frame.
-   * Publishes the tail before more is granted.
-   */
-  #place(need: number): number {
+  /** The slow path: sees that `need` bytes fit at `at`, or notes that what is of this size was refused. */
+  #place(need: number, size: number): number {
+    const refusal = this.#tryPlace(need);
+    if (refusal === Refusal.BACK_PRESSURE || refusal === Refusal.FULL) {
+      this.lastRefusal.noRoom(this.position, need, this.#padFor(need) + need + RESERVED_BYTES, size);
+    }
+    return refusal;
+  }
+
+  /** What is left of a lap that `need` bytes don't fit in. */
+  #padFor(need: number): number {
+    const lapLeft = this.#dataEnd - this.#at;
+    return this.#ring && need > lapLeft ? lapLeft : 0;
+  }
+
+  /** In one piece, going over the end of a ring with a PAD frame. Publishes the tail before more is granted. */
+  #tryPlace(need: number): number {
     if (this.stopped !== undefined) return Refusal.ENDED;
     if (this.busy) {
       throw new MillraceError(
@@ -229,21 +241,15 @@ export class Appender {
       );
     }
     if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
-    const lapLeft = this.#dataEnd - this.#at;
     if (!this.#ring) {
-      if (need + RESERVED_BYTES <= lapLeft) return this.#settle();
-      this.lastRefusal.noRoom(this.position, need, need + RESERVED_BYTES);
-      return Refusal.FULL;
+      return need + RESERVED_BYTES <= this.#dataEnd - this.#at ? this.#settle() : Refusal.FULL;
     }
-    const pad = need > lapLeft ? lapLeft : 0;
+    const pad = this.#padFor(need);
     const want = pad + need + RESERVED_BYTES;
     if (want > this.#grantedBytes()) {
       this.publish();
       const granted = this.flow.grant(this.position, this.#stamp, want >> 4);
-      if (granted === 0) {
-        this.lastRefusal.noRoom(this.position, need, want);
-        return Refusal.BACK_PRESSURE;
-      }
+      if (granted === 0) return Refusal.BACK_PRESSURE;
       this.#granted = (this.#stamp + granted) | 0;
     }
     if (pad > 0) this.#padLap(pad);
@@ -289,17 +295,21 @@ export class Appender {
     return Refusal.TOO_LARGE;
   }
 
+  // What is only asked about is not refused: nothing is noted of it.
+
   /** Whether what was refused last could be written now: 0, or the refusal it would get. */
   tryRefused(): number {
     const { position, lastRefusal } = this;
     if (lastRefusal.isForEverAt(position)) return Refusal.TOO_LARGE;
     const need = Math.max(lastRefusal.needAt(position), this.frameHeader);
-    return this.#at + need > this.#until ? this.#place(need) : 0;
+    return this.#at + need > this.#until ? this.#tryPlace(need) : 0;
   }
 
   /** Whether a record of this payload could be written now: 0, or the refusal it would get. */
   tryReserve(length: number): number {
-    return Math.min(0, this.#reserve(length));
+    if (length > this.#maxRecord) return Refusal.TOO_LARGE;
+    const need = (length + this.frameHeader + 15) & -16;
+    return this.#at + need > this.#until ? this.#tryPlace(need) : 0;
   }
 
   /** Reserves `length` bytes that the caller fills; nothing is visible, and a crash leaves nothing, before commit. */
@@ -343,7 +353,8 @@ export class Appender {
     if (bytes === 0) {
       const tooLarge = this.sizes.batchTooLarge(records);
       if (tooLarge !== undefined) return this.#tooLarge(tooLarge.size as number);
-      const refusal = this.#place(this.sizes.batchBytes(records));
+      const need = this.sizes.batchBytes(records);
+      const refusal = this.#place(need, need);
       if (refusal < 0) return refusal;
       bytes = this.#fillBatch(records, timeUs, tag, tagStep);
     }

@@ -11,25 +11,22 @@ export class LastRefusal {
   /** Bytes of frames that had no room; and with all that they need around them. */
   #need = 0;
   #all = 0;
-  /** Bytes that are too much for this channel, whatever room there is. */
-  #tooMuch = 0;
+  #size = 0;
+  #isForEver = false;
 
-  noRoom(position: number, need: number, all: number): void {
+  /** `size`: of the payload, or of a batch with headers counted. */
+  noRoom(position: number, need: number, all: number, size: number): void {
     this.#position = position;
     this.#need = need;
     this.#all = all;
-    this.#tooMuch = 0;
+    this.#size = size;
+    this.#isForEver = false;
   }
 
-  tooLarge(position: number, bytes: number): void {
-    this.noRoom(position, 0, 0);
-    this.#tooMuch = bytes;
-  }
-
-  /** Nobody waits for it any more. Returns what it was: bytes of the payload, or with headers where there was no room. */
-  forget(): number {
-    this.#position = -1;
-    return this.#tooMuch > 0 ? this.#tooMuch : this.#need;
+  /** It is too much for this channel, whatever room there is. */
+  tooLarge(position: number, size: number): void {
+    this.noRoom(position, 0, 0, size);
+    this.#isForEver = true;
   }
 
   /** Bytes of frames to wait for, at this end of the stream. */
@@ -37,8 +34,12 @@ export class LastRefusal {
     return position === this.#position ? this.#need : 0;
   }
 
+  sizeAt(position: number): number {
+    return position === this.#position ? this.#size : 0;
+  }
+
   isForEverAt(position: number): boolean {
-    return position === this.#position && this.#tooMuch > 0;
+    return position === this.#position && this.#isForEver;
   }
 
   /** Who stood before this position, `capacity` behind the end of what was refused, was in its way. */

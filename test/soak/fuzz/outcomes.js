@@ -29,6 +29,13 @@ export function foreseeReady({ model, writer }) {
 
 /** Compares what came of it. Where readers were in the way, the writer may have made room by evicting some. */
 export function compare(trial, what, { need, wanted, gating }, outcome) {
+  const isDone = compareAsked(trial, what, { need, wanted, gating }, outcome);
+  if (!isDone) trial.model.refuse(outcome, need);
+  return isDone;
+}
+
+/** The same where it was only asked about: nothing is noted as refused. */
+export function compareAsked(trial, what, { need, wanted, gating }, outcome) {
   const { model, writer } = trial;
   trial.note(what, need, outcome, 'at', writer.position);
   const evicted = outcome === need && gatingReaders(writer).length < gating;
@@ -36,7 +43,6 @@ export function compare(trial, what, { need, wanted, gating }, outcome) {
   must(outcome === wanted || madeRoom, () => `${what} of ${need} bytes: ${outcome} instead of ${wanted}`);
   if (outcome >= 0) return true;
   trial.count('refused');
-  model.refuse(outcome, need);
   must(writer.position === model.end, () => `A refused ${what} moved the writer to ${writer.position}`);
   return false;
 }

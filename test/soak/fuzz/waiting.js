@@ -1,7 +1,7 @@
-import { Refusal, Writer } from '../../../dist/index.js';
+import { Writer } from '../../../dist/index.js';
 import { die, keepingFiles } from '../keeping-files.js';
 import { contentOf, must } from './model.js';
-import { compare, conclude, foresee, foreseeReady, refusalIn } from './outcomes.js';
+import { compareAsked, conclude, foresee, foreseeReady, refusalIn } from './outcomes.js';
 import { poll } from './reading.js';
 import { plainRecord, someForm, someLength, writeBatchOf, writeOne } from './writing.js';
 
@@ -23,8 +23,7 @@ async function waitFor(trial, bytes) {
   } catch (error) {
     outcome = refusalIn(error);
   }
-  if (compare(trial, `ready(${bytes ?? ''})`, forecast, outcome)) model.makePlaceFor(forecast.need);
-  else if (bytes === undefined && outcome !== Refusal.BACK_PRESSURE) model.forgetRefused();
+  if (compareAsked(trial, `ready(${bytes ?? ''})`, forecast, outcome)) model.makePlaceFor(forecast.need);
   must(writer.position === model.end, () => `ready moved the writer to ${writer.position}, not ${model.end}`);
 }
 
