@@ -15,6 +15,7 @@ export {
   join,
   type Link,
   loadAcquire,
+  refuseDanglingLink,
   type Sync,
   statOf,
   storeRelease,

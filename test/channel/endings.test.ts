@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
@@ -255,6 +264,47 @@ test('replace makes a channel where none is, and sweeps up what a killed creator
   const fresh = newPath();
   using _ = await Writer.create(fresh, { capacity: '64KiB', replace: true });
   expect(existsSync(fresh)).toBe(true);
+});
+
+test('replace through a symbolic link replaces what it leads to, wherever that is', async () => {
+  const path = newPath();
+  const far = join(path, 'far');
+  mkdirSync(path);
+  const [near, link] = [newPath(), newPath()];
+  symlinkSync(far, near);
+  symlinkSync(near, link);
+  const old = await create('linear', far);
+  old.writer.write('old');
+  const options = { from: 'oldest', follow: true, deadAfterMs: 60_000 } as const;
+  using reader = await Reader.open(far, options);
+  using other = await Reader.open(link, options);
+  old.crash();
+  using writer = await Writer.create(link, {
+    mode: 'linear',
+    capacity: '64KiB',
+    sync: 'commit',
+    replace: true,
+  });
+  await writer.send('new');
+  expect([writer.path, readlinkSync(link), readlinkSync(near)]).toEqual([link, near, far]);
+  expect(readdirSync(path)).toEqual(['far']);
+  expect(inspect(far).channelId).toBe(inspect(link).channelId);
+  // By whichever name they came, readers go over to the new channel.
+  for (const follower of [reader, other]) {
+    const seen: string[] = [];
+    for await (const record of follower) {
+      seen.push(record.data.toString());
+      if (seen.length === 2) break;
+    }
+    expect(seen).toEqual(['old', 'new']);
+  }
+  writer.close();
+  // What one leads to is not made where it is not there: the name that is given is taken already.
+  symlinkSync('nowhere', join(path, 'dangling'));
+  expect(
+    await failure(() => Writer.create(join(path, 'dangling'), { capacity: '64KiB', replace: true })),
+  ).toMatchObject({ code: 'ERR_FORMAT', path: join(path, 'dangling') });
+  expect(readdirSync(path)).toEqual(['dangling', 'far']);
 });
 
 test('a file has the permissions it was told, and is private by default', async () => {

@@ -1,4 +1,5 @@
-import { type Stats, statSync } from 'node:fs';
+import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { explain } from '../runtime/index.js';
 
@@ -23,4 +24,29 @@ export function whereLeads({
   const named = statOf(path);
   if (named === undefined) return 'gone';
   return named.ino === inode && named.dev === device ? 'here' : 'elsewhere';
+}
+
+/** The name of the file itself, where the one that is given is a symbolic link to it. */
+export function behindLink(path: string): string {
+  if (!isLink(path)) return path;
+  refuseDanglingLink(path);
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw explain(error, path, 'look at');
+  }
+}
+
+/** Throws for a name that is taken, and under which nothing is to be found. */
+export function refuseDanglingLink(path: string): void {
+  if (statOf(path) !== undefined || !isLink(path)) return;
+  throw new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  } catch (error) {
+    throw explain(error, path, 'look at');
+  }
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { aPath, checkFileMode } from '../../options.js';
-import { type Mapped, openMapped, syncFailed, viewMapping, whereLeads } from '../file/index.js';
+import { behindLink, type Mapped, openMapped, syncFailed, viewMapping, whereLeads } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
@@ -25,7 +25,9 @@ export async function createChannel(
 ): Promise<Mapped> {
   const path = resolve(aPath(givenPath));
   const header = designHeader(options, base);
-  const directory = dirname(path);
+  // Who opens it by its own name is to find the new one, too.
+  const name = options.replace === true ? behindLink(path) : path;
+  const directory = dirname(name);
   const inRam = isInRam(directory);
   header.checksums = chooseChecksums(options.checksum, header, inRam);
   if (options.replace !== true && existsSync(path)) throw alreadyThere(path);
@@ -45,10 +47,10 @@ export async function createChannel(
     // Before it has a name: after a power cut there is no name without a header under it.
     if (kind !== L.SYNC_NONE) await syncFile(file);
     // step 51
-    if (options.replace === true) await replaceName(channel);
-    else binding().linkFile(file, path);
+    if (options.replace === true) await replaceName(file, name);
+    else binding().linkFile(file, name);
     // step 52
-    if (kind !== L.SYNC_NONE) await syncName(channel);
+    if (kind !== L.SYNC_NONE) await syncName(channel, name);
     return channel;
   } catch (error) {
     binding().closeFile(file);
@@ -57,11 +59,11 @@ export async function createChannel(
 }
 
 /** What could not be brought to the disk is not there: so it has no name either. */
-async function syncName(channel: Mapped): Promise<void> {
+async function syncName(channel: Mapped, name: string): Promise<void> {
   try {
-    await disk.syncDirectory(dirname(channel.path));
+    await disk.syncDirectory(dirname(name));
   } catch (error) {
-    if (whereLeads(channel) === 'here') rmSync(channel.path, { force: true });
+    if (whereLeads(channel) === 'here') rmSync(name, { force: true });
     throw syncFailed(channel.path, error);
   }
 }
@@ -78,8 +80,7 @@ export function isInRam(directory: string): boolean {
 }
 
 /** Takes the name over from a dead or ended channel, in one step; the old one is told first. */
-async function replaceName(channel: Mapped): Promise<void> {
-  const { path, file } = channel;
+async function replaceName(file: FileHandle, path: string): Promise<void> {
   let old: Mapped;
   try {
     old = openMapped(path, 'write');
@@ -98,7 +99,7 @@ async function replaceName(channel: Mapped): Promise<void> {
     // step 53
     // Someone else took the name since it was opened: what has it now may be alive.
     if (whereLeads(old) !== 'here') {
-      await replaceName(channel);
+      await replaceName(file, path);
       return;
     }
     if (endedAs(old) === undefined) {

@@ -3,13 +3,14 @@ import {
   type Limits,
   Line,
   limitsFromNow,
+  refuseDanglingLink,
   type Task,
   throwIfAborted,
   type WaitOptions,
   waitUntil,
 } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { CURSORS_FILE, DEFAULT_FILE_MODE, refuseDanglingLink } from '../files/index.js';
+import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
 import type { CursorName } from './cursor-name.js';

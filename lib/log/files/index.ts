@@ -1,5 +1,4 @@
 export { isBroken } from './damage.js';
-export { refuseDanglingLink } from './dangling-link.js';
 export {
   CURSORS_FILE,
   CURSORS_REPLACEMENT,

@@ -1,9 +1,15 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { environment, explain, syncFile, takeName, whereLeads } from '../../channel/index.js';
+import {
+  environment,
+  explain,
+  refuseDanglingLink,
+  syncFile,
+  takeName,
+  whereLeads,
+} from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { refuseDanglingLink } from './dangling-link.js';
 import { type Directory, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
 import { keepOwner } from './ownership.js';
