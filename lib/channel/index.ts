@@ -54,6 +54,7 @@ export {
   Copier,
   type Data,
   type DescribedRecord,
+  isByteArray,
   json,
   jsonOf,
   partOf,

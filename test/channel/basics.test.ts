@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { planFile } from '../../lib/channel/file/header.js';
 import { inspect, MillraceError, Reader, Refusal, sequenced, utf8, Writer } from '../../lib/index.js';
@@ -346,6 +347,30 @@ test('what a record holds can be looked at as numbers of up to 8 bytes', async (
   for (const [n, { data }] of records.entries()) expect(data).toEqual(Buffer.alloc(n % 41, n % 41));
   const [{ data }] = records.filter(({ data }) => data.length === 8);
   expect(new BigUint64Array(data.buffer, data.byteOffset, 1)[0]).toBe(0x0808080808080808n);
+});
+
+test('bytes and dates of another context are taken as one’s own', async () => {
+  const bytes: Uint8Array = runInNewContext('Uint8Array.of(1, 2, 3)');
+  const date: Date = runInNewContext('new Date(5)');
+  expect([bytes instanceof Uint8Array, date instanceof Date]).toEqual([false, false]);
+  using writer = await Writer.create(newPath(), { capacity: '64KiB', timestamps: true });
+  using reader = await Reader.open(writer.path, { from: 'oldest' });
+  writer.write(bytes);
+  writer.write([bytes, 'x', bytes], { timestamp: date });
+  await writer.send(bytes);
+  writer.writeBatch([Uint8Array.of(9), bytes, { data: bytes, timestamp: date }]);
+  const records = reader.readBatch(10);
+  const one = '\x01\x02\x03';
+  expect(records.map(({ data }) => data.toString())).toEqual([one, `${one}x${one}`, one, '\t', one, one]);
+  expect(records.filter(({ timestamp }) => timestamp === 5000).map(({ record }) => record)).toEqual([1, 5]);
+  reader.seek({ time: date });
+  expect(reader.recordNumber).toBe(0);
+  const encoding = { encode: () => bytes, decode: (data: Buffer) => data };
+  using encoded = await Writer.create(newPath(), { capacity: '64KiB', codec: encoding });
+  using decoded = await Reader.open(encoded.path, { from: 'oldest' });
+  encoded.write('');
+  encoded.writeBatch(['', '']);
+  expect(decoded.readBatch(10).map(({ data }) => data.toString())).toEqual([one, one, one]);
 });
 
 test('each record of no bytes has a buffer of its own, to give away', async () => {

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { WaitOptions } from '../../lib/index.js';
 import { Log, type LogOptions, type LogRecord } from '../../lib/log/index.js';
@@ -47,6 +48,14 @@ describe('what is appended without waiting for the one before', () => {
     const settled = await Promise.allSettled(appended);
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
     expect((await all(log)).slice(-3).map(textOf)).toEqual(['a', 'c', 'd']);
+  });
+
+  test('may be bytes of another context', async () => {
+    const bytes: Uint8Array = runInNewContext('Uint8Array.of(97, 98)');
+    const log = await open();
+    log.append(bytes);
+    await log.appendAsync([bytes, 'c']);
+    expect((await all(log)).map(textOf)).toEqual(['ab', 'ab', 'c']);
   });
 
   test('is in the log, and on the disk, when it is closed', async () => {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Copier } from '../../lib/channel/index.js';
@@ -180,6 +181,18 @@ describe('any record', () => {
     expect(encode({ value: '', timestamp: new Date(7) }).timeUs).toBe(7000);
     expect(encode({ value: '', timestamp: { us: 3 } }).timeUs).toBe(3);
     expect(encode({ value: '', timestamp: 0 }).timeUs).toBe(0);
+    expect(encode({ value: '', timestamp: runInNewContext('new Date(7)') }).timeUs).toBe(7000);
+  });
+
+  test('takes bytes of another context as its own', () => {
+    const bytes: Uint8Array = runInNewContext('Uint8Array.of(1, 2)');
+    const own = Uint8Array.of(1, 2);
+    for (const made of [
+      (of: Uint8Array) => of,
+      (of: Uint8Array) => ({ key: of, value: of, headers: { of } }),
+    ]) {
+      expect(encode(made(bytes))).toEqual(encode(made(own)));
+    }
   });
 
   test('keeps nothing of the one that the encoder had before', () => {

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types';
 import { invalidArgument } from '../../errors.js';
 import { show } from '../../options.js';
 import type { When } from '../runtime/index.js';
@@ -18,36 +19,42 @@ export interface BatchRecord<In = Data> extends RecordOptions {
   data: In;
 }
 
+/** Also those of another context of `node:vm`, which have a Uint8Array of their own: asked second, for it takes longer. */
+export function isByteArray(data: unknown): data is Uint8Array {
+  return data instanceof Uint8Array || isUint8Array(data);
+}
+
 /** Length in bytes of what `data` will be in the stream. `path`: of the channel that it is to go into. */
 export function measure(data: Data, path: string): number {
   if (typeof data === 'string') return Buffer.byteLength(data);
-  if (data instanceof Uint8Array) return data.length;
   if (!Array.isArray(data)) {
+    if (isByteArray(data)) return data.length;
     throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`, {
       path,
     });
   }
   let length = 0;
   for (const part of data as readonly (Uint8Array | string)[]) {
-    if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
+    if (typeof part === 'string') length += Buffer.byteLength(part);
+    else if (isByteArray(part)) length += part.length;
+    else {
       throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`, {
         path,
       });
     }
-    length += measure(part, path);
   }
   return length;
 }
 
 export function copyData(target: Buffer, at: number, data: Data): number {
   if (typeof data === 'string') return target.write(data, at);
-  if (data instanceof Uint8Array) {
-    target.set(data, at);
-    return data.length;
+  if (Array.isArray(data)) {
+    let copied = 0;
+    for (const part of data) copied += copyData(target, at + copied, part);
+    return copied;
   }
-  let copied = 0;
-  for (const part of data) copied += copyData(target, at + copied, part);
-  return copied;
+  target.set(data as Uint8Array, at);
+  return data.length;
 }
 
 /** A record of a batch that is more than plain bytes, as the appender takes it. */
@@ -61,9 +68,10 @@ export interface DescribedRecord {
 }
 
 export function isData(record: unknown): record is Data {
-  return record instanceof Uint8Array || typeof record === 'string' || Array.isArray(record);
+  return typeof record === 'string' || Array.isArray(record) || isByteArray(record);
 }
 
+/** Such that nothing is left to look at in any of them; no others than this context's own. */
 export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
   for (let i = 0; i < records.length; i++) {
     if (!(records[i] instanceof Uint8Array)) return false;

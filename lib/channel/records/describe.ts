@@ -7,6 +7,7 @@ import {
   type BatchRecord,
   type Data,
   type DescribedRecord,
+  isByteArray,
   isData,
   measure,
   type RecordOptions,
@@ -113,6 +114,6 @@ export function checkType(type: number | undefined): number {
 }
 
 function copied(data: Data): Data {
-  if (data instanceof Uint8Array) return Buffer.from(data);
+  if (isByteArray(data)) return Buffer.from(data);
   return Array.isArray(data) ? data.map((part) => copied(part) as Uint8Array | string) : data;
 }

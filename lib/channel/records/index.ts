@@ -16,6 +16,7 @@ export {
   copyData,
   type Data,
   type DescribedRecord,
+  isByteArray,
   measure,
   type RecordOptions,
 } from './data.js';

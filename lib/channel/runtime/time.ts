@@ -1,3 +1,4 @@
+import { isDate } from 'node:util/types';
 import { invalidArgument } from '../../errors.js';
 import { show } from '../../options.js';
 
@@ -14,6 +15,6 @@ export function timeInUs(name: string, when: When): number {
 
 function inUs(when: When): number {
   if (typeof when === 'number') return Math.round(when * 1000);
-  if (when instanceof Date) return when.getTime() * 1000;
+  if (isDate(when)) return when.getTime() * 1000;
   return typeof when === 'object' && when !== null ? when.us : Number.NaN;
 }

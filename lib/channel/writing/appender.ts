@@ -133,7 +133,7 @@ export class Appender {
     return need;
   }
 
-  #appendOther(data: Exclude<Data, Uint8Array>, type: number, tag: number, timeUs: number): number {
+  #appendOther(data: Data, type: number, tag: number, timeUs: number): number {
     const length = measure(data, this.#channel.path);
     const need = this.#reserve(length);
     if (need < 0) return need;

@@ -1,3 +1,4 @@
+import { isByteArray } from '../../channel/index.js';
 import { invalidArgument, type MillraceError } from '../../errors.js';
 import { show, unknownOption } from '../../options.js';
 import { bytesOf } from './put-bytes.js';
@@ -6,7 +7,7 @@ import { type LogRecordInput, MAX_TTL_MS } from './record.js';
 const FIELDS = ['key', 'value', 'headers', 'timestamp', 'ttlMs'] as const;
 
 export function isBytes(data: unknown): data is Uint8Array | string {
-  return typeof data === 'string' || data instanceof Uint8Array;
+  return typeof data === 'string' || isByteArray(data);
 }
 
 /** Refuses what is no object, and an object with fields that a record doesn't have. */
