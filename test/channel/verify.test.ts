@@ -187,6 +187,8 @@ describe('faults', () => {
       [(bytes) => bytes.writeInt32LE(77, L.STATE_OFFSET), /no state 77/],
       [(bytes) => bytes.writeInt32LE(end / 16 - 8, L.FINAL_POSITION_OFFSET + 4), /goes on behind it/],
       [(bytes) => bytes.writeInt32LE(end / 16 + 8, L.DURABLE_OFFSET + 4), /was synced up to/],
+      [(bytes) => bytes.writeInt32LE(end / 16 + 1, L.TAIL_OFFSET + 4), /its tail is at/],
+      [(bytes) => bytes.writeInt32LE(L.STATE_ABANDONED, L.STATE_OFFSET), /abandoned, and ends with END/],
     ];
     for (const [work, message] of changes) {
       const path = await make();
@@ -194,6 +196,26 @@ describe('faults', () => {
       const { sound, faults } = await verify(path);
       expect(sound).toBe(false);
       expect(faults[0].message).toMatch(message);
+    }
+  });
+
+  test('of what was abandoned though its writer had ended it', async () => {
+    const abandon = (bytes: Buffer) => bytes.writeInt32LE(L.STATE_ABANDONED, L.STATE_OFFSET);
+    const restart = (bytes: Buffer) => bytes.fill(7, L.WRITER_BOOT_OFFSET, L.WRITER_BOOT_OFFSET + 16);
+    const ring = { mode: 'ring', capacity: '64KiB' };
+    for (const options of [{ checksum: 'none' }, { ...ring, checksum: 'none' }, ring]) {
+      for (const [word, end] of [
+        ['END', (writer: Writer) => writer.close()],
+        ['LINK', (writer: Writer) => writer.seal()],
+      ] as const) {
+        const path = await make(options, end);
+        change(path, abandon);
+        const told = [{ code: 'ERR_CORRUPT', message: expect.stringContaining(`and ends with ${word}`) }];
+        expect((await verify(path)).faults).toMatchObject(told);
+        // An earlier start of the machine may have left it so.
+        change(path, restart);
+        expect((await verify(path)).faults).toEqual([]);
+      }
     }
   });
 

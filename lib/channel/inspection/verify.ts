@@ -6,7 +6,7 @@ import { loadPosition, type Mapped, type Mark, Marks, openMapped, STATE } from '
 import * as L from '../layout.js';
 import { isOfThisBoot, type Standing, writerStatus } from '../presence/index.js';
 import { Cursor, OvertakenGuard, Places, pollUntil } from '../reading/index.js';
-import { Checker, isCutOff, recoverable, truncated } from '../recovery/index.js';
+import { Checker, isCutOff, plausibleLength, recoverable, truncated } from '../recovery/index.js';
 import { isTurnOver, SLICE_BYTES, turn } from '../runtime/index.js';
 import { throwIfAborted } from '../waiting/index.js';
 
@@ -340,13 +340,32 @@ class Verifier {
     const final = loadPosition(words, FINAL_POSITION);
     if (end < final) faults.push(asFault(truncated(path, end, final)));
     if (end > final) this.#wrong(`was ended at position ${final}, and goes on behind it`);
-    if (report.status === 'abandoned' || end !== final) return;
+    if (end !== final) return;
+    const tail = loadPosition(words, TAIL);
+    if (tail > final) this.#wrong(`was ended at position ${final}, and its tail is at ${tail}`);
+    if (report.status === 'abandoned') {
+      this.#checkAbandoned();
+      return;
+    }
     const ended = this.#cursor.ended;
     // Of a channel that was full to its last byte the frame that ends it may have had no room.
     const hadRoom = header.basePosition + header.capacity - end >= header.frameHeader;
     if (ended !== undefined ? ended !== report.status : header.mode === 'linear' && hadRoom) {
       this.#wrong(`is ${report.status}, and ends with ${ended === undefined ? 'nothing' : ENDS[ended]}`);
     }
+  }
+
+  /** Who finds the END of a writer that died finishes what that was about, and abandons nothing. */
+  #checkAbandoned(): void {
+    const { words, header } = this.#channel;
+    const { end } = this.#report;
+    // Nobody looks for it in what another start of the machine left, where no checksums tell what of it is whole.
+    const wouldBeFound = (header.checksums && header.mode === 'linear') || isOfThisBoot(this.#channel);
+    if (!wouldBeFound || plausibleLength(this.#channel, end) === 0) return;
+    const kind =
+      words[((header.dataOffset + ((end - header.basePosition) % header.capacity)) >> 2) + 1] & 0xff;
+    if (kind === L.KIND_END) this.#wrong('is abandoned, and ends with END');
+    if (kind === L.KIND_LINK) this.#wrong('is abandoned, and ends with LINK');
   }
 
   #refusesSuccessors(): boolean {
