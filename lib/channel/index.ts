@@ -15,6 +15,7 @@ export {
   join,
   type Link,
   loadAcquire,
+  danglingLinkAt,
   refuseDanglingLink,
   type Sync,
   statOf,

@@ -34,7 +34,7 @@ export {
 } from './mapped.js';
 export { Marker } from './marker.js';
 export { type Mark, Marks, type Place } from './marks.js';
-export { behindLink, refuseDanglingLink, statOf, whereLeads } from './named.js';
+export { behindLink, danglingLinkAt, refuseDanglingLink, statOf, whereLeads } from './named.js';
 export {
   fence,
   highOf,

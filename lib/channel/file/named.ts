@@ -37,10 +37,15 @@ export function behindLink(path: string): string {
   }
 }
 
-/** Throws for a name that is taken, and under which nothing is to be found. */
+/** What is wrong with a name that is taken, and under which nothing is to be found; undefined for any other. */
+export function danglingLinkAt(path: string): MillraceError | undefined {
+  if (statOf(path) !== undefined || !isLink(path)) return undefined;
+  return new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
+}
+
 export function refuseDanglingLink(path: string): void {
-  if (statOf(path) !== undefined || !isLink(path)) return;
-  throw new MillraceError('ERR_FORMAT', `${path} is a symbolic link that leads nowhere`, { path });
+  const error = danglingLinkAt(path);
+  if (error !== undefined) throw error;
 }
 
 function isLink(path: string): boolean {

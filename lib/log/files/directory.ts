@@ -263,8 +263,8 @@ export function noLog(path: string): MillraceError {
   return new MillraceError('ERR_NOT_FOUND', `There is no log at ${path}`, { path });
 }
 
-/** The last of the segments that begins at or before an offset. */
-export function segmentOf(segments: readonly SegmentFile[], offset: number): SegmentFile | undefined {
+/** The index of the last of the segments that begins at or before an offset; -1 where none does. */
+export function indexOfRecord(segments: readonly SegmentFile[], offset: number): number {
   let low = 0;
   let high = segments.length;
   while (low < high) {
@@ -272,5 +272,5 @@ export function segmentOf(segments: readonly SegmentFile[], offset: number): Seg
     if (segments[middle].base <= offset) low = middle + 1;
     else high = middle;
   }
-  return segments[low - 1];
+  return low - 1;
 }

@@ -5,12 +5,12 @@ export {
   Directory,
   diskBytes,
   factsOf,
+  indexOfRecord,
   isInPlace,
   LOCK_FILE,
   noLog,
   type SegmentFacts,
   type SegmentFile,
-  segmentOf,
   strayError,
   syncNames,
 } from './directory.js';
@@ -48,7 +48,16 @@ export {
   putIntact,
   SalvagedFrames,
 } from './salvaging.js';
-export { endOf, lastBefore, maxTimeOf, nextAt, nextBefore, nextBehind, wholeBefore } from './segment-end.js';
+export {
+  endOf,
+  knownEndOf,
+  lastBefore,
+  maxTimeOf,
+  nextAt,
+  nextBefore,
+  nextBehind,
+  wholeBefore,
+} from './segment-end.js';
 export { walkFrames } from './segment-walk.js';
 export { type SetAside, SetAsideFolder } from './set-aside.js';
 export { hasAppender, type TurnFacts, Turns } from './turns.js';

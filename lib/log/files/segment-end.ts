@@ -20,6 +20,16 @@ export function endOf(segment: SegmentReader): number {
   return link?.record ?? nextAt(segment, segment.position);
 }
 
+/** The same; NaN where damage hides it: whoever comes there by reading hears of it. */
+export function knownEndOf(segment: SegmentReader): number {
+  try {
+    return endOf(segment);
+  } catch (error) {
+    if (isBroken(error)) return Number.NaN;
+    throw error;
+  }
+}
+
 /** The offset behind the last record before a position. */
 export function nextBefore(path: string, position: number): number {
   const segment = SegmentReader.openNow(path, { readOnly: true });

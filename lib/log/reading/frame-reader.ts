@@ -2,14 +2,16 @@ import { type Idle, type RecordHandler, SegmentReader } from '../../channel/inde
 import { MillraceError, withFacts } from '../../errors.js';
 import {
   type Directory,
+  danglingLinkAt,
   durableEnd,
   endOf,
   HALT,
+  indexOfRecord,
   isBroken,
+  knownEndOf,
   lastBefore,
   nextAt,
   type SegmentFile,
-  segmentOf,
 } from '../files/index.js';
 import { firstFrom, seekRecord } from './seek-record.js';
 
@@ -116,8 +118,41 @@ export class FrameReader {
       return segment;
     } catch (error) {
       segment?.close();
-      throw this.explain(error, file.base);
+      const isGone = (error as MillraceError).code === 'ERR_NOT_FOUND';
+      throw this.explain((isGone ? danglingLinkAt(file.path) : undefined) ?? error, file.base);
     }
+  }
+
+  /**
+   * One of these. Where that belongs elsewhere, or can't be opened, but the segment before it goes on past it, that one: the
+   * log is whole without such a file.
+   */
+  #openAt(segments: readonly SegmentFile[], index: number): SegmentReader {
+    const file = segments[index];
+    try {
+      return this.#openSegment(file);
+    } catch (error) {
+      const before = isBroken(error) ? this.#openBefore(segments, index) : undefined;
+      if (before === undefined) throw error;
+      if (knownEndOf(before) > file.base) {
+        before.seekOldest();
+        return before;
+      }
+      before.close();
+      throw error;
+    }
+  }
+
+  /** The last one before an index that can be opened. */
+  #openBefore(segments: readonly SegmentFile[], index: number): SegmentReader | undefined {
+    for (let before = index - 1; before >= 0; before--) {
+      try {
+        return this.#openSegment(segments[before]);
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+      }
+    }
+    return undefined;
   }
 
   #take(segment: SegmentReader, passes = false): void {
@@ -171,9 +206,8 @@ export class FrameReader {
   /** The offset of the next record to be appended, as far as is visible. */
   end(): number {
     const segments = this.#directory.segments();
-    const last = segments.at(-1);
-    if (last === undefined) return 0;
-    const segment = this.#openSegment(last);
+    if (segments.length === 0) return 0;
+    const segment = this.#openAt(segments, segments.length - 1);
     try {
       return endOf(segment);
     } catch (error) {
@@ -207,14 +241,14 @@ export class FrameReader {
 
   seekEarliest(): void {
     this.#retrying(() => {
-      const [first] = this.#directory.segments();
-      this.#start(first);
+      this.#start(this.#directory.segments(), 0);
     });
   }
 
   seekLatest(): void {
     this.#retrying(() => {
-      this.#start(this.#directory.segments().at(-1));
+      const segments = this.#directory.segments();
+      this.#start(segments, segments.length - 1);
       const segment = this.#segment;
       if (segment === undefined) return;
       try {
@@ -229,13 +263,13 @@ export class FrameReader {
   seekOffset(offset: number): void {
     this.#retrying(() => {
       const segments = this.#directory.segments();
-      const found = segmentOf(segments, offset);
-      if (found === undefined && (segments.length > 0 || offset > 0)) {
+      const index = indexOfRecord(segments, offset);
+      if (index < 0 && (segments.length > 0 || offset > 0)) {
         throw this.#outOfRange(offset, segments[0]?.base ?? 0, this.#visibleEnd());
       }
-      const segment = found && this.#openSegment(found);
+      const segment = index < 0 ? undefined : this.#openAt(segments, index);
       try {
-        if (segment !== undefined && found === segments.at(-1)) {
+        if (segment !== undefined && index === segments.length - 1) {
           const next = knownEndOf(segment);
           if (offset > next) throw this.#outOfRange(offset, segments[0].base, next);
         }
@@ -252,7 +286,7 @@ export class FrameReader {
   seekTime(timeUs: number): void {
     this.#retrying(() => {
       const segments = this.#directory.segments();
-      this.#start(segments[this.#lastBefore(segments, timeUs)]);
+      this.#start(segments, this.#lastBefore(segments, timeUs));
       for (let segment = this.#segment; segment !== undefined; segment = this.#segment) {
         segment.seekTime(timeUs);
         // Frames that nobody has published yet are told of by those before them only.
@@ -275,8 +309,10 @@ export class FrameReader {
     return low;
   }
 
-  #start(file: SegmentFile | undefined): void {
-    this.#replace(file && this.#openSegment(file), file?.base ?? 0);
+  /** To the beginning of one of these, if there is any. */
+  #start(segments: readonly SegmentFile[], index: number): void {
+    const segment = segments.length === 0 ? undefined : this.#openAt(segments, index);
+    this.#replace(segment, segment?.baseRecord ?? 0);
   }
 
   #replace(segment: SegmentReader | undefined, next: number): void {
@@ -301,16 +337,6 @@ export class FrameReader {
   close(): void {
     this.#segment?.close();
     this.#segment = undefined;
-  }
-}
-
-/** NaN where damage hides it: whoever comes there by reading hears of it. */
-function knownEndOf(segment: SegmentReader): number {
-  try {
-    return endOf(segment);
-  } catch (error) {
-    if (isBroken(error)) return Number.NaN;
-    throw error;
   }
 }
 

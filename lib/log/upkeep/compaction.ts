@@ -2,7 +2,13 @@ import { environment, SegmentReader } from '../../channel/index.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal, knownOptions, show } from '../../options.js';
 import type { CursorFile } from '../cursors/index.js';
-import { type Directory, diskBytes, rewriteSegment, type SegmentFile, segmentOf } from '../files/index.js';
+import {
+  type Directory,
+  diskBytes,
+  indexOfRecord,
+  rewriteSegment,
+  type SegmentFile,
+} from '../files/index.js';
 import type { CompactionSettings } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { Judging, type ReadSegment, replaced } from './judging.js';
@@ -100,7 +106,7 @@ export class Compaction {
   /** Where that begins which stays as it is: the last segment on the disk, or the one that the lowest cursor stands in. */
   #endOf(files: readonly SegmentFile[], limit: number): number {
     const lowest = this.#log.cursors.lowest() ?? limit;
-    return segmentOf(files, Math.min(lowest, limit))?.base ?? 0;
+    return files[indexOfRecord(files, Math.min(lowest, limit))]?.base ?? 0;
   }
 }
 
