@@ -1,5 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
-import { SegmentReader } from '../../lib/channel/index.js';
+import { SegmentReader, Teller } from '../../lib/channel/index.js';
 import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
 import { Directory, factsOf } from '../../lib/log/files/directory.js';
 import { walkFrames } from '../../lib/log/files/segment-walk.js';
@@ -189,7 +189,8 @@ export async function compactWith(
   },
 ) {
   const cursors = new CursorFile(log.path, { readOnly: true });
-  const compacted = { directory: new Directory(log.path), cursors, synced, alone };
+  const teller = new Teller({ role: 'log', path: log.path }, undefined);
+  const compacted = { directory: new Directory(log.path), cursors, teller, synced, alone };
   const settings = { everyMs: undefined, minDeadRatio, tombstonesMs };
   try {
     const compaction = new Compaction(compacted, settings, memory);

@@ -1,26 +1,26 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
-import { Log } from '../../lib/log/index.js';
+import diagnostics from 'node:diagnostics_channel';
+import { cpSync, lstatSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Log, type LogRecordInput } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
 import { fileOf, range, someLog, textOf } from './damaging.js';
+import { basesOf } from './retained.js';
 
-/** What may stand under a segment's name, and is none. */
-const WAYS: [what: string, put: (directory: string, path: string) => void | Promise<void>][] = [
-  ['a text', (_, path) => writeFileSync(path, 'hello, not a segment')],
-  ['an empty file', (_, path) => writeFileSync(path, '')],
-  ['zeros', (_, path) => writeFileSync(path, Buffer.alloc(81_920))],
-  ['garbage', (_, path) => writeFileSync(path, Buffer.alloc(81_920, 7))],
-  ['a directory', (_, path) => mkdirSync(path)],
-  ['a link that leads nowhere', (_, path) => symlinkSync('/nonexistent/file', path)],
-  ['a copy of a segment', (directory, path) => cpSync(fileOf(directory, 0), path)],
-  [
-    'half of a segment',
-    (directory, path) => writeFileSync(path, readFileSync(fileOf(directory, 0)).subarray(0, 5000)),
-  ],
+/** What may stand under a segment's name, and is none; `segment`: one of the log, under its own. */
+const WAYS: [what: string, put: (path: string, segment: string) => void | Promise<void>][] = [
+  ['a text', (path) => writeFileSync(path, 'hello, not a segment')],
+  ['an empty file', (path) => writeFileSync(path, '')],
+  ['zeros', (path) => writeFileSync(path, Buffer.alloc(81_920))],
+  ['garbage', (path) => writeFileSync(path, Buffer.alloc(81_920, 7))],
+  ['a directory', (path) => mkdirSync(path)],
+  ['a link that leads nowhere', (path) => symlinkSync('/nonexistent/file', path)],
+  ['a copy of a segment', (path, segment) => cpSync(segment, path)],
+  ['half of a segment', (path, segment) => writeFileSync(path, readFileSync(segment).subarray(0, 5000))],
   [
     'a segment of another log',
-    async (_, path) => {
+    async (path) => {
       const other = await someLog(2);
       cpSync(fileOf(other.directory, 0), path);
     },
@@ -28,13 +28,32 @@ const WAYS: [what: string, put: (directory: string, path: string) => void | Prom
 ];
 
 /** A log of some segments in which the time of each record is as many seconds as its offset. */
-async function timedLog() {
+async function timedLog(record: Partial<LogRecordInput> = {}) {
   const directory = newDirectory();
   await using log = await Log.open(directory, { segment: '16KiB', sync: 'none' });
-  const append = () => log.append({ value: textOf(log.next), timestamp: log.next * 1000 });
+  const append = () => log.append({ ...record, value: textOf(log.next), timestamp: log.next * 1000 });
   while (log.segments().length < 4) append();
   for (let i = 0; i < 10; i++) append();
   return { directory, bases: log.segments().map(({ base }) => base), next: log.next };
+}
+
+/** Hears of what the log tells. */
+function heardOf(happening: string): object[] {
+  const heard: object[] = [];
+  const hear = (message: unknown) => void heard.push(message as object);
+  diagnostics.subscribe(`millrace:${happening}`, hear);
+  onTestFinished(() => void diagnostics.unsubscribe(`millrace:${happening}`, hear));
+  return heard;
+}
+
+/** Whatever it is: it was moved, with a note. */
+function expectSetAside(directory: string, base: number): void {
+  const name = basename(fileOf(directory, base));
+  const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  expect(isThere(fileOf(directory, base))).toBe(false);
+  expect(isThere(join(directory, 'set-aside', name))).toBe(true);
+  const note = readFileSync(join(directory, 'set-aside', `${name}.why`), 'utf8');
+  expect(note).toContain('it is not a segment of this log');
 }
 
 describe.each(WAYS)('%s between two segments', (_, put) => {
@@ -42,7 +61,7 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     const { directory, bases, next } = await timedLog();
     const [, second, , last] = bases;
     const strays = [5, second + 3, last + 4];
-    for (const stray of strays) await put(directory, fileOf(directory, stray));
+    for (const stray of strays) await put(fileOf(directory, stray), fileOf(directory, 0));
     await using log = await Log.open(directory, { readOnly: true });
     expect(log.next).toBe(next);
     expect(log.tail({ from: 'latest' }).offset).toBe(next);
@@ -57,5 +76,56 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     }
     expect((await collect(log.read({ from: 7 }))).length).toBe(next - 7);
     expect((await collect(log.read({ reverse: true }))).length).toBe(next);
+  });
+
+  test('is set aside and told by retention, which counts segments of the log alone', async () => {
+    const { directory, bases, next } = await timedLog();
+    await put(fileOf(directory, 5), fileOf(directory, 0));
+    const heard = heardOf('set-aside');
+    await using log = await Log.open(directory, { sync: 'none', retention: { segments: 4 } });
+    await log.cursor('slow').set(7);
+    await log.lookAfter();
+    expect(basesOf(log)).toEqual(bases);
+    expectSetAside(directory, 5);
+    expect(heard).toMatchObject([{ role: 'log', path: directory, file: basename(fileOf(directory, 5)) }]);
+    expect((await collect(log.read())).length).toBe(next);
+  });
+
+  test('is no reason to remove what a cursor has to read before it', async () => {
+    const { directory, bases } = await timedLog();
+    await put(fileOf(directory, 5), fileOf(directory, 0));
+    await using log = await Log.open(directory, { sync: 'none', retention: { segments: 1 } });
+    await log.cursor('slow').set(7);
+    await log.lookAfter();
+    expect(basesOf(log)).toEqual(bases);
+    await log.cursor('slow').delete();
+    await log.lookAfter();
+    expect(basesOf(log)).toEqual(bases.slice(-1));
+    expectSetAside(directory, 5);
+  });
+
+  test('is set aside by retention, and not removed, also where it lies before all that is there', async () => {
+    const { directory, bases } = await timedLog();
+    const [first, second] = bases;
+    unlinkSync(fileOf(directory, first));
+    await put(fileOf(directory, 5), fileOf(directory, second));
+    const heard = heardOf('set-aside');
+    await using log = await Log.open(directory, { sync: 'none', retention: { segments: 3 } });
+    await log.lookAfter();
+    expect(basesOf(log)).toEqual(bases.slice(1));
+    expectSetAside(directory, 5);
+    expect(heard.length).toBe(1);
+  });
+
+  test('is set aside by compaction, which goes on without it', async () => {
+    const { directory, bases } = await timedLog({ key: 'the same' });
+    await put(fileOf(directory, 5), fileOf(directory, 0));
+    const heard = heardOf('set-aside');
+    await using log = await Log.open(directory, { sync: 'none' });
+    const { segments } = await log.compact();
+    expect(segments).toBe(3);
+    expect(basesOf(log)).toEqual(bases);
+    expectSetAside(directory, 5);
+    expect(heard.length).toBe(1);
   });
 });

@@ -23,6 +23,7 @@ const LEVELS = {
   stalled: 'warn',
   dead: 'warn',
   overrun: 'warn',
+  'set-aside': 'warn',
   failed: 'error',
 } as const;
 

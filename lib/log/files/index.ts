@@ -60,4 +60,5 @@ export {
 } from './segment-end.js';
 export { walkFrames } from './segment-walk.js';
 export { type SetAside, SetAsideFolder } from './set-aside.js';
+export { isPassedOver, isStray, NOT_OF_LOG } from './strays.js';
 export { hasAppender, type TurnFacts, Turns } from './turns.js';

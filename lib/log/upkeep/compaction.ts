@@ -1,4 +1,4 @@
-import { environment, SegmentReader } from '../../channel/index.js';
+import { environment, SegmentReader, type Teller } from '../../channel/index.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal, knownOptions, show } from '../../options.js';
 import type { CursorFile } from '../cursors/index.js';
@@ -12,6 +12,7 @@ import {
 import type { CompactionSettings } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { Judging, type ReadSegment, replaced } from './judging.js';
+import { Tidying } from './tidying.js';
 
 export interface CompactOptions {
   signal?: AbortSignal;
@@ -32,6 +33,7 @@ export interface Compacted {
 export interface CompactedLog {
   directory: Directory;
   cursors: CursorFile;
+  teller: Teller;
   /** Brings all that was appended so far to the disk; resolves with the offset behind it. */
   synced(signal: AbortSignal): Promise<number>;
   /** Does this while no segment is removed or replaced by anybody else. */
@@ -57,11 +59,13 @@ export function checkCompactOptions(options: CompactOptions): void {
  */
 export class Compaction {
   readonly #log: CompactedLog;
+  readonly #tidying: Tidying;
   readonly #tombstonesUs: number;
   readonly #memory: number;
 
   constructor(log: CompactedLog, { tombstonesMs }: CompactionSettings, memory = KEY_MEMORY) {
     this.#log = log;
+    this.#tidying = new Tidying(log.directory, log.teller);
     this.#tombstonesUs = tombstonesMs * 1000;
     this.#memory = memory;
   }
@@ -75,7 +79,7 @@ export class Compaction {
     const compacted: Compacted = { segments: 0, records: 0, bytes: 0 };
     // What a power cut could take away must not be what others went for.
     const limit = await this.#log.synced(signal);
-    const files = this.#log.directory.segments();
+    const files = await this.#log.alone(() => this.#tidying.segments(), signal);
     const end = this.#endOf(files, limit);
     const judged = files.filter(({ base }) => base < end);
     if (judged.length === 0) return compacted;

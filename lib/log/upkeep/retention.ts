@@ -1,15 +1,20 @@
 import { unlink } from 'node:fs/promises';
 import { environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
+import type { MillraceError } from '../../errors.js';
 import type { CursorEntry, CursorFile } from '../cursors/index.js';
 import {
   type Directory,
+  danglingLinkAt,
   diskBytes,
   isBroken,
+  isPassedOver,
+  isStray,
   type SegmentFile,
   syncNames,
   walkFrames,
 } from '../files/index.js';
 import type { RetentionSettings } from '../options.js';
+import { Tidying } from './tidying.js';
 
 const FILES_A_TURN = 256;
 
@@ -34,6 +39,7 @@ export interface RetainedLog {
 export class Retention {
   readonly #settings: RetentionSettings;
   readonly #log: RetainedLog;
+  readonly #tidying: Tidying;
   /** The largest timestamps of segments that had to be looked through. */
   readonly #newest = new Map<number, number>();
   /** Whether what was removed is known to be gone on the disk, too: whoever removed something before may have died. */
@@ -42,6 +48,7 @@ export class Retention {
   constructor(settings: RetentionSettings, log: RetainedLog) {
     this.#settings = settings;
     this.#log = log;
+    this.#tidying = new Tidying(log.directory, log.teller);
   }
 
   get keepsAll(): boolean {
@@ -54,14 +61,28 @@ export class Retention {
     if (this.keepsAll) return;
     await this.#log.settled();
     const segments = await this.#measure();
-    const last = segments.length - 1;
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     let removed = 0;
+    const setAside = (index: number) => {
+      const [stray] = segments.splice(index, 1);
+      this.#tidying.setAside(stray);
+      bytes -= stray.bytes;
+    };
     try {
-      while (removed < last && !signal.aborted) {
+      while (removed < segments.length - 1 && !signal.aborted) {
+        // As long as it counts, this one would end where that begins.
+        const next = segments[removed + 1];
+        if (isStray(next) && isPassedOver(next, [segments[removed]])) {
+          setAside(removed + 1);
+          continue;
+        }
         const isTooMuch = bytes > this.#settings.bytes || segments.length - removed > this.#settings.segments;
         if (!isTooMuch && !(await this.#isOld(segments, removed))) break;
-        if (this.#isKeptUnread(segments[removed + 1].base, bytes)) break;
+        if (this.#isKeptUnread(next.base, bytes)) break;
+        if (isStray(segments[removed])) {
+          setAside(removed);
+          continue;
+        }
         if (!this.#isSynced) await this.#sync();
         await this.#remove(segments[removed]);
         bytes -= segments[removed].bytes;
@@ -87,7 +108,7 @@ export class Retention {
     const held: Held[] = [];
     let looks = 0;
     for (const segment of this.#log.directory.segments()) {
-      const bytes = diskBytes(segment.path);
+      const bytes = diskBytes(segment.path) ?? (danglingLinkAt(segment.path) && 0);
       if (bytes !== undefined) held.push({ ...segment, bytes });
       if (++looks % FILES_A_TURN === 0) await turn();
     }
@@ -177,8 +198,8 @@ async function newestIn(path: string): Promise<number | undefined> {
       segment.close();
     }
   } catch (error) {
-    // What is damaged goes with what was appended behind it.
-    if (!isBroken(error)) throw error;
+    // What is damaged, or gone, goes with what was appended behind it.
+    if (!isBroken(error) && (error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
     return undefined;
   }
   return newest;
