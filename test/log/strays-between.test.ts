@@ -2,10 +2,11 @@ import diagnostics from 'node:diagnostics_channel';
 import { cpSync, lstatSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
 import { Log, type LogRecordInput } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
-import { fileOf, range, someLog, textOf } from './damaging.js';
+import { fileOf, flip, range, someLog, textOf } from './damaging.js';
 import { basesOf } from './retained.js';
 
 /** What may stand under a segment's name, and is none; `segment`: one of the log, under its own. */
@@ -23,6 +24,14 @@ const WAYS: [what: string, put: (path: string, segment: string) => void | Promis
     async (path) => {
       const other = await someLog(2);
       cpSync(fileOf(other.directory, 0), path);
+    },
+  ],
+  [
+    'a damaged segment of another log',
+    async (path) => {
+      const other = await someLog(2);
+      cpSync(fileOf(other.directory, 0), path);
+      flip(path, L.CREATED_OFFSET);
     },
   ],
 ];
@@ -115,6 +124,23 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     expect(basesOf(log)).toEqual(bases.slice(1));
     expectSetAside(directory, 5);
     expect(heard.length).toBe(1);
+  });
+
+  test('is told by verify as what it is, and set aside by repair, which loses nothing', async () => {
+    const { directory, bases, next } = await timedLog();
+    const [, , , last] = bases;
+    for (const stray of [5, last + 4]) await put(fileOf(directory, stray), fileOf(directory, 0));
+    const { sound, faults, records } = await Log.verify(directory);
+    expect({ sound, records }).toEqual({ sound: false, records: next });
+    expect(faults).toMatchObject(
+      [5, last + 4].map((stray) => ({ code: 'ERR_FORMAT', file: fileOf(directory, stray) })),
+    );
+    expect(faults.some(({ offset }) => offset !== undefined)).toBe(false);
+    const { lost, rewritten } = await Log.repair(directory);
+    expect({ lost, rewritten }).toEqual({ lost: [], rewritten: [] });
+    expectSetAside(directory, 5);
+    expectSetAside(directory, last + 4);
+    expect(await Log.verify(directory)).toMatchObject({ sound: true, records: next });
   });
 
   test('is set aside by compaction, which goes on without it', async () => {

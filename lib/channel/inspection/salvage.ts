@@ -11,6 +11,7 @@ import {
   readFrozen,
   STATE,
   stampOf,
+  statOf,
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { isOfThisBoot } from '../presence/index.js';
@@ -92,6 +93,7 @@ export class Salvage {
 
   /** Undefined where nothing is there that could be read. The file is not to be changed meanwhile. */
   static open(path: string): Salvage | undefined {
+    if (statOf(path) === undefined) return undefined;
     let file: FileHandle | undefined;
     try {
       file = binding().openFile(path, false);

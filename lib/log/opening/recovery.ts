@@ -22,6 +22,7 @@ import {
   lastSynced,
   logOfMost,
   maxTimeOf,
+  NOT_OF_LOG,
   nextAt,
   nextBefore,
   nextBehind,
@@ -171,7 +172,7 @@ class Recovering {
         throw this.#needsRepair(file, 'something else was put in its place');
       }
       this.#segments.splice(index, 1);
-      this.#aside.move(basename(file.path), 'it is not a segment of this log');
+      this.#aside.move(basename(file.path), NOT_OF_LOG);
     }
   }
 

@@ -12,6 +12,7 @@ import {
   LOCK_FILE,
   type LostOffsets,
   type Neighbours,
+  NOT_OF_LOG,
   putIntact,
   refuseLaterSegment,
   SalvagedFrames,
@@ -41,7 +42,6 @@ export interface LogRepair {
   cursors: (string | undefined)[];
 }
 
-const NOT_OURS = 'it is not a segment of this log';
 /** What an empty segment is like, to be gone on with. */
 const FIRST = { capacity: firstCapacity(settingsOf({})), sync: 'none' as const };
 
@@ -120,13 +120,13 @@ class Repairing {
 
   /** Whether anything of it can be kept. */
   #sort(report: SegmentReport): void {
-    const { file, info, facts } = report;
-    const found = info === undefined ? this.#factsOfDamaged(file) : facts;
+    const { file, isStray, info, facts } = report;
+    const found = info === undefined && !isStray ? this.#factsOfDamaged(file) : facts;
     if (found === 'unreadable') this.#dropped.push({ ...file, reason: 'no record of it can be read' });
     else if (found?.id === this.#id && found.base === file.base)
       this.#kept.push({ file, report, facts: found });
-    else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OURS });
-    else this.#aside.move(basename(file.path), NOT_OURS);
+    else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OF_LOG });
+    else this.#aside.move(basename(file.path), NOT_OF_LOG);
   }
 
   /** Of a segment whose header is damaged, or whose file is too short or too long; undefined where it is none. */

@@ -34,6 +34,8 @@ export interface LogFault {
 export interface SegmentReport {
   file: SegmentFile;
   faults: LogFault[];
+  /** Whether it only has the name of a segment: none of its records is the log's. */
+  isStray: boolean;
   /** Undefined where its header can't be read. */
   info: ChannelInfo | undefined;
   facts: SegmentFacts | undefined;
@@ -50,10 +52,14 @@ export interface SegmentReport {
 }
 
 /** Of one whose records are none of the log's. */
-export function emptyReport(file: SegmentFile, info: ChannelInfo, fault: LogFault): SegmentReport {
+export function emptyReport(
+  file: SegmentFile,
+  info: ChannelInfo | undefined,
+  fault: LogFault,
+): SegmentReport {
   const { base: next } = file;
   const nothing = { records: 0, checked: 0, maxTimeUs: 0, link: undefined, durable: undefined };
-  return { file, faults: [fault], info, facts: undefined, next, ...nothing };
+  return { file, faults: [fault], isStray: true, info, facts: undefined, next, ...nothing };
 }
 
 /** A place where offsets are left out, and what should have been there. */
@@ -150,6 +156,7 @@ class Looking {
     return {
       file: this.#file,
       faults: this.#faults,
+      isStray: false,
       info: this.#info,
       facts: this.#facts,
       records: this.#records,

@@ -4,6 +4,7 @@ import { MillraceError } from '../../errors.js';
 import { CursorFile } from '../cursors/index.js';
 import {
   type Directory,
+  danglingLinkAt,
   diskBytes,
   firstDoubtful,
   isInPlace,
@@ -90,7 +91,7 @@ class LogVerifier {
     const progress = progressOf(segments, options);
     for (const [i, file] of segments.entries()) {
       const rest = segments.slice(i + 1);
-      const stray = strayAt(file);
+      const stray = this.#strayAt(file);
       if (stray !== undefined) {
         this.#strays.push(stray);
         see(stray);
@@ -114,6 +115,17 @@ class LogVerifier {
     this.#checkCursors();
     result.sound = result.faults.length === 0;
     return result;
+  }
+
+  /** What has the name of a segment, and is none of this log: nothing of it is read. Undefined for any other. */
+  #strayAt(file: SegmentFile): SegmentReport | undefined {
+    const info = segmentInfo(file);
+    if (info !== undefined && isInPlace(file, info.metadata)) return undefined;
+    // What can't be read may be damaged; but the segment before it goes on to that then, and not past it.
+    const isPassedOver = this.#before !== undefined && file.base < this.#next;
+    const isNone = info !== undefined || isPassedOver;
+    const error = isNone ? strayError(file, info?.metadata ?? {}) : danglingLinkAt(file.path);
+    return error && emptyReport(file, info, { ...asFault(error), file: file.path });
   }
 
   /** `offset` to `nextOffset`: what is missing where they stand. False where there are none. */
@@ -199,7 +211,7 @@ class LogVerifier {
   #isLastOf(report: SegmentReport, rest: readonly SegmentFile[]): boolean {
     const { info, next } = report;
     const isCutOff = info !== undefined && !info.sameBoot && isOpen(info) && !isEndUnknown(report);
-    const following = isCutOff ? rest.find((file) => strayAt(file) === undefined) : undefined;
+    const following = isCutOff ? rest.find((file) => this.#strayAt(file) === undefined) : undefined;
     return following !== undefined && following.base !== next && this.#endsAt(next);
   }
 
@@ -295,14 +307,6 @@ class LogVerifier {
       void cursors.close();
     }
   }
-}
-
-/** A segment that is sound, but was put there or renamed: nothing of it is read. Undefined for any other. */
-function strayAt(file: SegmentFile): SegmentReport | undefined {
-  const info = segmentInfo(file);
-  if (info === undefined || isInPlace(file, info.metadata)) return undefined;
-  const fault = { ...asFault(strayError(file, info.metadata)), file: file.path };
-  return emptyReport(file, info, fault);
 }
 
 /** What ends there, and where it goes on isn't known. */
