@@ -1,10 +1,51 @@
-import { readdirSync, symlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Log } from '../../lib/log/index.js';
 import { failure } from '../helpers/failure.js';
 import { collect } from './collect.js';
 import { fileOf, range, readable, someLog } from './damaging.js';
+
+/** What may be left of a segment that nobody finished; `segment`: a whole one. */
+const HALF_MADE: [what: string, put: (path: string, segment: string) => void][] = [
+  ['an empty file', (path) => writeFileSync(path, '')],
+  ['zeros', (path) => writeFileSync(path, Buffer.alloc(81_920))],
+  ['half a header', (path, segment) => writeFileSync(path, readFileSync(segment).subarray(0, 5000))],
+];
+
+describe.each(HALF_MADE)('%s behind a segment that was never sealed', (_, put) => {
+  test.each([0, 4])('%i records behind its end, is set aside: nothing was appended to it', async (behind) => {
+    const { directory, next } = await someLog(2);
+    const stray = fileOf(directory, next + behind);
+    put(stray, fileOf(directory, 0));
+    const fault = { code: 'ERR_FORMAT', file: stray };
+    expect((await Log.verify(directory)).faults).toMatchObject([fault]);
+    {
+      await using log = await Log.open(directory);
+      expect(log.recovery?.setAside).toMatchObject([{ name: basename(stray) }]);
+      expect(log.append('behind')).toBe(next);
+    }
+    expect(await Log.verify(directory)).toMatchObject({ sound: true, next: next + 1 });
+  });
+
+  test('is set aside by repair, which gives up no offset', async () => {
+    const { directory, next } = await someLog(2);
+    const stray = fileOf(directory, next);
+    put(stray, fileOf(directory, 0));
+    const { lost, rewritten, setAside } = await Log.repair(directory);
+    expect({ lost, rewritten }).toEqual({ lost: [], rewritten: [] });
+    expect(setAside).toMatchObject([{ name: basename(stray) }]);
+    expect(await Log.verify(directory)).toMatchObject({ sound: true, next });
+  });
+
+  test('is damage behind one that was sealed: records may have been in it', async () => {
+    const { directory, bases } = await someLog(2);
+    const [first, last] = bases;
+    put(fileOf(directory, last), fileOf(directory, first));
+    expect(await failure(() => Log.open(directory))).toMatchObject({ code: 'ERR_CORRUPT' });
+    expect((await Log.repair(directory)).lost).toEqual([{ from: last, to: last + 2 ** 30 }]);
+  });
+});
 
 describe('a link that leads nowhere, behind the last segment', () => {
   async function linked() {

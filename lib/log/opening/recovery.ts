@@ -161,14 +161,17 @@ class Recovering {
       const before = this.#segments[index - 1];
       const infoBefore = before && segmentInfo(before);
       if (info === undefined && (await isUnwritten(file.path, infoBefore))) return NEVER_WRITTEN;
+      const isBehindOpen = infoBefore !== undefined && isOpen(infoBefore);
       const remains = info === undefined ? headerRemains(file.path) : 'foreign';
-      if (remains !== 'foreign' || (info === undefined && hasFrames(file.path))) {
+      // Before anything is appended to a segment the one before it is sealed, and on the disk before that.
+      const mayBeWritten = remains !== 'foreign' && !isBehindOpen;
+      if (mayBeWritten || (info === undefined && hasFrames(file.path))) {
         if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
         throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
       }
       const log = logOfMost(this.#segments, this.#id);
       if (log !== undefined && log !== this.#id) throw this.#foreignLock();
-      if (infoBefore !== undefined && !isOpen(infoBefore) && file.base === this.#next) {
+      if (infoBefore !== undefined && !isBehindOpen && file.base === this.#next) {
         throw this.#needsRepair(file, 'something else was put in its place');
       }
       this.#segments.splice(index, 1);

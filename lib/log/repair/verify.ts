@@ -7,6 +7,7 @@ import {
   danglingLinkAt,
   diskBytes,
   firstDoubtful,
+  hasFrames,
   isInPlace,
   isOpen,
   isProvenBy,
@@ -121,11 +122,21 @@ class LogVerifier {
   #strayAt(file: SegmentFile): SegmentReport | undefined {
     const info = segmentInfo(file);
     if (info !== undefined && isInPlace(file, info.metadata)) return undefined;
-    // What can't be read may be damaged; but the segment before it goes on to that then, and not past it.
-    const isPassedOver = this.#before !== undefined && file.base < this.#next;
-    const isNone = info !== undefined || isPassedOver;
-    const error = isNone ? strayError(file, info?.metadata ?? {}) : danglingLinkAt(file.path);
+    const isNone = info !== undefined || this.#isPassedOver(file) || this.#isBehindOpen(file);
+    const error = danglingLinkAt(file.path) ?? (isNone ? strayError(file, info?.metadata ?? {}) : undefined);
     return error && emptyReport(file, info, { ...asFault(error), file: file.path });
+  }
+
+  /** The segment before a damaged one goes on to that, and not past it. */
+  #isPassedOver({ base }: SegmentFile): boolean {
+    return this.#before !== undefined && base < this.#next;
+  }
+
+  /** Before anything is appended to a segment the one before it is sealed. Where the machine went down that may be lost. */
+  #isBehindOpen({ path }: SegmentFile): boolean {
+    const info = this.#before?.info;
+    const isWhole = this.#before?.faults.length === 0;
+    return isWhole && info?.sameBoot === true && isOpen(info) && !hasFrames(path);
   }
 
   /** `offset` to `nextOffset`: what is missing where they stand. False where there are none. */
