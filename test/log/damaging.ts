@@ -34,13 +34,13 @@ export async function someLog(segments = 4, options: LogOptions = {}): Promise<S
   return { directory, bases, next };
 }
 
-/** A log with one record, whose writer has just begun a second segment. */
-export async function justRolled(): Promise<SomeLog> {
+/** A log with so many records, whose writer has just begun a second segment. */
+export async function justRolled(records = 1): Promise<SomeLog> {
   const directory = newDirectory();
   await using log = await Log.open(directory, { segment: '16KiB', sync: 'none', rollAfterMs: 1 });
-  log.append(textOf(0));
+  for (let i = 0; i < records; i++) log.append(textOf(i));
   while (log.segments().length < 2) await setTimeout(1);
-  return { directory, bases: [0, 1], next: 1 };
+  return { directory, bases: [0, records], next: records };
 }
 
 export function fileOf(directory: string, base: number): string {

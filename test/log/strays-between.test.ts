@@ -6,7 +6,7 @@ import * as L from '../../lib/channel/layout.js';
 import { Log, type LogRecordInput } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
-import { fileOf, flip, range, someLog, textOf } from './damaging.js';
+import { fileOf, flip, justRolled, range, reboot, someLog, textOf, unseal } from './damaging.js';
 import { basesOf } from './retained.js';
 
 /** What may stand under a segment's name, and is none; `segment`: one of the log, under its own. */
@@ -141,6 +141,32 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     expectSetAside(directory, 5);
     expectSetAside(directory, last + 4);
     expect(await Log.verify(directory)).toMatchObject({ sound: true, records: next });
+  });
+
+  test('takes nothing of the log along where the machine went down since then', async () => {
+    const { directory, bases, next } = await timedLog();
+    for (const stray of [5, bases[1] + 3]) await put(fileOf(directory, stray), fileOf(directory, 0));
+    reboot(directory, bases);
+    expect(await Log.verify(directory)).toMatchObject({ records: next, cutOffAt: undefined });
+    {
+      await using log = await Log.open(directory);
+      expect(log.recovery).toMatchObject({ dropped: 0, setAside: [{}, {}] });
+      expect(log.next).toBe(next);
+    }
+    expect(await Log.verify(directory)).toMatchObject({ sound: true, records: next });
+  });
+
+  test('does not hide that its writer died before it had sealed the one in front of it', async () => {
+    const { directory, next } = await justRolled(10);
+    unseal(fileOf(directory, 0));
+    await put(fileOf(directory, 5), fileOf(directory, 0));
+    {
+      await using log = await Log.open(directory);
+      expect(log.recovery?.setAside).toMatchObject([{ name: basename(fileOf(directory, 5)) }]);
+      expect(log.append(textOf(next))).toBe(next);
+      expect((await collect(log.read())).map(({ offset }) => offset)).toEqual(range(0, next + 1));
+    }
+    expect(await Log.verify(directory)).toMatchObject({ sound: true, records: next + 1 });
   });
 
   test('is set aside by compaction, which goes on without it', async () => {

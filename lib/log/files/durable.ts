@@ -125,13 +125,13 @@ export function firstDoubtful(segments: readonly SegmentFile[]): number {
     const info = infoInPlace(segments[--first]);
     known = info !== undefined && (info.sameBoot || info.durable > info.basePosition);
   }
-  while (first > 0 && isOpenOne(segments[first - 1])) first--;
+  for (let before = first - 1; before >= 0; before--) {
+    const info = infoInPlace(segments[before]);
+    if (info !== undefined && !isOpen(info)) break;
+    // Between one that was never sealed and what follows it anything may have been put.
+    if (info !== undefined) first = before;
+  }
   return first;
-}
-
-function isOpenOne(file: SegmentFile): boolean {
-  const info = infoInPlace(file);
-  return info !== undefined && isOpen(info);
 }
 
 /** Whether one of these has a frame that tells of a sync: so that all before it was on the disk. */

@@ -160,14 +160,17 @@ class Recovering {
       if (info === undefined) refuseLaterSegment(file);
       const before = this.#segments[index - 1];
       const infoBefore = before && segmentInfo(before);
-      if (info === undefined && (await isUnwritten(file.path, infoBefore))) return NEVER_WRITTEN;
       const isBehindOpen = infoBefore !== undefined && isOpen(infoBefore);
-      const remains = info === undefined ? headerRemains(file.path) : 'foreign';
-      // Before anything is appended to a segment the one before it is sealed, and on the disk before that.
-      const mayBeWritten = remains !== 'foreign' && !isBehindOpen;
-      if (mayBeWritten || (info === undefined && hasFrames(file.path))) {
-        if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
-        throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
+      // The log is whole without one that what was gone over goes on past.
+      const isPassedOver = this.#next !== undefined && file.base < this.#next;
+      if (info === undefined && !isPassedOver) {
+        if (await isUnwritten(file.path, infoBefore)) return NEVER_WRITTEN;
+        // Before anything is appended to a segment the one before it is sealed, and on the disk before that.
+        const mayBeWritten = headerRemains(file.path) !== 'foreign' && !isBehindOpen;
+        if (mayBeWritten || hasFrames(file.path)) {
+          if (index === this.#segments.length - 1 && (await this.#mendShort(file))) continue;
+          throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
+        }
       }
       const log = logOfMost(this.#segments, this.#id);
       if (log !== undefined && log !== this.#id) throw this.#foreignLock();
