@@ -11,11 +11,11 @@ export {
 } from './ends/index.js';
 export {
   beginsAsChannel,
+  danglingLinkAt,
   headerRemains,
   join,
   type Link,
   loadAcquire,
-  danglingLinkAt,
   refuseDanglingLink,
   type Sync,
   statOf,

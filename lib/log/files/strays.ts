@@ -1,7 +1,6 @@
-import { inspect, SegmentReader } from '../../channel/index.js';
+import { danglingLinkAt, inspect, SegmentReader } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { isBroken } from './damage.js';
-import { danglingLinkAt } from './dangling-link.js';
 import { isInPlace, type SegmentFile } from './directory.js';
 import { knownEndOf } from './segment-end.js';
 

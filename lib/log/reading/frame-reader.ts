@@ -1,8 +1,7 @@
-import { type Idle, type RecordHandler, SegmentReader } from '../../channel/index.js';
+import { danglingLinkAt, type Idle, type RecordHandler, SegmentReader } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
 import {
   type Directory,
-  danglingLinkAt,
   durableEnd,
   endOf,
   HALT,

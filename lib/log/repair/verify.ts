@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { examineSealed, type VerifyOptions } from '../../channel/index.js';
+import { danglingLinkAt, examineSealed, type VerifyOptions } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { CursorFile } from '../cursors/index.js';
 import {
   type Directory,
-  danglingLinkAt,
   diskBytes,
   firstDoubtful,
   hasFrames,

@@ -1,10 +1,16 @@
 import { unlink } from 'node:fs/promises';
-import { environment, explain, SegmentReader, type Teller, turn } from '../../channel/index.js';
+import {
+  danglingLinkAt,
+  environment,
+  explain,
+  SegmentReader,
+  type Teller,
+  turn,
+} from '../../channel/index.js';
 import type { MillraceError } from '../../errors.js';
 import type { CursorEntry, CursorFile } from '../cursors/index.js';
 import {
   type Directory,
-  danglingLinkAt,
   diskBytes,
   isBroken,
   isPassedOver,
