@@ -4,6 +4,7 @@ import {
   every,
   limitsFromNow,
   Pace,
+  throwIfAborted,
   type VerifyOptions,
   type WaitOptions,
   waitOptions,
@@ -101,14 +102,17 @@ export class Log {
   /** Opens the log in a directory, which is made where there is none. One process may write it, any number read it. */
   static async open(path: string, options: LogOptions = {}): Promise<Log> {
     const settings = settingsOf(options);
+    const limits = limitsFromNow(options);
     const directory = new Directory(resolve(aPath(path)), settings.readOnly === true, settings.fileMode);
+    throwIfAborted(limits.signal, { what: `Opening ${directory.path}`, path: directory.path });
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     await directory.make();
     directory.refuseForeign();
     const lock = await LockFile.openOrMake(directory, settings.writers === 'shared');
     directory.id = lock.id;
     try {
-      const log = new Log(directory, settings, lock, await openToAppend(directory, lock, settings));
+      const end = await openToAppend(directory, lock, settings, limits);
+      const log = new Log(directory, settings, lock, end);
       // Who always has it open for a short time only never looks after it otherwise.
       void log.#rollByAge();
       return log;

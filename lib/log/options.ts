@@ -1,6 +1,15 @@
-import { checkLogger, type Logger, type Sync } from '../channel/index.js';
+import { checkLogger, type Logger, type Sync, type WaitOptions } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
-import { checkFileMode, knownOptions, oneOf, parseSize, type Size, show, wholeNumber } from '../options.js';
+import {
+  checkFileMode,
+  checkWait,
+  knownOptions,
+  oneOf,
+  parseSize,
+  type Size,
+  show,
+  wholeNumber,
+} from '../options.js';
 import { type Algorithm, checkCompression, MAX_TTL_MS } from './records/index.js';
 
 export interface Retention {
@@ -25,7 +34,8 @@ export interface Compaction {
   tombstonesMs?: number;
 }
 
-export interface LogOptions {
+/** `signal` and `timeoutMs` are for a log that several processes append to: opening it to append waits for a turn. */
+export interface LogOptions extends WaitOptions {
   /** How large segments grow (32MiB). */
   segment?: Size;
   /** Begin a new segment when this one is so old. */
@@ -59,6 +69,8 @@ const LOG_OPTIONS = [
   'readOnly',
   'fileMode',
   'logger',
+  'signal',
+  'timeoutMs',
 ] as const satisfies readonly (keyof LogOptions)[];
 
 const KIB = 1024;
@@ -112,6 +124,7 @@ export interface CompactionSettings {
 export function settingsOf(options: LogOptions): LogSettings {
   knownOptions('Log.open', options, LOG_OPTIONS);
   checkLogger(options.logger);
+  checkWait(options);
   const { rollAfterMs, writers } = options;
   if (writers !== undefined) oneOf('writers', writers, ['exclusive', 'shared'] as const);
   return {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { inspect } from '../../lib/index.js';
+import { LockFile, Turns } from '../../lib/log/files/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { fed, objectsOf, Running } from './command.js';
@@ -245,6 +246,53 @@ test('--shared: several append at once, and each tells its own', async () => {
   expect((await fed('x', 'log', 'append', await closedLog(['x']), '--shared')).stderr).toContain(
     '(ERR_SHARED)',
   );
+});
+
+describe('--shared: where another process stands still in its turn', () => {
+  /** This one, until what is returned is called. */
+  async function takeTurn(directory: string): Promise<() => void> {
+    const lock = LockFile.open(directory, true) as LockFile;
+    onTestFinished(() => lock.close());
+    await new Turns(lock).take({});
+    return () => lock.close();
+  }
+
+  const told = (directory: string) =>
+    `millrace: waiting for process ${process.pid}: it has the turn to append to ${directory}\n`;
+
+  test('it is told whom it waits for to begin, and Ctrl-C ends that', async () => {
+    const directory = newDirectory();
+    await (await Log.open(directory, { writers: 'shared' })).close();
+    const giveBack = await takeTurn(directory);
+    const waiting = () => new Running(['log', 'append', directory], 'pipe');
+    const [ended, patient] = [waiting(), waiting()];
+    for (const one of [ended, patient]) {
+      one.child.stdin?.end('one\n');
+      await one.until(({ said }) => said === told(directory));
+    }
+    expect(await ended.end('SIGINT')).toMatchObject({ code: null, stdout: '', stderr: told(directory) });
+    giveBack();
+    expect(await patient.end()).toEqual({
+      code: 0,
+      stdout: 'appended 1 record: offset 0\n',
+      stderr: told(directory),
+    });
+  });
+
+  test.each(['none', 'commit'])('and to go on, with --sync %s', async (sync) => {
+    const directory = newDirectory();
+    const appending = new Running(['log', 'append', directory, '--shared', '--sync', sync], 'pipe');
+    appending.child.stdin?.write('one\n');
+    await using log = await opened(directory);
+    while (log.next < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    await takeTurn(directory);
+    appending.child.stdin?.write('two\n');
+    await appending.until(({ said }) => said === told(directory));
+    const { code, stdout, stderr } = await appending.end('SIGINT');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'appended 1 record: offset 0\n' });
+    expect(stderr).toMatch(/turn to append to [^\n]+\n.+: aborted \(ERR_ABORTED\)\n$/);
+    expect(await valuesOf(directory)).toEqual(['one']);
+  });
 });
 
 describe('what it does not append to', () => {

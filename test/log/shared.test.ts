@@ -1,3 +1,4 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { disk, SegmentWriter } from '../../lib/channel/index.js';
 import { LockFile, Turns } from '../../lib/log/files/index.js';
@@ -91,6 +92,53 @@ test('who waits for the turn of one that stands still is told of whom, and gets 
   const values = (await collect(log.read())).map(({ value }) => value.toString());
   expect(values.filter((value) => /late|given up/.test(value))).toEqual([]);
   expect(values.filter((value) => value.startsWith('after'))).toEqual(['after SIGCONT', 'after SIGKILL']);
+});
+
+/** What this process has open in a directory. */
+function heldIn(directory: string): string[] {
+  const held: string[] = [];
+  for (const file of readdirSync('/proc/self/fd')) {
+    try {
+      held.push(readlinkSync(`/proc/self/fd/${file}`));
+    } catch {
+      // That of the listing itself.
+    }
+  }
+  return held.filter((path) => path.startsWith(directory));
+}
+
+test('opening waits for the turn of one that stands still as long as it is told to, and leaves nothing behind', async () => {
+  const directory = newDirectory();
+  await (await Log.open(directory, { writers: 'shared', sync: 'none' })).close();
+  const child = await stoppedInItsTurn(directory);
+  const late = await failure(() => open(directory, { timeoutMs: 30 }));
+  expect(late).toMatchObject({ code: 'ERR_TIMEOUT', path: directory, pid: child.pid, timeoutMs: 30 });
+  expect(late.appender).toBe(0);
+  expect(late.message).toContain(`${directory}: not within 30 ms; process ${child.pid} has it`);
+  const controller = new AbortController();
+  const aborted = failure(() => open(directory, { signal: controller.signal }));
+  setImmediate(() => controller.abort('enough'));
+  expect(await aborted).toMatchObject({ code: 'ERR_ABORTED', path: directory, cause: 'enough' });
+  expect(heldIn(directory)).toEqual([]);
+  const patient = open(directory, { timeoutMs: 200_000, signal: new AbortController().signal });
+  child.kill('SIGKILL');
+  expect(await (await patient).appendAsync('after')).toBe(0);
+  await child.end();
+});
+
+test('opening does nothing where it is aborted already; what waits for nobody is opened at once', async () => {
+  const directory = newPath();
+  for (const readOnly of [false, true]) {
+    const refused = await failure(() => Log.open(directory, { signal: AbortSignal.abort(), readOnly }));
+    expect(refused).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError', path: directory });
+  }
+  expect(existsSync(directory)).toBe(false);
+  for (const writers of ['shared', 'exclusive'] as const) {
+    await (await Log.open(`${directory}-${writers}`, { writers, timeoutMs: 0 })).close();
+  }
+  for (const wrong of [{ timeoutMs: -1 }, { signal: {} as AbortSignal }]) {
+    expect(await failure(() => Log.open(directory, wrong))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+  }
 });
 
 /** Somebody else has the turn and stands still in it, until this test is over. */

@@ -17,6 +17,7 @@ import { sayError } from '../output.js';
 import { offsets, plain } from '../words.js';
 import { batchSizeIn, largestIn, makersFor, type Template } from './appendable.js';
 import { openToAppend } from './open.js';
+import { inTurn } from './turn.js';
 
 export const append: Verb = {
   name: 'log append',
@@ -75,7 +76,7 @@ Examples
       fileMode: fileModeOption(append, values),
     });
     const stop = interruption();
-    const appending = new Appending(log, exactly !== undefined, values.sync === 'commit');
+    const appending = new Appending(log, exactly !== undefined, values.sync === 'commit', stop);
     const failures: unknown[] = [];
     try {
       for await (const batch of batchesOf(process.stdin, cutter, batchSizeIn(segment, exactly), stop)) {
@@ -107,24 +108,26 @@ function templateOf({ key, header = [] }: Values): Template {
 class Appending extends Feeding<Appendable> {
   readonly #log: Log;
   readonly #commits: boolean;
+  readonly #stop: AbortSignal;
   #first: number | undefined;
   #last: number | undefined;
 
-  constructor(log: Log, inWholes: boolean, commits: boolean) {
+  constructor(log: Log, inWholes: boolean, commits: boolean, stop: AbortSignal) {
     super(inWholes);
     this.#log = log;
     this.#commits = commits;
+    this.#stop = stop;
   }
 
   protected override async put(batch: Appendable[]): Promise<void> {
-    const first = await this.#log.appendAsync(batch);
+    const first = await inTurn((limits) => this.#log.appendAsync(batch, limits), this.#stop);
     this.#first ??= first;
     this.#last = first + batch.length - 1;
   }
 
   override async add(batch: Appendable[]): Promise<void> {
     await super.add(batch);
-    if (this.#commits) await this.#log.flush();
+    if (this.#commits) await inTurn((limits) => this.#log.flush(limits), this.#stop);
   }
 
   get summary() {

@@ -28,7 +28,7 @@ Examples
     const path = onePath(compact, paths, 'log');
     const tombstonesMs = countOption(compact, values, 'tombstones', 0, DAY_MS);
     const signal = interruption();
-    await using log = await openToWrite(compact, path, { compaction: { tombstonesMs } });
+    await using log = await openToWrite(compact, path, { compaction: { tombstonesMs }, signal });
     const done = await withProgress(log.path, (onProgress) => log.compact({ signal, onProgress }));
     output.line(values.json === true ? JSON.stringify(done) : asText(done));
     return true;

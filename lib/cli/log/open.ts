@@ -5,6 +5,7 @@ import { asUse, type Verb } from '../command.js';
 import { isLog, refuseInLog } from '../directory.js';
 import { sayDropped } from '../dropped.js';
 import { say } from '../output.js';
+import { inTurn } from './turn.js';
 
 /** Opens a log to change it, and tells what was left by who had it before. Where there is none, none is made. */
 export async function openToWrite(verb: Verb, path: string, options: LogOptions): Promise<Log> {
@@ -16,7 +17,7 @@ export async function openToWrite(verb: Verb, path: string, options: LogOptions)
 export async function openToAppend(verb: Verb, path: string, options: LogOptions): Promise<Log> {
   if (!isLog(path)) refuseInLog(dirname(resolve(path)), 'another log');
   try {
-    const log = await Log.open(path, options);
+    const log = await inTurn((limits) => Log.open(path, { ...options, ...limits }), options.signal);
     tellRecovery(log);
     return log;
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Limits } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { type Directory, hasAppender, LockFile } from '../files/index.js';
 import type { LogSettings } from '../options.js';
@@ -6,15 +7,21 @@ import { AppendingEnd } from './appending-end.js';
 import { recoverLog } from './recovery.js';
 import { SharedWriter } from './shared-writer.js';
 
-/** Alone, or by turns with others, as the log was made for; where `writers` says it, it has to be so. */
+/**
+ * Alone, or by turns with others, as the log was made for; where `writers` says it, it has to be so. `limits`: for how long
+ * to wait for the turn in which to see what there is.
+ */
 export async function openToAppend(
   directory: Directory,
   lock: LockFile,
   settings: LogSettings,
+  limits: Limits,
 ): Promise<AppendingEnd> {
   const { writers } = settings;
   if (writers !== undefined && lock.shared !== (writers === 'shared')) throw wrongWay(lock);
-  return lock.shared ? openShared(directory, lock, settings) : openExclusive(directory, lock, settings);
+  return lock.shared
+    ? openShared(directory, lock, settings, limits)
+    : openExclusive(directory, lock, settings);
 }
 
 /** Whether somebody has the log open to append, in any process. */
@@ -43,8 +50,9 @@ async function openShared(
   directory: Directory,
   lock: LockFile,
   settings: LogSettings,
+  limits: Limits,
 ): Promise<AppendingEnd> {
-  const shared = await SharedWriter.open(directory, lock, settings);
+  const shared = await SharedWriter.open(directory, lock, settings, limits);
   return new AppendingEnd(directory.path, settings, shared.recovery, shared.writer, shared);
 }
 

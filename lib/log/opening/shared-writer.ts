@@ -57,9 +57,14 @@ export class SharedWriter {
   }
 
   /** Joins those who append, and sees in a turn of its own what there is. */
-  static async open(directory: Directory, lock: LockFile, settings: LogSettings): Promise<SharedWriter> {
+  static async open(
+    directory: Directory,
+    lock: LockFile,
+    settings: LogSettings,
+    limits: Limits,
+  ): Promise<SharedWriter> {
     const turns = new Turns(lock);
-    await turns.take({});
+    await turns.take(limits);
     try {
       // What looks foreign may be another one's work.
       const tidies = turns.isAlone;
