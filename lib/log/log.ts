@@ -254,10 +254,11 @@ export class Log {
   cursors(): CursorInfo[] {
     this.#assertOpen();
     const next = knownEnd(this);
-    return this.#cursors.list().map(({ name, offset }) => ({
+    return this.#cursors.list().map(({ name, offset, damage }) => ({
       name,
       offset,
       lag: offset === undefined || Number.isNaN(next) ? undefined : Math.max(0, next - offset),
+      ...(offset === undefined || damage.length > 0 ? { damaged: true } : {}),
     }));
   }
 

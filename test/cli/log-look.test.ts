@@ -1,4 +1,13 @@
-import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
@@ -155,7 +164,7 @@ describe('log stat', () => {
     const { directory, cursors } = await withCursor();
     cursors(4096 + 512);
     const { found, text } = await look(directory);
-    expect(found.cursors).toEqual([{ gone: 0 }, { name: 'billing', offset: 7, lag: 3993, gone: 0 }]);
+    expect(found.cursors).toEqual([{ damaged: true, gone: 0 }, { name: 'billing', offset: 7, lag: 3993, gone: 0 }]);
     expect(text).toMatch(/ {2}\(damaged\) +\(damaged\) +- +0\n/);
   });
 
@@ -294,6 +303,26 @@ describe('log cursors', () => {
     expect(objectsOf(stdout)[0].offset).toBeUndefined();
     expect((await cursors(directory)).stdout).toContain('(damaged)');
   });
+
+  test.each([0, 4, 8, 208])(
+    'so is one of which all can be told, with a wrong bit at %s of its slot',
+    async (at) => {
+      const directory = await closedLog(['one']);
+      await cursors(directory, 'set', 'abc', '1');
+      const path = join(directory, 'cursors.mr');
+      const bytes = readFileSync(path);
+      bytes[4096 + at] ^= 4;
+      writeFileSync(path, bytes);
+      expect(await cursors(directory)).toMatchObject({
+        code: 1,
+        stdout: expect.stringMatching(/^abc \(damaged\) +1 +0 +0$/m),
+      });
+      expect(objectsOf((await cursors(directory, '--json')).stdout)).toEqual([
+        { name: 'abc', offset: 1, lag: 0, damaged: true, gone: 0 },
+      ]);
+      expect((await millrace('log', 'stat', directory)).code).toBe(1);
+    },
+  );
 });
 
 test('a segment that was compacted tells its generation, and no count that may be wrong', async () => {

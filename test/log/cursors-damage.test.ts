@@ -170,6 +170,50 @@ describe('one flipped bit', () => {
     }
   });
 
+  test('in a slot is told, with the place, and put back by repairing, as far as something is stored there', async () => {
+    const directory = await made();
+    const file = open(directory);
+    using damage = new Damage(directory);
+    expect(file.faults()).toEqual([]);
+    for (let at = slotAt(0); at < slotAt(NAMES.length); at++) {
+      const bit = (at * 5) % 8;
+      damage.flip(at, bit);
+      const slot = Math.floor((at - L.HEADER_BYTES) / L.SLOT_BYTES);
+      const [fault, ...others] = file.faults();
+      if (!isStored(slot, at - slotAt(slot)) || isAsUnfinished(slot, at, bit)) {
+        expect(fault).toBeUndefined();
+      } else {
+        // A state is wrong as a whole, and so is the checksum of a name.
+        const isWhole = [L.STATE_OFFSET, L.NAME_CRC_OFFSET].includes((at - slotAt(slot)) & ~3);
+        const position = isWhole ? at & ~3 : at;
+        expect({ ...fault, others }).toMatchObject({ slot, position, others: [] });
+        const name = VALUES[slot] === undefined ? undefined : nameOf(slot).text;
+        expect(fault.name).toBe(name);
+        const [told] = file.list().filter((entry) => entry.slot === slot);
+        if (name !== undefined) expect(told.damage).toHaveLength(1);
+        expect(await file.repair()).toEqual([]);
+        expect(readFileSync(pathIn(directory)).equals(damage.bytes)).toBe(true);
+      }
+      damage.mend(at, at + 1);
+    }
+  });
+
+  /** In a free slot that is its state only. */
+  function isStored(slot: number, at: number): boolean {
+    if (at < L.NAME_LENGTH_OFFSET) return true;
+    if (VALUES[slot] === undefined) return false;
+    const inCopies = at - L.COPIES_OFFSET;
+    return inCopies < 0 ? at < L.NAME_CRC_OFFSET + 4 : inCopies % L.COPY_STRIDE < L.COPY_BYTES;
+  }
+
+  /** The bit that makes of the older copy's sequence that of the next: so it is, too, where its writer died just then. */
+  function isAsUnfinished(slot: number, at: number, bit: number): boolean {
+    const sets = VALUES[slot]?.length ?? 0;
+    const older = sets % 2;
+    const before = Math.max(0, sets - 1);
+    return at - copyAt(slot, older) === 0 && (before ^ (1 << bit)) === sets + 1;
+  }
+
   test('in what the header says is ERR_FORMAT, and elsewhere in its page nothing', async () => {
     const directory = await made();
     using damage = new Damage(directory);
@@ -220,7 +264,13 @@ describe('a slot', () => {
     damage.fill(slotAt(1) + L.NAME_OFFSET, slotAt(1) + L.NAME_OFFSET + L.NAME_BYTES, 0xff);
     expect(file.get(NAMES[1])).toBe(101);
     expect(file.get(UNSET)).toBeUndefined();
-    expect(file.list()[0]).toEqual({ name: undefined, offset: 101, slot: 1 });
+    expect(file.list()[0]).toMatchObject({ name: undefined, offset: 101, slot: 1 });
+    expect(file.faults()).toMatchObject([
+      { what: 'name', slot: 1, position: slotAt(1) + L.NAME_LENGTH_OFFSET },
+    ]);
+    // Nothing of it is given up: where it stands is known to who knows the name.
+    expect(await file.repair()).toEqual([]);
+    expect(file.get(NAMES[1])).toBe(101);
     expect(file.lowest()).toBe(55);
     await file.set(NAMES[1], 102, false);
     expect(file.list().map(({ name }) => name)).toContain(NAMES[1].text);
@@ -270,7 +320,7 @@ describe('a slot', () => {
     await file.set(NAMES[4], 56, false);
     await file.set(UNSET, 1000, true);
     expect(file.get(UNSET)).toBe(1000);
-    expect(await file.repair()).toEqual([{ name: undefined, offset: undefined, slot: 1 }]);
+    expect(await file.repair()).toMatchObject([{ name: undefined, offset: undefined, slot: 1 }]);
     expect(await file.repair()).toEqual([]);
     expect(file.get(NAMES[1])).toBeUndefined();
     await file.set(NAMES[1], 1, false);
@@ -333,7 +383,8 @@ describe('a file that was cut off', () => {
     }
     expect((await failure(() => file.delete(NAMES[0]))).code).toBe('ERR_TRUNCATED');
     expect(readFileSync(pathIn(directory)).equals(before)).toBe(true);
-    expect(await file.repair()).toEqual([{ name: undefined, offset: undefined, slot: 3 }]);
+    expect(file.faults()).toMatchObject([{ slot: 3, what: 'missing', position: slotAt(3) + 100 }]);
+    expect(await file.repair()).toMatchObject([{ name: undefined, offset: undefined, slot: 3 }]);
     for (const one of [file, other]) {
       expect([NAMES[0], NAMES[1], NAMES[3], UNSET].map((name) => one.get(name))).toEqual([
         2 ** 33 + 1,

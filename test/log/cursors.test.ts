@@ -129,7 +129,7 @@ describe('names', () => {
     const { file, cursor } = openFile();
     await cursor(name).set(5);
     expect(cursor(name).get()).toBe(5);
-    expect(file.list()).toEqual([{ name, offset: 5, slot: 0 }]);
+    expect(file.list()).toEqual([{ name, offset: 5, slot: 0, damage: [] }]);
   });
 
   test.each([

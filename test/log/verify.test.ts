@@ -304,6 +304,35 @@ describe('each fault is told, with its file and place', () => {
     writeFileSync(path, Buffer.alloc(size, 1));
     expect((await Log.verify(directory)).faults).toMatchObject([{ code: 'ERR_FORMAT', file: path }]);
   });
+
+  test('one wrong bit of a cursor’s slot: told with its place, and put right by repairing', async () => {
+    const { directory, next } = await someLog();
+    const log = await Log.open(directory);
+    await log.cursor('abc').set(1);
+    await log.cursor('abc').set(2);
+    await log.close();
+    const path = join(directory, 'cursors.mr');
+    const sound = readFileSync(path);
+    for (const [position, offset, what] of [
+      [4096, 2, "that the cursor 'abc' is there"],
+      [4100, 2, "the name of the cursor 'abc'"],
+      [4104, 2, "the name of the cursor 'abc'"],
+      [4304, 2, "the name of the cursor 'abc'"],
+      [4096 + 384 + 8, 1, "the cursor 'abc' may have stood behind 1"],
+      [4096 + 512 * 9, 2, 'that it is free'],
+    ] as const) {
+      flip(path, position);
+      const { faults } = await Log.verify(directory);
+      expect(faults).toMatchObject([{ code: 'ERR_CORRUPT', file: path, position }]);
+      expect(faults[0].message).toContain(`of ${path} is damaged: ${what}`);
+      await using reading = await Log.open(directory, { readOnly: true });
+      const damaged = position < 4096 + 512 ? { damaged: true } : {};
+      expect(reading.cursors()).toEqual([{ name: 'abc', offset, lag: next - offset, ...damaged }]);
+      expect(await Log.repair(directory)).toMatchObject({ faults, cursors: [], lost: [] });
+      expect(readFileSync(path).equals(sound)).toBe(true);
+      expect((await Log.verify(directory)).sound).toBe(true);
+    }
+  });
 });
 
 test('what is not of the log is named, and is no fault', async () => {

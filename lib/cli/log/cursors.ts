@@ -63,12 +63,12 @@ export function cursorsOf(log: Log): CursorLag[] {
 }
 
 export function areSound(found: readonly CursorLag[]): boolean {
-  return found.every(({ offset }) => offset !== undefined);
+  return found.every(({ damaged }) => damaged !== true);
 }
 
 export function cursorTable(found: readonly CursorLag[]): string[] {
-  const rows = found.map(({ name, offset, lag, gone }) => [
-    name ?? '(damaged)',
+  const rows = found.map(({ name, offset, lag, gone, damaged }) => [
+    [name, ...(damaged ? ['(damaged)'] : [])].join(' ').trim(),
     offset === undefined ? '(damaged)' : String(offset),
     lag === undefined ? '-' : String(lag),
     String(gone),

@@ -14,7 +14,7 @@ import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
 import type { CursorName } from './cursor-name.js';
-import { type CursorEntry, NO_ROOM } from './cursor-slots.js';
+import { type CursorEntry, type CursorFault, NO_ROOM } from './cursor-slots.js';
 import { CursorSync } from './cursor-sync.js';
 
 /** Somebody else holds the lock. */
@@ -66,6 +66,12 @@ export class CursorFile {
     return this.#current()?.slots.entries() ?? [];
   }
 
+  /** All that is damaged in the file. */
+  faults(): CursorFault[] {
+    this.#assertOpen();
+    return this.#current()?.slots.faults() ?? [];
+  }
+
   /** The least offset of all cursors, where there are any. Throws where that of one can't be told. */
   lowest(): number | undefined {
     this.#assertOpen();
@@ -105,19 +111,23 @@ export class CursorFile {
     );
   }
 
-  /** Gives up the cursors of which nobody can tell where they stood; resolves with what is left to tell of them. */
+  /**
+   * Puts back what checksums tell of, and gives up the cursors of which nobody can tell where they stood; resolves with what
+   * is left to tell of these.
+   */
   async repair(): Promise<CursorEntry[]> {
     this.#assertWritable();
     const current = this.#current();
-    if (current === undefined || lostIn(current).length === 0) return [];
+    if (current === undefined || current.slots.faults().length === 0) return [];
     const task = this.#on('Repairing the cursors');
     return this.#inLine(task, undefined, (limits) =>
       this.#holding(
         async (damaged) => {
           const { count, missing } = damaged.slots;
           const lost = lostIn(damaged);
-          await this.#giveUpLost(missing > 0 ? await this.#replace(damaged, count + missing) : damaged);
-          return lost;
+          const whole = missing > 0 ? await this.#replace(damaged, count + missing) : damaged;
+          const left = await this.#mendSlots(whole);
+          return lost.filter(({ slot }) => slot === count || left.includes(slot));
         },
         task,
         limits,
@@ -136,11 +146,11 @@ export class CursorFile {
       const damaged = await CursorMapping.openDamaged(this.path, aside, task, limits);
       if (damaged === undefined) return undefined;
       try {
-        const lost = lostIn(damaged);
         let slots = L.FIRST_SLOTS;
         while (slots < damaged.slots.count) slots *= 2;
-        await this.#giveUpLost(await this.#replace(damaged, slots));
-        return lost;
+        const lost = lostIn(damaged);
+        const left = await this.#mendSlots(await this.#replace(damaged, slots));
+        return lost.filter(({ slot }) => left.includes(slot));
       } finally {
         this.#mapping?.unlock();
         damaged.close();
@@ -150,11 +160,14 @@ export class CursorFile {
     return lost ?? this.repair();
   }
 
-  /** In a file that is locked. */
-  async #giveUpLost(mapping: CursorMapping): Promise<void> {
+  /** In a file that is locked. Gives the slots of those that were given up. */
+  async #mendSlots(mapping: CursorMapping): Promise<number[]> {
+    mapping.slots.mend();
+    const lost = lostIn(mapping).map(({ slot }) => slot);
     mapping.slots.removeLost();
     await this.#sync.bring(mapping);
     mapping.slots.freeRemoved();
+    return lost;
   }
 
   /** Resolves once all that was set before is on the disk. */

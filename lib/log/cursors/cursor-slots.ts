@@ -3,6 +3,7 @@ import { MillraceError } from '../../errors.js';
 import { type Copy, loadCopy, storeCopy } from './cursor-copies.js';
 import * as L from './cursor-layout.js';
 import { CursorName, isNameSound } from './cursor-name.js';
+import { isEmpty, mendSlot, type SlotDamage } from './slot-damage.js';
 
 /** A cursor as it stands in the file. */
 export interface CursorEntry {
@@ -11,6 +12,16 @@ export interface CursorEntry {
   /** The next offset to read; undefined where both of its copies are damaged. */
   offset: number | undefined;
   slot: number;
+  /** What of it is not as it was stored, mended or not. */
+  damage: SlotDamage[];
+}
+
+/** What is damaged in the file. */
+export interface CursorFault extends Omit<CursorEntry, 'damage'> {
+  /** `free`: the state of a slot in which there is none; `missing`: the file was cut off. */
+  what: SlotDamage['what'] | 'free' | 'missing';
+  /** The byte of the file. */
+  position: number;
 }
 
 interface Held extends CursorEntry {
@@ -65,10 +76,37 @@ export class CursorSlots {
     const entries: CursorEntry[] = [];
     for (let slot = 0; slot < this.count; slot++) {
       const held = this.#look(slot);
-      if (held !== undefined) entries.push({ name: held.name, offset: held.offset, slot });
+      if (held !== undefined)
+        entries.push({ name: held.name, offset: held.offset, slot, damage: held.damage });
     }
-    if (this.missing > 0) entries.push({ name: undefined, offset: undefined, slot: this.count });
+    if (this.missing > 0) entries.push({ name: undefined, offset: undefined, slot: this.count, damage: [] });
     return entries.sort((a, b) => compare(a.name ?? '', b.name ?? ''));
+  }
+
+  /** All that is damaged. */
+  faults(): CursorFault[] {
+    const faults: CursorFault[] = [];
+    for (const { damage, ...entry } of this.entries()) {
+      const at = this.#at(entry.slot);
+      for (const { what, at: within } of damage) faults.push({ ...entry, what, position: at + within });
+      if (entry.slot === this.count) faults.push({ ...entry, what: 'missing', position: this.#bytes.length });
+      else if (damage.length === 0 && entry.offset === undefined)
+        faults.push({ ...entry, what: 'copy', position: at + L.COPIES_OFFSET });
+    }
+    const free = { name: undefined, offset: undefined, what: 'free' as const };
+    for (let slot = 0; slot < this.count; slot++)
+      if (this.#isEmptyInUse(slot)) faults.push({ ...free, slot, position: this.#at(slot) + L.STATE_OFFSET });
+    return faults;
+  }
+
+  /** Puts back what is known to have been otherwise. */
+  mend(): void {
+    for (let slot = 0; slot < this.count; slot++) {
+      if (!this.#isInUse(slot)) continue;
+      const bytes = this.#bytes.subarray(this.#at(slot), this.#at(slot + 1));
+      const mended = Buffer.from(bytes);
+      if (mendSlot(mended).length > 0) mended.copy(bytes);
+    }
   }
 
   /** The least offset of all cursors, where there are any. Throws where that of one can't be told. */
@@ -234,12 +272,14 @@ export class CursorSlots {
     for (let tries = 0; tries < TRIES; tries++) {
       if (!this.#isInUse(slot)) return undefined;
       const seen = Buffer.from(this.#bytes.subarray(at, at + L.SLOT_BYTES));
-      const name = CursorName.inSlot(seen);
+      const mended = Buffer.from(seen);
+      const damage = mendSlot(mended);
+      const name = CursorName.inSlot(mended);
       const newest = loadCopy(this.#words, at);
       const copy =
-        name === undefined || newest?.owner === seen.readInt32LE(L.NAME_CRC_OFFSET) ? newest : undefined;
-      held = { name, offset: copy?.offset, slot, copy };
-      if (name !== undefined && copy !== undefined) return held;
+        name === undefined || newest?.owner === mended.readInt32LE(L.NAME_CRC_OFFSET) ? newest : undefined;
+      held = { name, offset: copy?.offset, slot, copy, damage };
+      if (name !== undefined && copy !== undefined && damage.length === 0) return held;
       // Somebody may be changing it just now. What stays like that is damaged.
       if (before?.equals(seen) === true) return isEmpty(seen) ? undefined : held;
       before = seen;
@@ -270,10 +310,12 @@ export class CursorSlots {
 
   #firstFree(): number | undefined {
     const free = this.#first((slot) => this.#stateOf(slot) === L.SLOT_FREE);
-    if (free !== undefined) return free;
-    return this.#first(
-      (slot) => this.#isInUse(slot) && this.#stateOf(slot) !== L.SLOT_USED && this.#look(slot) === undefined,
-    );
+    return free ?? this.#first((slot) => this.#isEmptyInUse(slot));
+  }
+
+  /** One that was free before its state was damaged. */
+  #isEmptyInUse(slot: number): boolean {
+    return this.#isInUse(slot) && this.#stateOf(slot) !== L.SLOT_USED && this.#look(slot) === undefined;
   }
 
   #storeName(slot: number, { words }: CursorName): void {
@@ -300,11 +342,6 @@ export class CursorSlots {
       { path, size, expected, cursor },
     );
   }
-}
-
-/** One that was free before its state was damaged. */
-function isEmpty(slot: Buffer): boolean {
-  return slot.subarray(L.NAME_LENGTH_OFFSET).every((byte) => byte === 0);
 }
 
 function compare(a: string, b: string): number {

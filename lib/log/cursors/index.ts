@@ -1,3 +1,3 @@
 export { CursorFile } from './cursor-file.js';
-export type { CursorEntry } from './cursor-slots.js';
+export type { CursorEntry, CursorFault } from './cursor-slots.js';
 export { type CursorInfo, type CursorSetOptions, NamedCursor } from './named-cursor.js';

@@ -18,6 +18,8 @@ export interface CursorInfo {
   offset: number | undefined;
   /** How many offsets there are from there on; undefined also where damage hides the log's end. */
   lag: number | undefined;
+  /** There where something of it is damaged, also where all of this can be told nevertheless. */
+  damaged?: true;
 }
 
 /** A durable position in a log that has a name: what whoever reads under that name is to read next. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { danglingLinkAt, examineSealed, type VerifyOptions } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { CursorFile } from '../cursors/index.js';
+import { type CursorFault, CursorFile } from '../cursors/index.js';
 import {
   type Directory,
   diskBytes,
@@ -305,11 +305,9 @@ class LogVerifier {
     const cursors = new CursorFile(this.#directory.path, { readOnly: true });
     const { path } = cursors;
     try {
-      for (const { name, offset, slot } of cursors.list()) {
-        if (offset !== undefined) continue;
-        const whose = name === undefined ? 'A cursor' : `The cursor '${name}'`;
-        const message = `${whose} can't be told: slot ${slot} of ${path} is damaged`;
-        this.#result.faults.push({ code: 'ERR_CORRUPT', message, file: path });
+      for (const fault of cursors.faults()) {
+        const message = `Slot ${fault.slot} of ${path} is damaged: ${cursorFaultText(fault)}`;
+        this.#result.faults.push({ code: 'ERR_CORRUPT', message, file: path, position: fault.position });
       }
     } catch (error) {
       this.#result.faults.push({ ...asFault(error), file: path });
@@ -317,6 +315,17 @@ class LogVerifier {
       void cursors.close();
     }
   }
+}
+
+function cursorFaultText({ name, offset, what }: CursorFault): string {
+  const whose = name === undefined ? 'a cursor' : `the cursor '${name}'`;
+  if (what === 'missing') return 'it is missing, and all behind it';
+  if (what === 'free') return 'that it is free';
+  if (what === 'state') return `that ${whose} is there`;
+  if (offset === undefined) return `where ${whose} stands can't be told`;
+  if (what === 'copy') return `${whose} may have stood behind ${offset}, where it stands`;
+  if (name !== undefined) return `the name of ${whose}, which its checksum tells`;
+  return `the name of ${whose} that stands at ${offset}. Who knows it reads on by it, and mends it by setting it`;
 }
 
 /** What ends there, and where it goes on isn't known. */
