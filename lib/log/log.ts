@@ -4,6 +4,7 @@ import {
   every,
   limitsFromNow,
   Pace,
+  Teller,
   throwIfAborted,
   type VerifyOptions,
   type WaitOptions,
@@ -17,6 +18,7 @@ import { type AppendingEnd, isAppendedTo, type LogRecovery, openToAppend } from 
 import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   type BatchesOptions,
+  CursorMover,
   checkReadOptions,
   FrameReader,
   iterate,
@@ -24,6 +26,7 @@ import {
   knownEnd,
   type ReadOptions,
   type RecordSource,
+  type SetBack,
   sourceOf,
   Tail,
   type TailOptions,
@@ -202,16 +205,16 @@ export class Log {
   /** The records from a place on. Ends where the log ended when it began, or, with `follow`, with the log's handle. */
   read(options: ReadOptions = {}): AsyncIterableIterator<LogRecord, undefined, undefined> {
     checkReadOptions('read', options);
-    const cursor = this.#cursorOf(options);
-    return iterate(this.#source(options, cursor), options, cursor, () => this.#assertOpen());
+    const { source, mover } = this.#reading(options);
+    return iterate(source, options, mover, () => this.#assertOpen());
   }
 
   /** The same, batch by batch. */
   batches(options: BatchesOptions = {}): AsyncIterableIterator<LogRecord[], undefined, undefined> {
     checkReadOptions('batches', options, ['max']);
     if (options.max !== undefined) wholeNumber('max', options.max, 1, Number.MAX_SAFE_INTEGER);
-    const cursor = this.#cursorOf(options);
-    return iterateBatches(this.#source(options, cursor), options, cursor, () => this.#assertOpen());
+    const { source, mover } = this.#reading(options);
+    return iterateBatches(source, options, mover, () => this.#assertOpen());
   }
 
   #cursorOf({ cursor }: ReadOptions): NamedCursor | undefined {
@@ -224,9 +227,20 @@ export class Log {
     );
   }
 
-  #source(options: ReadOptions, cursor: NamedCursor | undefined): RecordSource {
+  #reading(options: ReadOptions): { source: RecordSource; mover: CursorMover | undefined } {
+    const cursor = this.#cursorOf(options);
     this.#assertOpen();
-    return sourceOf(this, this.#directory, { ...options, from: options.from ?? cursor?.get() });
+    const stood = options.from === undefined ? cursor?.get() : undefined;
+    const source = sourceOf(this, this.#directory, { ...options, from: options.from ?? stood });
+    return { source, mover: cursor && new CursorMover(cursor, this.#setBack(cursor, stood, source.offset)) };
+  }
+
+  /** Where it stood beyond the log's end, and `outOfRange` says where to begin. */
+  #setBack({ name }: NamedCursor, from: number | undefined, to: number): SetBack | undefined {
+    if (from === undefined || from <= to || !(from > knownEnd(this))) return undefined;
+    const teller = new Teller({ role: 'log', path: this.path }, this.#settings.logger);
+    const said = `The cursor '${name}' of ${this.path} stood at ${from}, beyond the log's end, and was set back to ${to}`;
+    return { to, tell: () => teller.tell('reset', said, { cursor: name, from, to }) };
   }
 
   /** Reads by plain calls, as quickly as a channel's reader. Default: from 'latest'. */

@@ -164,7 +164,10 @@ describe('log stat', () => {
     const { directory, cursors } = await withCursor();
     cursors(4096 + 512);
     const { found, text } = await look(directory);
-    expect(found.cursors).toEqual([{ damaged: true, gone: 0 }, { name: 'billing', offset: 7, lag: 3993, gone: 0 }]);
+    expect(found.cursors).toEqual([
+      { damaged: true, gone: 0 },
+      { name: 'billing', offset: 7, lag: 3993, gone: 0 },
+    ]);
     expect(text).toMatch(/ {2}\(damaged\) +\(damaged\) +- +0\n/);
   });
 

@@ -375,3 +375,66 @@ function caught(work: () => unknown): unknown {
   }
   return undefined;
 }
+
+describe('a cursor that stands beyond the end', () => {
+  const ways = {
+    read: (log: Log, options: ReadOptions) => offsetsOf(log, options),
+    batches: offsetsOfBatches,
+  };
+
+  async function offsetsOfBatches(log: Log, options: ReadOptions): Promise<number[]> {
+    return (await collect(log.batches(options))).flat().map(({ offset }) => offset);
+  }
+
+  test.each([
+    ['read', 'earliest', 0],
+    ['read', 'latest', 10],
+    ['batches', 'earliest', 0],
+    ['batches', 'latest', 10],
+  ] as const)(
+    '%s: is set back to the %s, once, where reading was to begin there, and that is told',
+    async (way, outOfRange, to) => {
+      const told: [string, object][] = [];
+      const warn = (message: string, facts: object) => told.push([message, facts]);
+      const logger = { debug() {}, info() {}, warn, error() {} };
+      const log = await open({ logger });
+      log.appendBatch(range(0, 10).map(String));
+      const cursor = log.cursor('c');
+      await cursor.set(50);
+      expect(await failure(() => ways[way](log, { cursor: 'c' }))).toMatchObject({
+        code: 'ERR_OFFSET_OUT_OF_RANGE',
+        offset: 50,
+        next: 10,
+      });
+      expect(await ways[way](log, { from: 5, cursor: 'c', outOfRange })).toEqual(range(5, 10));
+      expect(cursor.get()).toBe(50);
+      expect(told).toEqual([]);
+
+      const [first] = await ways[way](log, { cursor: 'c', outOfRange, limit: 1 });
+      expect(first).toBe(to === 0 ? 0 : undefined);
+      await ways[way](log, { cursor: 'c', outOfRange });
+      expect(cursor.get()).toBe(10);
+      log.append('more');
+      expect(await ways[way](log, { cursor: 'c', outOfRange })).toEqual([10]);
+      expect(told).toEqual([
+        [
+          `The cursor 'c' of ${log.path} stood at 50, beyond the log's end, and was set back to ${to}`,
+          { role: 'log', path: log.path, cursor: 'c', from: 50, to },
+        ],
+      ]);
+    },
+  );
+
+  test('follows from where it was set back to, which it is before a record comes', async () => {
+    const log = await open();
+    log.append('there');
+    await log.cursor('c').set(50);
+    const reading = log.read({ cursor: 'c', follow: true, outOfRange: 'latest' });
+    const next = reading.next();
+    expect(log.cursor('c').get()).toBe(1);
+    log.append('comes');
+    expect((await next).value?.offset).toBe(1);
+    await reading.return?.();
+    expect(log.cursor('c').get()).toBe(1);
+  });
+});

@@ -24,6 +24,7 @@ const LEVELS = {
   dead: 'warn',
   overrun: 'warn',
   'set-aside': 'warn',
+  reset: 'warn',
   failed: 'error',
 } as const;
 

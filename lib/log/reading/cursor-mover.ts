@@ -4,9 +4,16 @@ import type { LogRecord } from '../records/index.js';
 /** Who takes long for each record loses no more than that. */
 const MOVED_EACH_MS = 100;
 
+/** Of a cursor that stands beyond the log's end: where reading was told to begin instead. */
+export interface SetBack {
+  to: number;
+  tell: () => void;
+}
+
 /**
  * Moves a named cursor behind what was read: each so many records and milliseconds while records are there, and always
- * before nothing is. Never back: others may have moved it further.
+ * before nothing is. Never back, since others may have moved it further; but once from beyond the log's end, where that is
+ * said: or each reading would begin there again, and none would ever move it.
  */
 export class CursorMover {
   readonly #cursor: NamedCursor;
@@ -15,11 +22,13 @@ export class CursorMover {
   #hasRead = false;
   #movedAtMs = Number.NEGATIVE_INFINITY;
   #movedTo = 0;
+  #back: SetBack | undefined;
   #failure: unknown;
   #moved: Promise<unknown> | undefined;
 
-  constructor(cursor: NamedCursor) {
+  constructor(cursor: NamedCursor, back: SetBack | undefined) {
     this.#cursor = cursor;
+    this.#back = back;
   }
 
   /** Behind all that was given before this one, whoever asks for more is. */
@@ -44,12 +53,22 @@ export class CursorMover {
 
   move(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#back !== undefined) this.#setBack(this.#back);
     if (this.#passed === undefined) return;
     const offset = this.#passed;
     this.#passed = undefined;
     this.#movedAtMs = performance.now();
     this.#movedTo = offset;
-    this.#moved = this.#cursor.advance(offset).catch((error) => {
+    this.#await(this.#cursor.advance(offset));
+  }
+
+  #setBack({ to, tell }: SetBack): void {
+    this.#back = undefined;
+    this.#await(this.#cursor.set(to, { force: true }).then(tell));
+  }
+
+  #await(moved: Promise<unknown>): void {
+    this.#moved = moved.catch((error) => {
       this.#failure ??= error;
     });
   }

@@ -1,3 +1,4 @@
+export { CursorMover, type SetBack } from './cursor-mover.js';
 export { FrameReader } from './frame-reader.js';
 export { iterate, iterateBatches } from './iteration.js';
 export {

@@ -7,9 +7,8 @@ import {
   throwIfOver,
 } from '../../channel/index.js';
 import { parseSize } from '../../options.js';
-import type { NamedCursor } from '../cursors/index.js';
 import type { LogRecord } from '../records/index.js';
-import { CursorMover } from './cursor-mover.js';
+import type { CursorMover } from './cursor-mover.js';
 import type { BatchesOptions, ReadOptions, RecordSource } from './reading.js';
 
 const RECORDS_A_BATCH = 1024;
@@ -54,12 +53,11 @@ class Allowance {
 export function iterate(
   source: RecordSource,
   options: ReadOptions,
-  cursor: NamedCursor | undefined,
+  mover: CursorMover | undefined,
   assertOpen: () => void,
 ): RecordIterator<LogRecord> {
   const clock = new TurnClock();
-  const reading = new Reading(source, options, cursor, clock);
-  const { mover } = reading;
+  const reading = new Reading(source, options, mover, clock);
   let ahead: readonly LogRecord[] = [];
   let at = 0;
   const read = () => {
@@ -84,13 +82,12 @@ export function iterate(
 export function iterateBatches(
   source: RecordSource,
   options: BatchesOptions,
-  cursor: NamedCursor | undefined,
+  mover: CursorMover | undefined,
   assertOpen: () => void,
 ): RecordIterator<LogRecord[]> {
   const { max = RECORDS_A_BATCH } = options;
   const clock = new TurnClock();
-  const reading = new Reading(source, options, cursor, clock);
-  const { mover } = reading;
+  const reading = new Reading(source, options, mover, clock);
   const read = () => {
     mover?.pass();
     mover?.move();
@@ -153,9 +150,9 @@ class Reading {
   /** What went wrong behind what was read last. */
   #fault: { error: unknown } | undefined;
 
-  constructor(source: RecordSource, options: ReadOptions, cursor: NamedCursor | undefined, clock: TurnClock) {
+  constructor(source: RecordSource, options: ReadOptions, mover: CursorMover | undefined, clock: TurnClock) {
     this.source = source;
-    this.mover = cursor && new CursorMover(cursor);
+    this.mover = mover;
     this.#allowance = new Allowance(options);
     this.#limits = limitsFromNow(options);
     this.#clock = clock;
