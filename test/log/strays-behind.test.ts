@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { Log } from '../../lib/log/index.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Log, type Retention } from '../../lib/log/index.js';
 import { failure } from '../helpers/failure.js';
 import { collect } from './collect.js';
 import { fileOf, range, readable, someLog } from './damaging.js';
@@ -44,6 +44,31 @@ describe.each(HALF_MADE)('%s behind a segment that was never sealed', (_, put) =
     put(fileOf(directory, last), fileOf(directory, first));
     expect(await failure(() => Log.open(directory))).toMatchObject({ code: 'ERR_CORRUPT' });
     expect((await Log.repair(directory)).lost).toEqual([{ from: last, to: last + 2 ** 30 }]);
+  });
+});
+
+describe.each([
+  ['a text', (path: string) => writeFileSync(path, 'hello, not a segment')],
+  ['a copy of a segment', (path: string, segment: string) => cpSync(segment, path)],
+])('%s that comes behind the last segment of a log that is open', (_, put) => {
+  async function openWithStray(retention?: Retention) {
+    const { directory, bases, next } = await someLog(4);
+    const log = await Log.open(directory, { sync: 'none', retention });
+    onTestFinished(() => log.close());
+    put(fileOf(directory, next + 4), fileOf(directory, 0));
+    return { log, bases, next, basesNow: () => log.segments().map(({ base }) => base) };
+  }
+
+  test.each([1, 2, 3])('does not count for retention, which keeps %i segments', async (segments) => {
+    const { log, bases, next, basesNow } = await openWithStray({ segments });
+    await log.lookAfter();
+    expect(basesNow()).toEqual([...bases.slice(-segments), next + 4]);
+  });
+
+  test('is nothing that compaction looks at', async () => {
+    const { log, bases, basesNow, next } = await openWithStray();
+    expect(await log.compact()).toMatchObject({ segments: 0, records: 0 });
+    expect(basesNow()).toEqual([...bases, next + 4]);
   });
 });
 

@@ -94,7 +94,9 @@ export class Compaction {
       tombstonesUs: this.#tombstonesUs,
       memory: this.#memory,
     });
-    await judging.run(files, progress, signal);
+    // Nothing behind the limit is looked at, whatever may have been put there.
+    const looked = files.filter(({ base }) => base < limit);
+    await judging.run(looked, progress, signal);
     const replacing = new Replacing(this.#log, judging, minDeadRatio, compacted, signal);
     try {
       for (const segment of judging.segments.slice(0, judged.length)) {

@@ -118,6 +118,8 @@ export class Retention {
       if (bytes !== undefined) held.push({ ...segment, bytes });
       if (++looks % FILES_A_TURN === 0) await turn();
     }
+    // The last segment stays: not what was put behind it, which is for who opens the log.
+    while (held.length > 0 && isStray(held[held.length - 1])) held.pop();
     return held;
   }
 
