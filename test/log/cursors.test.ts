@@ -21,7 +21,7 @@ import { CursorName } from '../../lib/log/cursors/cursor-name.js';
 import { binding, type FileHandle } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
-import { closingAll, openFile, pathIn } from './cursor-files.js';
+import { closingAll, holdLock, openFile, pathIn } from './cursor-files.js';
 
 closingAll();
 
@@ -47,6 +47,23 @@ describe('a cursor', () => {
       expect([elsewhere.get(), reading.get()]).toEqual([offset, offset]);
     }
     expect(openFile(directory).cursor('one').get()).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  test('is waited for on the disk no longer than it is said', async () => {
+    const { directory, cursor } = openFile();
+    const one = cursor('one');
+    await one.set(1);
+    const aborted = await failure(() => one.flush({ signal: AbortSignal.abort('enough') }));
+    expect(aborted).toMatchObject({ code: 'ERR_ABORTED', path: directory, cause: 'enough' });
+    expect(await failure(() => one.flush({ timeout: 1 } as object))).toMatchObject({ option: 'timeout' });
+    const { release } = holdLock(directory);
+    const set = one.set(2);
+    const late = await failure(() => one.flush({ timeoutMs: 20 }));
+    expect(late).toMatchObject({ code: 'ERR_TIMEOUT', path: directory, timeoutMs: 20 });
+    const patient = one.flush({ timeoutMs: 200_000, signal: new AbortController().signal });
+    release();
+    await Promise.all([set, patient]);
+    expect(one.get()).toBe(2);
   });
 
   test('does not go back but by force', async () => {

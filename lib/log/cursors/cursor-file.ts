@@ -8,6 +8,7 @@ import {
   throwIfAborted,
   type WaitOptions,
   waitUntil,
+  within,
 } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
@@ -171,8 +172,14 @@ export class CursorFile {
   }
 
   /** Resolves once all that was set before is on the disk. */
-  async flush(): Promise<void> {
+  async flush(options?: WaitOptions): Promise<void> {
     this.#assertOpen();
+    const task = this.#on('Syncing the cursors');
+    throwIfAborted(options?.signal, task);
+    await within(this.#flushAll(), task, limitsFromNow(options));
+  }
+
+  async #flushAll(): Promise<void> {
     await this.#line.settled();
     if (!this.#readOnly) await this.#sync.flush();
   }

@@ -74,8 +74,9 @@ export class NamedCursor {
   }
 
   /** Resolves once what was set before is on the disk. */
-  flush(): Promise<void> {
-    return this.#file.flush();
+  async flush(options?: WaitOptions): Promise<void> {
+    waitOptions('flush', options);
+    await this.#file.flush(options);
   }
 
   /** Resolves with whether there was one. What reads under this name begins anew then. */
