@@ -423,3 +423,20 @@ test.each([
   expect(error.code).toBe('ERR_INVALID_ARGUMENT');
   expect(error.message).toContain(word);
 });
+
+test('a record is refused that would expire beyond the last time there is', async () => {
+  const log = await open({});
+  const ttlMs = 3_155_760_000_000;
+  const last = Number.MAX_SAFE_INTEGER - ttlMs * 1000;
+  for (const us of [last + 1, Number.MAX_SAFE_INTEGER]) {
+    const record = { value: 'x', timestamp: { us }, ttlMs };
+    for (const append of [() => log.append(record), () => log.appendBatch(['y', record])]) {
+      expect(thrown(append)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: log.path });
+    }
+  }
+  expect(log.next).toBe(0);
+  log.append({ value: 'x', timestamp: { us: last }, ttlMs });
+  log.append({ value: 'x', timestamp: { us: Number.MAX_SAFE_INTEGER } });
+  const [first, second] = await collect(log.read());
+  expect([first.expiresAt, second.expiresAt]).toEqual([Number.MAX_SAFE_INTEGER, undefined]);
+});

@@ -58,9 +58,13 @@ export function checkValue(value: unknown, hasKey: boolean): number {
   return 0;
 }
 
-export function checkTtl(ttlMs: unknown): number {
+/** `timestampUs`: the one that the record was given; none that is taken from the clock is so large. */
+export function checkTtl(ttlMs: unknown, timestampUs: number): number {
   if (typeof ttlMs === 'number' && Number.isSafeInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_TTL_MS) {
-    return ttlMs;
+    if (timestampUs <= Number.MAX_SAFE_INTEGER - ttlMs * 1000) return ttlMs;
+    throw invalidArgument(
+      `A record can't expire ${ttlMs} ms after ${timestampUs} µs: that is beyond ${Number.MAX_SAFE_INTEGER} µs, the last time there is`,
+    );
   }
   throw invalidArgument(
     `ttlMs must be a whole number of milliseconds from 1 to ${MAX_TTL_MS}, or left out, not ${show(ttlMs)}`,

@@ -38,7 +38,7 @@ export class RecordEncoder {
     this.#valueBytes = checkValue(value, key !== undefined);
     let length = this.#valueBytes;
     if (timestamp !== undefined) this.timeUs = timeInUs('timestamp', timestamp);
-    if (ttlMs !== undefined) length += this.#takeTtl(checkTtl(ttlMs));
+    if (ttlMs !== undefined) length += this.#takeTtl(checkTtl(ttlMs, this.timeUs));
     if (key !== undefined) length += this.#takeKey(key);
     if (headers !== undefined) length += this.#takeHeaders(headers);
     if (value === null) this.type |= TOMBSTONE;
