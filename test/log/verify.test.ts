@@ -348,6 +348,7 @@ test('it can be aborted, and tells how far it has come', async () => {
   expect(seen.length).toBeGreaterThanOrEqual(4);
   expect(seen.map(([done]) => done)).toEqual(seen.map(([done]) => done).sort((a, b) => a - b));
   expect(new Set(seen.map(([, total]) => total)).size).toBe(1);
+  expect(seen.at(-1)?.[0]).toBe(seen[0][1]);
   expect((await failure(() => Log.verify(directory, { signal: AbortSignal.abort() }))).code).toBe(
     'ERR_ABORTED',
   );

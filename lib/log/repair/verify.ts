@@ -99,7 +99,7 @@ class LogVerifier {
       }
       if (this.#before === undefined) this.#begin(file);
       if (i >= doubtful && (await this.#isCutOff(file, rest, i === doubtful))) break;
-      const report = await this.#look(file, progress(i));
+      const report = await this.#look(file, progress.of(i));
       if (report === undefined) {
         this.#dropRemoved();
         continue;
@@ -114,6 +114,7 @@ class LogVerifier {
     result.faults.unshift(...this.#lockFaults);
     this.#checkCursors();
     result.sound = result.faults.length === 0;
+    progress.end();
     return result;
   }
 
@@ -346,20 +347,23 @@ function asFault(error: unknown): Pick<LogFault, 'code' | 'message'> {
   return { code, message };
 }
 
-/** For each segment how its own progress is part of that of all. */
+/** For each segment how its own progress is part of that of all; and that all is done, also what needed no look. */
 function progressOf(
   segments: readonly SegmentFile[],
   { signal, onProgress }: VerifyOptions,
-): (index: number) => VerifyOptions {
+): { of(index: number): VerifyOptions; end(): void } {
   const ends: number[] = [];
   let total = 0;
   for (const { path } of segments) {
     total += diskBytes(path) ?? 0;
     ends.push(total);
   }
-  return (index) => {
-    const before = index === 0 ? 0 : ends[index - 1];
-    const most = ends[index] - before;
-    return { signal, onProgress: (done) => onProgress?.(before + Math.min(done, most), total) };
+  return {
+    of(index) {
+      const before = index === 0 ? 0 : ends[index - 1];
+      const most = ends[index] - before;
+      return { signal, onProgress: (done) => onProgress?.(before + Math.min(done, most), total) };
+    },
+    end: () => onProgress?.(total, total),
   };
 }
