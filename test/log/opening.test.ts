@@ -12,9 +12,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { declareAbandoned, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
-import { thrown } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+import { DATA, FRAME, fileOf, flip, shorten, someLog } from './damaging.js';
 
 test('a segment is gone on with, and ended, by its log alone', async () => {
   const log = await Log.open(newDirectory(), { sync: 'none' });
@@ -128,3 +129,33 @@ test('what is not of a log is set aside, with the reason beside it; readers leav
   await log.close();
   rmSync(path, { recursive: true });
 });
+
+test.each([
+  ['a frame whose stamp is not its own', (path: string) => flip(path, DATA + 8 * FRAME + 9), 8 * FRAME],
+  ['a damaged header', (path: string) => flip(path, 40), undefined],
+  ['an end that is missing', (path: string) => shorten(path, DATA + 3 * FRAME), undefined],
+])(
+  'where the last segment has %s, opening tells which one it is, and its place where that is known',
+  async (_, damage, position) => {
+    const { directory, bases } = await someLog(3, { sync: 'commit' });
+    const base = bases.at(-1) as number;
+    const path = fileOf(directory, base);
+    damage(path);
+    const {
+      code,
+      path: told,
+      offset,
+      position: where,
+      from,
+      cause,
+    } = await failure(() => Log.open(directory));
+    expect({ code, told, offset, where, from }).toEqual({
+      code: 'ERR_CORRUPT',
+      told: path,
+      offset: base,
+      where: position,
+      from: undefined,
+    });
+    expect((cause as { position?: number } | undefined)?.position).toBe(position);
+  },
+);

@@ -275,7 +275,9 @@ class Recovering {
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       if (error.code === 'ERR_ENDED') return undefined;
-      throw error.code === 'ERR_CORRUPT' ? this.#needsRepair(file, error.message, error) : error;
+      throw error.code === 'ERR_CORRUPT'
+        ? this.#needsRepair(file, error.message, error.position, error)
+        : error;
     }
   }
 
@@ -284,9 +286,9 @@ class Recovering {
     const { whole, position, proven } = await examineSealed(file.path);
     if (whole) return this.#isGood(nextBehind(file.path));
     const what = `it is not whole at position ${position}`;
-    if (position < proven) throw this.#needsRepair(file, `${what}, and was synced up to ${proven}`);
+    if (position < proven) throw this.#needsRepair(file, `${what}, and was synced up to ${proven}`, position);
     if (await isProvenBy(this.#segments.slice(this.#good + 1))) {
-      throw this.#needsRepair(file, `${what}, and what follows was synced`);
+      throw this.#needsRepair(file, `${what}, and what follows was synced`, position);
     }
     this.#recovery.after = 'machine';
     const next = nextBefore(file.path, position);
@@ -365,11 +367,16 @@ class Recovering {
     );
   }
 
-  #needsRepair({ path, base }: SegmentFile, why: string, cause?: MillraceError): MillraceError {
+  #needsRepair(
+    { path, base }: SegmentFile,
+    why: string,
+    position?: number,
+    cause?: MillraceError,
+  ): MillraceError {
     return new MillraceError(
       'ERR_CORRUPT',
       `${path} is damaged: ${why}. Log.repair, or millrace log repair, keeps what is intact of the log`,
-      { path, position: cause?.position, from: base, cause },
+      { path, position, offset: base, cause },
     );
   }
 }
