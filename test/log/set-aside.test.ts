@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { textOf } from '../../lib/log/files/file-name.js';
 import { Log } from '../../lib/log/index.js';
+import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
 const OPTIONS = { segment: '16KiB', sync: 'none' } as const;
@@ -84,3 +85,19 @@ test('each name has a text of its own among those that are not UTF-8', () => {
   for (const [bytes, text] of texts) expect(textOf(Buffer.from(bytes))).toBe(text);
   expect(textOf(Buffer.from('\\xff'))).toBe('\\xff');
 });
+
+test.each(Object.keys(WAYS) as (keyof typeof WAYS)[])(
+  '%s with something else called set-aside says what to do',
+  async (way) => {
+    const directory = await logWith([Buffer.from('notes'), Buffer.from('set-aside')]);
+    const path = join(directory, 'set-aside');
+    const refused = await failure(() => WAYS[way](directory));
+    expect(refused).toMatchObject({ code: 'ERR_EXISTS', path });
+    expect(refused.message).toBe(
+      `${path} is no directory, so nothing that is no part of the log can be put there: move it away, or rename it`,
+    );
+    expect(readFileSync(path, 'utf8')).toBe('set-aside');
+    rmSync(path);
+    expect((await WAYS[way](directory)).map(({ name }) => name)).toEqual(['notes']);
+  },
+);

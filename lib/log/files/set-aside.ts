@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { explain, isOutOfSpace, isTurnOver, turn } from '../../channel/index.js';
+import { MillraceError } from '../../errors.js';
 import { type Directory, SET_ASIDE, syncNames } from './directory.js';
 import { fitted } from './file-name.js';
 import { keepOwner } from './ownership.js';
@@ -95,6 +96,7 @@ export class SetAsideFolder {
   }
 
   #list(): Set<string> {
+    if (statSync(this.#path, { throwIfNoEntry: false })?.isDirectory() === false) throw noFolder(this.#path);
     if (mkdirSync(this.#path, { recursive: true }) !== undefined) {
       keepOwner(this.#path, statSync(this.#directory.path));
     }
@@ -163,6 +165,14 @@ function duplicate(from: PathLike, to: string): void {
   } finally {
     closeSync(file);
   }
+}
+
+function noFolder(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_EXISTS',
+    `${path} is no directory, so nothing that is no part of the log can be put there: move it away, or rename it`,
+    { path },
+  );
 }
 
 function isSame(path: string, other: PathLike): boolean {
