@@ -26,6 +26,8 @@ class Demo {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.closed = once(this.child, 'close');
+    // Where a test gives up before it ends; its own processes follow it.
+    onTestFinished(() => void this.child.kill());
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.text += text;
