@@ -72,7 +72,24 @@ describe('records', () => {
     expect(await texts('--from', 'latest')).toEqual([]);
     expect(await texts('--reverse', '--limit', '2')).toEqual(['record 2999', 'record 2998']);
     expect(await texts('--reverse', '--from', 'record:2')).toEqual(['record 1', 'record 0']);
-    expect(await millrace('dump', path, '--from', '8')).toMatchObject({ code: 1 });
+  });
+
+  test('from no place that there is not: that is wrong use, and nothing is printed', async () => {
+    const { path } = await closedChannel(['a', 'b']);
+    for (const [place, what] of [
+      ['8', `No record of ${path} starts at position 8`],
+      ['4096', `${path} ends at position 64, before 4096`],
+      ['record:99', `The next record of ${path} is 2; there is no record 99 yet`],
+      ['@5', `${path} was made without timestamps; seek by position or record`],
+    ]) {
+      for (const options of [[], ['--json']]) {
+        expect(await millrace('dump', path, ...options, '--from', place)).toEqual({
+          code: 2,
+          stdout: '',
+          stderr: `millrace: dump: --from: ${what} - see: millrace help dump\n`,
+        });
+      }
+    }
   });
 
   test('payloads in the encoding asked for; beginnings only, unless in full', async () => {

@@ -271,15 +271,25 @@ test('damage is said, what follows is recorded, and the exit code is 1; the log 
 
 describe('no log is made for', () => {
   test.each([
-    ['a channel that is not there', async () => newPath(), [], 'ERR_NOT_FOUND'],
-    ['what is no channel', async () => newDirectory(), [], 'ERR_FORMAT'],
-    ['the directory of a log', () => closedLog(['one']), [], 'ERR_FORMAT'],
-    ['a place that is not there', () => ringOf(['one']), ['--from', 'record:7'], 'ERR_INVALID_ARGUMENT'],
-  ])('%s', async (_, channel, options, errorCode) => {
+    ['a channel that is not there', async () => newPath(), 'ERR_NOT_FOUND'],
+    ['what is no channel', async () => newDirectory(), 'ERR_FORMAT'],
+    ['the directory of a log', () => closedLog(['one']), 'ERR_FORMAT'],
+  ])('%s', async (_, channel, errorCode) => {
     const directory = join(newDirectory(), 'made');
-    const { code, stdout, stderr } = await millrace('record', await channel(), directory, ...options);
+    const { code, stdout, stderr } = await millrace('record', await channel(), directory);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(new RegExp(`^millrace: [^\n]+ \\(${errorCode}\\)\n$`));
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test('a place that is not there: that is wrong use', async () => {
+    const path = await ringOf(['one']);
+    const directory = join(newDirectory(), 'made');
+    expect(await millrace('record', path, directory, '--from', 'record:7')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `millrace: record: --from: The next record of ${path} is 1; there is no record 7 yet - see: millrace help record\n`,
+    });
     expect(existsSync(directory)).toBe(false);
   });
 });

@@ -1,10 +1,10 @@
-import { inspect, type Reader, type ReaderRecord, type Where } from '../../index.js';
+import { inspect, type ReaderRecord } from '../../index.js';
 import { countOption, onePath, type Values, type Verb } from '../command.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
 import { count, time } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { placeInChannel } from './place.js';
+import { goTo, placeInChannel } from './place.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const dump: Verb = {
@@ -46,10 +46,14 @@ Examples
     refuseLog(path, 'read');
     const layout = layoutFor(values, path, output);
     using reader = await observe(path);
+    // A live writer may write faster than this reads: the end is where it is now.
+    const end = inspect(path).status === 'alive' ? seekEnd(reader) : Number.POSITIVE_INFINITY;
+    if (from === 'latest') seekEnd(reader);
+    else goTo(dump, reader, from);
     if (layout.head !== undefined) output.line(layout.head);
     let sound = true;
     let shown = 0;
-    for (const step of steps(reader, from, values.reverse === true)) {
+    for (const step of values.reverse === true ? backward(reader) : forward(reader, end)) {
       if (step instanceof Gap) {
         if (step.damage !== undefined) sound = false;
         output.line(layout.gap(step));
@@ -64,14 +68,6 @@ Examples
     return sound;
   },
 };
-
-function* steps(reader: Reader, from: Where, reverse: boolean): Generator<ReaderRecord | Gap> {
-  // A live writer may write faster than this reads: the end is where it is now.
-  const end = inspect(reader.path).status === 'alive' ? seekEnd(reader) : Number.POSITIVE_INFINITY;
-  if (from === 'latest') seekEnd(reader);
-  else reader.seek(from);
-  yield* reverse ? backward(reader) : forward(reader, end);
-}
 
 interface Layout {
   head?: string;

@@ -1,6 +1,6 @@
 import { inspect, Reader } from '../../index.js';
 import { DEFAULT_SEGMENT, type LogOptions } from '../../log/index.js';
-import { placeInChannel, refuseLog, withAdvice } from '../channel/index.js';
+import { goTo, placeInChannel, refuseLog, withAdvice } from '../channel/index.js';
 import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
 import { isLog } from '../directory.js';
 import { interruption } from '../interruption.js';
@@ -58,7 +58,7 @@ Examples
     try {
       using reader = await openToRecord(path, values, stop);
       // Before a log is made for nothing.
-      if (!isLog(directory)) reader.seek(from ?? 'oldest');
+      if (!isLog(directory)) goTo(record, reader, from ?? 'oldest');
       const log = await openToAppend(record, directory, {
         segment: segmentFor(path),
         sync,
