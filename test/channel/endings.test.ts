@@ -112,7 +112,9 @@ describe.each(MODES)('a %s channel', (mode) => {
     const claim = writer.claim(100);
     claim?.bytes.fill(1, claim.start, claim.end);
     writer.close();
-    expect(thrown(() => claim?.commit()).code).toBe('ERR_INVALID_ARGUMENT');
+    for (const use of [() => claim?.commit(), () => claim?.abort()]) {
+      expect(thrown(use)).toMatchObject({ code: 'ERR_CLOSED_HANDLE', path: writer.path });
+    }
     expect(claim?.bytes.length).toBe(0);
     using reader = await Reader.open(writer.path, { from: 'oldest' });
     expect(await drain(reader)).toEqual(['kept']);

@@ -53,6 +53,8 @@ export class Claim {
 
   #assertOpen(): void {
     if (this.#appender.busy) return;
+    // It was the writer's end, then, that aborted it.
+    if (this.#appender.stopped !== undefined) throw this.#appender.stopped();
     throw invalidArgument('This claim was committed or aborted already', { path: this.#path });
   }
 }
