@@ -11,6 +11,7 @@ import {
   waitOptions,
 } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
+import { binding } from '../native.js';
 import { aPath, wholeNumber } from '../options.js';
 import { CursorFile, type CursorInfo, NamedCursor } from './cursors/index.js';
 import { Directory, diskBytes, LockFile, noLog } from './files/index.js';
@@ -108,6 +109,8 @@ export class Log {
     const limits = limitsFromNow(options);
     const directory = new Directory(resolve(aPath(path)), settings.readOnly === true, settings.fileMode);
     throwIfAborted(limits.signal, { what: `Opening ${directory.path}`, path: directory.path });
+    // Where it can't be loaded that is said before anything is made.
+    binding();
     if (settings.readOnly !== false) return Log.#openToRead(directory, settings);
     await directory.make();
     directory.refuseForeign();

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { Reader, Writer } from '../../lib/index.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 
 // As a user has it: compiled, in a process without a test runner.
 const index = pathToFileURL(join(import.meta.dirname, '../../dist/index.js')).href;
+const log = new URL('log/index.js', index).href;
 
 function run(code: string): unknown {
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
@@ -18,10 +20,20 @@ function run(code: string): unknown {
 }
 
 const nowhere = JSON.stringify(newPath());
+const empty = JSON.stringify(newDirectory());
 const opening = `
-  const { Reader, Writer, inspect, MillraceError } = await import(${JSON.stringify(index)});
+  const { Reader, Writer, inspect, openAll, MillraceError } = await import(${JSON.stringify(index)});
+  const { Log } = await import(${JSON.stringify(log)});
   const codes = [];
-  for (const work of [() => Writer.create(${nowhere}), () => Reader.open(${nowhere}), () => inspect(${nowhere})]) {
+  for (const work of [
+    () => Writer.create(${nowhere}),
+    () => Reader.open(${nowhere}),
+    () => inspect(${nowhere}),
+    () => openAll([]),
+    () => openAll(${empty}),
+    () => Log.open(${empty} + '/made'),
+    () => Log.open(${empty}, { readOnly: true }),
+  ]) {
     try { await work(); codes.push('opened'); }
     catch (error) { codes.push(error instanceof MillraceError && error.code); }
   }
@@ -32,17 +44,15 @@ test.each(['win32', 'darwin', 'freebsd'])(
   'importing works on %s, and opening says that it does not',
   (platform) => {
     const fake = `Object.defineProperty(process, 'platform', { value: ${JSON.stringify(platform)} });`;
-    expect(run(fake + opening)).toEqual(['ERR_PLATFORM', 'ERR_PLATFORM', 'ERR_PLATFORM']);
+    expect(run(fake + opening)).toEqual(Array(7).fill('ERR_PLATFORM'));
+    expect(readdirSync(JSON.parse(empty))).toEqual([]);
   },
 );
 
 test('inside Electron opening says why it can not work there', () => {
   const fake = `Object.defineProperty(process, 'versions', { value: { ...process.versions, electron: '37.0.0' } });`;
-  expect(run(fake + opening)).toEqual([
-    'ERR_EXTERNAL_BUFFERS',
-    'ERR_EXTERNAL_BUFFERS',
-    'ERR_EXTERNAL_BUFFERS',
-  ]);
+  expect(run(fake + opening)).toEqual(Array(7).fill('ERR_EXTERNAL_BUFFERS'));
+  expect(readdirSync(JSON.parse(empty))).toEqual([]);
 });
 
 test('importing loads no addon, starts nothing and keeps no process', () => {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
 import { invalidArgument } from '../../errors.js';
+import { binding } from '../../native.js';
 import { aPath, show } from '../../options.js';
 import { Reader } from '../ends/index.js';
 import { forget, onAbort } from '../runtime/index.js';
@@ -19,8 +20,10 @@ export async function openAll<Out = Buffer>(
 ): Promise<ManyReader<Out>> {
   const isDirectory = typeof channels === 'string';
   checkManyOptions(options, isDirectory);
-  if (!isDirectory) return openList(checkedPaths(channels), options);
-  return openDirectory(resolve(aPath(channels)), options);
+  const paths = isDirectory ? resolve(aPath(channels)) : checkedPaths(channels);
+  // Where it can't be loaded that is said, whether there is a channel to open or none yet.
+  binding();
+  return typeof paths === 'string' ? openDirectory(paths, options) : openList(paths, options);
 }
 
 function checkedPaths(channels: readonly string[]): string[] {
