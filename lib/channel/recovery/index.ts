@@ -1,8 +1,9 @@
 export { abandoning, declareAbandoned } from './abandon.js';
 export { Checker } from './checksums.js';
 export { frameRemains, isCutOff, syncedBehind } from './cut-off.js';
-export { damaged, isTrueFrame, nextIntact, plausibleLength, truncated } from './damage.js';
+export { damaged, isTrueFrame, plausibleLength, truncated } from './damage.js';
 export { heal, refuseUnhealable } from './healing.js';
+export { nextIntact } from './next-intact.js';
 export {
   lockUnended,
   lockWriter,
