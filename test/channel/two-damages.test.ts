@@ -167,19 +167,30 @@ describe('the number of the record behind damage', () => {
   });
 
   test.each([
-    ['a CHECKPOINT', L.KIND_CHECKPOINT],
-    ['the END', L.KIND_END],
-  ])('is right where a record behind it says that it is %s', async (_, kind) => {
+    ['a CHECKPOINT', L.KIND_CHECKPOINT, 0],
+    ['the END', L.KIND_END, 0],
+    ['the END, and its payload is damaged, too', L.KIND_END, 1],
+  ])('is right where a record behind it says that it is %s', async (_, kind, change) => {
     const { path, positions, bytes, at } = await make({}, EIGHT);
     DAMAGE['a length of 0'](bytes, at(5));
     bytes[at(300) + L.FRAME_KIND_OFFSET] = kind;
+    bytes[at(300) + 20] ^= change;
     writeFileSync(path, bytes);
     using reader = await open(path);
     const { faults } = readOn(reader, EIGHT);
     expect(faults).toEqual([5, 300].map((n) => [positions[n], positions[n + 1], n + 1]));
   });
 
-  test('is right where it was a CHECKPOINT that was damaged', async () => {
+  test.each([
+    ['damaged', 300, DAMAGE['a header of ones']],
+    [
+      'made to say that it is a record',
+      150,
+      (bytes: Buffer, frame: number) => {
+        bytes[frame + L.FRAME_KIND_OFFSET] = L.KIND_DATA;
+      },
+    ],
+  ])('is right where it was a CHECKPOINT that was %s', async (_, other, damage) => {
     const text = 'eighteen bytes now';
     const payload = (n: number) => (n === 201 ? Buffer.from(text) : payloadOf(n, SIZE));
     const writer = await Writer.create(newPath(), { mode: 'linear', checksum: 'crc32c' });
@@ -191,16 +202,15 @@ describe('the number of the record behind damage', () => {
     const { path, bytes, at } = made(writer.path, positions);
     const checkpoint = positions[201] + 48;
     expect(positions[202]).toBe(checkpoint + 32);
-    DAMAGE['a header of ones'](bytes, at(201) + 48);
-    DAMAGE['a header of ones'](bytes, at(300));
+    damage(bytes, at(201) + 48);
+    DAMAGE['a header of ones'](bytes, at(other));
     writeFileSync(path, bytes);
     using reader = await open(path);
     const { records, faults } = readOn(reader, payload);
-    expect(faults).toEqual([
-      [checkpoint, positions[202], 202],
-      [positions[300], positions[301], 301],
-    ]);
-    expect(records).toEqual(numbers(0, COUNT).toSpliced(300, 1));
+    expect(faults).toHaveLength(2);
+    expect(faults).toContainEqual([checkpoint, positions[202], 202]);
+    expect(faults).toContainEqual([positions[other], positions[other + 1], other + 1]);
+    expect(records).toEqual(numbers(0, COUNT).toSpliced(other, 1));
   });
 
   test('is right where it was a PAD that was damaged', async () => {
@@ -289,6 +299,17 @@ describe('of what only looks like frames nothing is handed out', () => {
       const { records, faults } = readOn(reader, payload);
       expect(faults).toEqual([LONG, 300].map((n) => [positions[n], positions[n + 1], n + 1]));
       expect(records).toEqual(numbers(0, COUNT).filter((n) => n !== LONG && n !== 300));
+    }
+  });
+
+  test('a frame that goes beyond others that are true is none', async () => {
+    const { path, positions, bytes, at } = await make();
+    DAMAGE['a header of ones'](bytes, at(5));
+    bytes.writeInt32LE(3 * 48, at(6));
+    writeFileSync(path, bytes);
+    for (const checks of [true, false]) {
+      using reader = await Reader.open(path, { from: 'oldest', verify: checks });
+      expect(readOn(reader).faults).toEqual([[positions[5], positions[7], 7]]);
     }
   });
 
