@@ -1,13 +1,14 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, cpSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk, inspect } from '../../lib/channel/index.js';
 import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
+import { Child } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { descriptorsIn } from '../native/addon.js';
-import { withFewDescriptors } from '../waking/fixtures/few.js';
 import { FRAME, fileOf, someLog, textOf } from './damaging.js';
 
 afterEach(() => void vi.restoreAllMocks());
@@ -128,10 +129,28 @@ describe('segments that were sealed', () => {
   });
 });
 
-test('who may open no more files is told so, and goes on once there are some', async () => {
-  const child = withFewDescriptors('../../log/fixtures/out-of-files-child.js', { directory: newDirectory() });
+const canLimit = spawnSync('prlimit', ['--version']).status === 0;
+
+/** How many files a process may have open from now on; what it has open stays so. */
+function limitFiles(pid: number | undefined, files: number): void {
+  const { status, stderr } = spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${files}:`], {
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+}
+
+test.skipIf(!canLimit)('who may open no more files is told so, and goes on once there are some', async () => {
+  const child = new Child('../../log/fixtures/out-of-files-child.js', { directory: newDirectory() });
+  for (let round = 0; round < 2; round++) {
+    await child.expect('no more files');
+    limitFiles(child.pid, 0);
+    child.send('so it is');
+    await child.expect('more files');
+    limitFiles(child.pid, 1000);
+    child.send('so it is');
+  }
   const brought = { failure: { code: 'ERR_SYSTEM', cause: 'EMFILE' }, isAllDurable: true, sound: true };
-  expect(await child.message()).toEqual({ none: brought, commit: brought });
+  expect((await child.expect('outcome')).outcome).toEqual({ none: brought, commit: brought });
   await child.exit;
   child.throwIfFailed();
 });
