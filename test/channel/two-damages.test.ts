@@ -302,6 +302,16 @@ describe('of what only looks like frames nothing is handed out', () => {
     }
   });
 
+  test('a frame of an unknown kind is none, whatever its checksum', async () => {
+    const { path, positions, bytes, at } = await make();
+    DAMAGE['a header of ones'](bytes, at(5));
+    bytes[at(100) + L.FRAME_KIND_OFFSET] = 99;
+    sum(bytes, at(100), bytes.readInt32LE(L.INCARNATION_OFFSET));
+    writeFileSync(path, bytes);
+    using reader = await open(path);
+    expect(readOn(reader).faults).toEqual([5, 100].map((n) => [positions[n], positions[n + 1], n + 1]));
+  });
+
   test('a frame that goes beyond others that are true is none', async () => {
     const { path, positions, bytes, at } = await make();
     DAMAGE['a header of ones'](bytes, at(5));

@@ -150,10 +150,12 @@ function markProven(channel: Mapped, from: number, goal: number, known: Uint8Arr
       left -= length <= left ? length : 0;
       position += 16;
     }
-    while (position < until) {
+    // One may have the right checksum of what such a channel has none of: there the run ends.
+    for (let own = length; position < until && own > 0; own = plausibleLength(channel, position)) {
       known[(position - from) / 16] = PROVEN;
-      position += (plausibleLength(channel, position) + 15) & -16;
+      position += (own + 15) & -16;
     }
+    if (position < until) left -= until - position;
   }
 }
 
