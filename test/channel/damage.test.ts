@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { inspect, type MillraceError, Reader, verify, Writer } from '../../lib/index.js';
@@ -301,4 +301,21 @@ test('one whose tail says less than its final position, and whose records stop b
   await expect(async () => {
     for await (const _ of reader);
   }).rejects.toMatchObject({ code: 'ERR_TRUNCATED' });
+});
+
+test('a tail and a limit that lie together beyond the end of a linear channel are damage', async () => {
+  const path = newPath();
+  const { writer, crash } = await mortal(() =>
+    Writer.create(path, { mode: 'linear', capacity: '16KiB', checksum: 'crc32c' }),
+  );
+  writer.write('one');
+  crash();
+  const file = openSync(path, 'r+');
+  // Of both words the high part, which is there twice.
+  for (const word of [L.LIMIT_OFFSET, L.LIMIT_OFFSET + 8, L.TAIL_OFFSET, L.TAIL_OFFSET + 8]) {
+    writeSync(file, Buffer.from([1, 0, 0, 0]), 0, 4, word);
+  }
+  closeSync(file);
+  expect(inspect(path).tail).toBeGreaterThan(2 ** 32);
+  expect(await failure(() => Writer.resume(path))).toMatchObject({ code: 'ERR_CORRUPT', path });
 });

@@ -101,8 +101,8 @@ describe.each(MODES)('a writer of a %s channel', (mode) => {
     writer.close();
     expect(bytes.length).toBe(0);
     expect(claim.bytes.length).toBe(0);
-    expect(thrown(() => claim.commit()).code).toBe('ERR_INVALID_ARGUMENT');
-    expect(thrown(() => claim.abort()).code).toBe('ERR_INVALID_ARGUMENT');
+    expect(thrown(() => claim.commit()).code).toBe('ERR_CLOSED_HANDLE');
+    expect(thrown(() => claim.abort()).code).toBe('ERR_CLOSED_HANDLE');
     expect(writer.position).toBe(position);
     expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['kept']);
     expect(reader.ended).toBe(true);

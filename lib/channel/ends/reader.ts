@@ -232,12 +232,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
     const clock = new TurnClock();
-    return this.#iterate(() => this.#readInTime(max, clock, options.signal), clock, options);
+    return this.#iterate(() => this.#readInTime(max, clock), clock, options);
   }
 
-  #readInTime(max: number, clock: TurnClock, signal?: AbortSignal): ReaderRecord<Out>[] | undefined {
-    // Also where records are there all the time.
-    throwIfAborted(signal, { what: `Reading ${this.path}`, path: this.path });
+  #readInTime(max: number, clock: TurnClock): ReaderRecord<Out>[] | undefined {
     const batch = this.#collect((keep) =>
       clock.take(max, (wanted) => this.poll(keep, wanted), LEAST_RECORDS_A_BATCH),
     );
@@ -250,12 +248,16 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {
     this.#assertOpen();
     const reader = this;
+    const signal = options?.signal;
+    const task = { what: `Reading ${this.path}`, path: this.path };
     return new RecordIterator<T>(
       {
         get closed() {
           return reader.#closed;
         },
         assertOpen: () => this.#assertOpen(),
+        // Also where records are there all the time.
+        asked: signal && (() => throwIfAborted(signal, task)),
         read,
         wait: (isOver) => this.#succession.wait(() => (isOver() ? false : this.#lookForAny()), options),
         rouse: () => this.#session.sleeper.rouse(),

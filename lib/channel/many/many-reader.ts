@@ -197,13 +197,10 @@ export class ManyReader<Out = Buffer> {
     const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);
     const { signal, timeoutMs } = options;
     const clock = new TurnClock();
-    return this.#iterate(() => this.#readInTime(max, clock, signal), clock, { signal, timeoutMs });
+    return this.#iterate(() => this.#readInTime(max, clock), clock, { signal, timeoutMs });
   }
 
-  #readInTime(max: number, clock: TurnClock, signal?: AbortSignal): ManyRecord<Out>[] | undefined {
-    const { what, path } = this.#channels;
-    // Also where records are there all the time.
-    throwIfAborted(signal, { what: `Reading ${what}`, path });
+  #readInTime(max: number, clock: TurnClock): ManyRecord<Out>[] | undefined {
     const batch: ManyRecord<Out>[] = [];
     const some = (wanted: number) => {
       // What went wrong behind some that are in the batch is told by the next one.
@@ -220,12 +217,17 @@ export class ManyReader<Out = Buffer> {
   #iterate<T>(read: () => T | undefined, clock: TurnClock, options?: WaitOptions): RecordIterator<T> {
     this.#assertOpen();
     const many = this;
+    const { what, path } = this.#channels;
+    const signal = options?.signal;
+    const task = { what: `Reading ${what}`, path };
     return new RecordIterator<T>(
       {
         get closed() {
           return many.#closed;
         },
         assertOpen: () => this.#assertOpen(),
+        // Also where records are there all the time.
+        asked: signal && (() => throwIfAborted(signal, task)),
         read,
         wait: (isOver) => this.#arrivals.wait(options, isOver),
         rouse: () => this.#arrivals.wake(),

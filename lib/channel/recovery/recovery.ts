@@ -82,7 +82,8 @@ export function recover(channel: Mapped): Recovered {
   const limit = loadPosition(words, LIMIT);
   // What a writer keeps to at every moment; other words are not what a writer left.
   const kept = tail >= header.basePosition && tail <= limit && limit - tail <= header.capacity;
-  if (!kept || limit > Number.MAX_SAFE_INTEGER) throw damaged(channel, tail);
+  const most = header.mode === 'linear' ? header.basePosition + header.capacity : Number.MAX_SAFE_INTEGER;
+  if (!kept || limit > most) throw damaged(channel, tail);
   const oldest = Math.max(header.basePosition, limit - header.capacity);
   const marks = new Marks(words, header);
   const mark: Mark = marks.newestAtOrBelow(tail, oldest) ?? {

@@ -4,6 +4,8 @@ import { TurnClock, turn } from '../runtime/index.js';
 export interface Source<T> {
   readonly closed: boolean;
   assertOpen(): void;
+  /** The next one is asked for: throws where that comes too late. What was waited for is given all the same. */
+  asked?(): void;
   read(): T | undefined;
   /** Whether there is something to read, or to be told by reading; false at the end, or where `isOver` says so. */
   wait(isOver: () => boolean): Promise<boolean>;
@@ -68,6 +70,7 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
 
   /** A promise, which settles by `settled` or `failed`, only where there is nothing yet or the event loop has a turn. */
   #next(): Result<T> | Promise<Result<T>> {
+    this.#source.asked?.();
     if (this.#clock.isOver()) return turn().then(this.#goOn);
     return this.#take() ?? this.#wait();
   }
