@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { turnBegins } from '../../lib/channel/runtime/index.js';
-import { type Codec, openAll, Reader, Writer } from '../../lib/index.js';
+import { type Codec, json, type MillraceError, openAll, Reader, Writer } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 
@@ -95,6 +95,53 @@ describe.each([
     expect(thrown(() => reader.batches({ max: 0 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
   });
 });
+
+/** Of how many there are at least, and some more: slices of a batch end there. */
+describe.each([15, 16, 17, 18, 20])('behind %i records', (good) => {
+  const VALUES = Array.from({ length: good }, (_, n) => n);
+
+  async function broken(): Promise<string> {
+    const writer = await Writer.create(newPath(), { mode: 'linear' });
+    for (const value of VALUES) writer.write(JSON.stringify(value));
+    writer.write('no JSON');
+    writer.close();
+    return writer.path;
+  }
+
+  test.each([
+    ['a reader', (path: string) => Reader.open(path, { codec: json })],
+    ['a reader of many', (path: string) => openAll([path], { codec: json, from: 'oldest' })],
+  ])('batches of %s lose none where something is wrong', async (_, open) => {
+    using reader = await open(await broken());
+    const read: unknown[] = [];
+    const reading = async () => {
+      for await (const batch of reader.batches()) read.push(...batch.map(({ value }) => value));
+    };
+    expect(await reading().catch((error) => error)).toBeInstanceOf(SyntaxError);
+    expect(read).toEqual(VALUES);
+  });
+
+  test('batches of many lose none of one where another one was overtaken', async () => {
+    const sound = await flood();
+    const lossy = await Writer.create(newPath(), { capacity: '64KiB' });
+    using many = await openAll([sound, lossy.path], { gate: false, from: 'oldest' });
+    for (let n = 0; n < 200; n++) lossy.write(Buffer.alloc(1000));
+    lossy.close();
+    const read = new Set<string>();
+    const errors: unknown[] = [];
+    const batches = many.batches({ max: good });
+    for (let next = await step(batches); next.done !== true; next = await step(batches)) {
+      if (next.value instanceof Error) errors.push((next.value as MillraceError).code);
+      else for (const { source, data } of next.value) if (source === sound) read.add(`${data}`);
+    }
+    expect(errors).toEqual(['ERR_OVERTAKEN']);
+    expect(read.size).toBe(RECORDS);
+  });
+});
+
+async function step<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T | Error>> {
+  return iterator.next().catch((value) => ({ done: false, value }));
+}
 
 test('who iterates over many can leave while nothing is there, and goes on behind an error', async () => {
   const writer = await Writer.create(newPath(), { capacity: '64KiB' });

@@ -228,8 +228,11 @@ export class Writer<In = Data> {
     );
     if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
+    if (options.bytes !== undefined) throw this.#refused(refusal, options.bytes);
     const { lastRefusal, position } = this.#appender;
-    throw this.#refused(refusal, options.bytes ?? lastRefusal.sizeAt(position));
+    const size = lastRefusal.sizeAt(position);
+    lastRefusal.forget();
+    throw this.#refused(refusal, size);
   }
 
   /**

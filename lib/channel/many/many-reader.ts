@@ -140,22 +140,30 @@ export class ManyReader<Out = Buffer> {
     records: ManyRecord<Out>[] | undefined,
   ): number {
     this.#assertFree();
-    const { faults, all } = this.#sources;
+    const { faults } = this.#sources;
     if (faults.length > 0) throw faults.shift();
+    const count = this.#handOutMore(wanted, handler, records);
+    if (count === 0 && faults.length > 0) throw faults.shift();
+    return count;
+  }
+
+  /** What went wrong is not told here. */
+  #handOutMore(
+    wanted: number,
+    handler: ManyHandler<Out> | undefined,
+    records: ManyRecord<Out>[] | undefined,
+  ): number {
     this.#busy = true;
     this.#handler = handler as ManyHandler<unknown> | undefined;
     this.#records = records;
-    let count: number;
     try {
-      count = this.#order.handOut(all, wanted, this.#access);
+      return this.#order.handOut(this.#sources.all, wanted, this.#access);
     } finally {
       this.#busy = this.#handling = false;
       this.#handler = this.#records = this.#reader = undefined;
       this.#dropThoseLeft();
       if (this.#closing) this.close();
     }
-    if (count === 0 && faults.length > 0) throw faults.shift();
-    return count;
   }
 
   #take(source: Source<Out>, most: number): number {
@@ -203,9 +211,9 @@ export class ManyReader<Out = Buffer> {
   #readInTime(max: number, clock: TurnClock): ManyRecord<Out>[] | undefined {
     const batch: ManyRecord<Out>[] = [];
     const some = (wanted: number) => {
-      // What went wrong behind some that are in the batch is told by the next one.
-      const isTold = batch.length > 0 && this.#sources.faults.length > 0;
-      return isTold ? 0 : this.#handOut(wanted, undefined, batch);
+      if (batch.length === 0) return this.#handOut(wanted, undefined, batch);
+      // What goes wrong behind some that are in the batch is told by the next one.
+      return this.#sources.faults.length > 0 ? 0 : this.#handOutMore(wanted, undefined, batch);
     };
     clock.take(max, some, LEAST_RECORDS_A_BATCH);
     if (batch.length === 0) return undefined;

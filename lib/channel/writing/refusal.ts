@@ -38,6 +38,11 @@ export class LastRefusal {
     return position === this.#position ? this.#size : 0;
   }
 
+  /** Nobody waits any more for what will never fit: it was told, and what is written next is something else. */
+  forget(): void {
+    this.#position = -1;
+  }
+
   isForEverAt(position: number): boolean {
     return position === this.#position && this.#isForEver;
   }

@@ -1,4 +1,4 @@
-import { Writer } from '../../../dist/index.js';
+import { Refusal, Writer } from '../../../dist/index.js';
 import { die, keepingFiles } from '../keeping-files.js';
 import { contentOf, must } from './model.js';
 import { compareAsked, conclude, foresee, foreseeReady, refusalIn } from './outcomes.js';
@@ -24,6 +24,7 @@ async function waitFor(trial, bytes) {
     outcome = refusalIn(error);
   }
   if (compareAsked(trial, `ready(${bytes ?? ''})`, forecast, outcome)) model.makePlaceFor(forecast.need);
+  else if (bytes === undefined && outcome !== Refusal.BACK_PRESSURE) model.forgetRefused();
   must(writer.position === model.end, () => `ready moved the writer to ${writer.position}, not ${model.end}`);
 }
 
