@@ -1,9 +1,11 @@
 import diagnostics from 'node:diagnostics_channel';
 import { cpSync, lstatSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
+import { MillraceError } from '../../lib/errors.js';
 import { Log, type LogRecordInput } from '../../lib/log/index.js';
+import { Tidying } from '../../lib/log/upkeep/tidying.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
 import { fileOf, flip, justRolled, range, reboot, someLog, textOf, unseal } from './damaging.js';
@@ -124,6 +126,26 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     expect(basesOf(log)).toEqual(bases.slice(1));
     expectSetAside(directory, 5);
     expect(heard.length).toBe(1);
+  });
+
+  test('holds no removing up where there is no room to set it aside, and is set aside once there is', async () => {
+    const { directory, bases } = await timedLog();
+    const [first, second] = bases;
+    unlinkSync(fileOf(directory, first));
+    await put(fileOf(directory, 5), fileOf(directory, second));
+    const failed = heardOf('failed');
+    await using log = await Log.open(directory, { sync: 'none', retention: { segments: 2 } });
+    const full = vi.spyOn(Tidying.prototype, 'setAside').mockImplementation(({ path }) => {
+      throw new MillraceError('ERR_NO_SPACE', `No space for ${path}`, { path });
+    });
+    await log.lookAfter().catch(() => {});
+    full.mockRestore();
+    expect(failed).toMatchObject([{ error: { code: 'ERR_NO_SPACE', path: fileOf(directory, 5) } }]);
+    expect(basesOf(log).filter((base) => base !== 5)).toEqual(bases.slice(2));
+    expect(lstatSync(fileOf(directory, 5))).toBeDefined();
+    await log.lookAfter();
+    expect(basesOf(log)).toEqual(bases.slice(2));
+    expectSetAside(directory, 5);
   });
 
   test('is told by verify as what it is, and set aside by repair, which loses nothing', async () => {

@@ -69,10 +69,17 @@ export class Retention {
     const segments = await this.#measure();
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     let removed = 0;
+    let noRoom: MillraceError | undefined;
     const setAside = (index: number) => {
       const [stray] = segments.splice(index, 1);
-      this.#tidying.setAside(stray);
       bytes -= stray.bytes;
+      try {
+        this.#tidying.setAside(stray);
+      } catch (error) {
+        // It stays for another time: what is removed makes the room that its note lacks.
+        if ((error as MillraceError).code !== 'ERR_NO_SPACE') throw error;
+        noRoom = error as MillraceError;
+      }
     };
     try {
       while (removed < segments.length - 1 && !signal.aborted) {
@@ -96,6 +103,7 @@ export class Retention {
         await this.#sync();
         // step 142
       }
+      if (noRoom !== undefined) throw noRoom;
     } finally {
       if (removed > 0) {
         this.#log.directory.mappings.sweep();
