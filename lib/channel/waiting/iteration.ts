@@ -1,4 +1,4 @@
-import { TurnClock, turn } from '../runtime/index.js';
+import { type TurnClock, turn } from '../runtime/index.js';
 
 /** What an iteration needs of what it reads. */
 export interface Source<T> {
@@ -28,7 +28,7 @@ export class RecordIterator<T> implements AsyncIterableIterator<T, undefined, un
   #ended: Promise<void> | undefined;
   #last: Promise<Result<T>> | undefined;
 
-  constructor(source: Source<T>, clock = new TurnClock()) {
+  constructor(source: Source<T>, clock: TurnClock) {
     this.#source = source;
     this.#clock = clock;
   }
