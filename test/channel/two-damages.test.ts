@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { type MillraceError, Reader, verify, Writer } from '../../lib/index.js';
 import { binding } from '../../lib/native.js';
@@ -350,5 +350,24 @@ describe('of what only looks like frames nothing is handed out', () => {
     expect(fault).toMatchObject({ code: 'ERR_CORRUPT', position: positions[LONG] });
     reader.seek({ record: LONG + 1 });
     expect(reader.read()?.data.equals(payloadOf(LONG + 1, SIZE))).toBe(true);
+  });
+
+  test('and frames that have lost their checksums are not looked through again for each that is passed over', async () => {
+    const { path, positions, bytes, at } = await make();
+    const lost = numbers(50, 350);
+    for (const n of lost) bytes.writeInt32LE(0, at(n) + L.FRAME_CRC_OFFSET);
+    writeFileSync(path, bytes);
+    using reader = await open(path);
+    // What was found of a stretch is kept; the addon's calls can't be counted.
+    const kept = vi.spyOn(WeakMap.prototype, 'set');
+    try {
+      const { records, faults } = readOn(reader);
+      expect(faults).toEqual(lost.map((n) => [positions[n], positions[n + 1], n + 1]));
+      expect(records).toEqual(numbers(0, COUNT).filter((n) => !lost.includes(n)));
+      const lookedThrough = kept.mock.calls.filter(([, found]) => 'behind' in Object(found));
+      expect(lookedThrough).toHaveLength(1);
+    } finally {
+      kept.mockRestore();
+    }
   });
 });

@@ -1,5 +1,4 @@
 import { MillraceError } from '../../errors.js';
-import { binding } from '../../native.js';
 import { type Mapped, stampOf } from '../file/index.js';
 import * as L from '../layout.js';
 
@@ -35,12 +34,4 @@ export function plausibleLength({ words, header }: Mapped, position: number): nu
 export function kindAt({ words, header }: Mapped, position: number): number {
   const offset = (position - header.basePosition) % header.capacity;
   return words[((header.dataOffset + offset) >> 2) + 1] & 0xff;
-}
-
-/** Whether the checksum of a plausible frame holds, if it has one yet. */
-export function isTrueFrame(channel: Mapped, position: number): boolean {
-  const { bytes, header } = channel;
-  const start = header.dataOffset + ((position - header.basePosition) % header.capacity);
-  const end = start + ((plausibleLength(channel, position) + 15) & -16);
-  return binding().checkFrames(bytes, start, end, stampOf(position), header.incarnation, 0) === end;
 }

@@ -1,7 +1,7 @@
 export { abandoning, declareAbandoned } from './abandon.js';
-export { Checker } from './checksums.js';
+export { Checker, isTrueFrame } from './checksums.js';
 export { frameRemains, isCutOff, syncedBehind } from './cut-off.js';
-export { damaged, isTrueFrame, plausibleLength, truncated } from './damage.js';
+export { damaged, plausibleLength, truncated } from './damage.js';
 export { heal, refuseUnhealable } from './healing.js';
 export { nextIntact } from './next-intact.js';
 export {

@@ -1,7 +1,8 @@
 import { binding } from '../../native.js';
 import { loadPosition, loadSplit, type Mapped, Marks, type Place, stampOf } from '../file/index.js';
 import * as L from '../layout.js';
-import { isTrueFrame, kindAt, plausibleLength } from './damage.js';
+import { isTrueFrame } from './checksums.js';
+import { kindAt, plausibleLength } from './damage.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
