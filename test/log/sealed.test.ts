@@ -6,7 +6,7 @@ import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
 import { Child } from '../crash/fixtures/child.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { descriptorsIn } from '../native/addon.js';
 import { FRAME, fileOf, someLog, textOf } from './damaging.js';
@@ -127,6 +127,18 @@ describe('segments that were sealed', () => {
     await using reading = await Log.open(directory, { readOnly: true });
     expect(reading.tail({ from: base }).read()?.value.toString()).toBe(textOf(base));
   });
+});
+
+test('a segment whose sync failed is not followed by another one when it is old: nothing more is appended', async () => {
+  const log = await Log.open(newDirectory(), { sync: { everyMs: 60_000 }, rollAfterMs: 1 });
+  log.append('old');
+  const cause = Object.assign(new Error('broken'), { code: 'EIO', errno: -5, syscall: 'fdatasync' });
+  vi.spyOn(disk, 'flushFrames').mockRejectedValueOnce(cause);
+  expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  await log.lookAfter();
+  expect(log.segments().length).toBe(1);
+  expect(thrown(() => log.append('new'))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  expect(await failure(() => log.close())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
 });
 
 const canLimit = spawnSync('prlimit', ['--version']).status === 0;

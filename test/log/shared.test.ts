@@ -54,6 +54,25 @@ test('one dies in the roll, who waited for its turn dies in finishing that, and 
   expect(kills).toBeGreaterThanOrEqual(18);
 });
 
+test('one dies when the last segment, in which nothing was, has lost its name to a larger one: nobody goes on with the old one', async () => {
+  const directory = newDirectory();
+  const options: LogOptions = { writers: 'shared', segment: '1MiB', sync: 'none' };
+  const first = await open(directory, { ...options, rollAfterMs: 1 });
+  expect(await first.appendAsync('first')).toBe(0);
+  while (first.segments().length < 2) await first.lookAfter();
+  const late = await open(directory, options);
+  const given = { directory, open: options, batch: 200, die: { step: 110 } };
+  const child = new Child('../../log/fixtures/rolling-child.js', given, { steps: true });
+  expect((await child.exit).signal).toBe('SIGKILL');
+  // Whose turn it is after that knows of the death, the next one does not.
+  const appended = [first, late, first, late].map((log) => () => log.commit('after'));
+  const offsets: number[] = [];
+  for (const append of appended) offsets.push(await append());
+  expect(offsets).toEqual([1, 2, 3, 4]);
+  const reading = await open(directory, { readOnly: true });
+  expect((await collect(reading.read())).map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4]);
+});
+
 /** A process that stands still in its turn. */
 async function stoppedInItsTurn(directory: string): Promise<Child> {
   const options = { writers: 'shared', sync: 'none' };

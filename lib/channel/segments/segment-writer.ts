@@ -10,6 +10,7 @@ import {
   syncFailed,
   viewMapping,
   WRITER_LOCK_BYTE,
+  whereLeads,
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { type Beating, beat, heart, signAsReleased } from '../presence/index.js';
@@ -255,6 +256,11 @@ export class SegmentWriter implements Beating {
     } catch (error) {
       throw syncFailed(this.path, error);
     }
+  }
+
+  /** Whether its path leads to this very file. */
+  get hasName(): boolean {
+    return whereLeads(this.#channel) === 'here';
   }
 
   /** Gives the file its name, which nobody has. */

@@ -183,6 +183,19 @@ export class LockFile {
     if (!this.tryLock(WRITER_BYTE) || whereLeads(this) !== 'here') throw writerActive(this.directory);
   }
 
+  /**
+   * Throws where the log's name leads to something else by now, or to nothing: whoever removed it, or put another one in its
+   * place, must not find there what is still appended by this lock.
+   */
+  assertNamed(): void {
+    if (whereLeads(this) === 'here') return;
+    throw new MillraceError(
+      'ERR_NOT_FOUND',
+      `The log ${this.directory} was removed, moved or replaced since it was opened here: ${LOCK_FILE} is not the same file any more. Nothing more is appended`,
+      { path: this.directory },
+    );
+  }
+
   /** The words behind what never changes; for who opened it writable. */
   words(): Int32Array {
     binding().allowWrites(this.file, FILE_BYTES);

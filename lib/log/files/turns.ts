@@ -97,10 +97,21 @@ export class Turns {
       Atomics.store(this.#words, WANTED, 1);
       return undefined;
     }
+    this.#assertNamed();
     const wasLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
     Atomics.store(this.#words, APPENDING, this.#number + 1);
     // step 150
     return { isOurs: !wasLeft && Atomics.load(this.#words, TURN) === this.#last, wasLeft };
+  }
+
+  /** Whoever removes the lock of a log that is appended to makes way for others with another one. */
+  #assertNamed(): void {
+    try {
+      this.#lock.assertNamed();
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
   }
 
   /** Gives it back as death does: who has the next turn looks for what is half done. */

@@ -42,7 +42,7 @@ async function openExclusive(
 ): Promise<AppendingEnd> {
   lock.lockForWriter();
   const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings);
-  const writer = new LogWriter(directory, lock.id, settings, sealed, end);
+  const writer = new LogWriter(directory, lock, settings, sealed, end);
   return new AppendingEnd(directory.path, settings, recovery, writer);
 }
 

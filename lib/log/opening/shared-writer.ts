@@ -72,7 +72,7 @@ export class SharedWriter {
         shared: true,
         tidies,
       });
-      const writer = new LogWriter(directory, lock.id, settings, sealed, end, true);
+      const writer = new LogWriter(directory, lock, settings, sealed, end, true);
       // step 153
       turns.give();
       return new SharedWriter(directory, lock, settings, turns, writer, recovery);
@@ -137,8 +137,8 @@ export class SharedWriter {
   /** What others did since our last turn. */
   async #catchUp({ isOurs, wasLeft }: TurnFacts): Promise<void> {
     if (isOurs || (!wasLeft && this.#writer.goOn())) return;
-    // Who died in its turn may have begun a new segment. Whoever waits for what is in this one has it first.
-    if (wasLeft) await this.#writer.synced();
+    // Who died in its turn, the last one or an earlier one, may have begun a new segment.
+    await this.#writer.beforeAdopting();
     const options = { shared: true, tidies: false };
     const { end, sealed } = await recoverLog(this.#directory, this.#lock.id, this.#settings, options);
     // step 155

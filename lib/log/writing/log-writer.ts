@@ -12,7 +12,7 @@ import {
   within,
 } from '../../channel/index.js';
 import { closedHandle, MillraceError } from '../../errors.js';
-import { type Directory, durableEnd, nextAt, type SegmentFacts } from '../files/index.js';
+import { type Directory, durableEnd, type LockFile, nextAt, type SegmentFacts } from '../files/index.js';
 import type { LogSettings } from '../options.js';
 import { frameBytes } from '../records/index.js';
 import type { NO_STATS } from '../stats.js';
@@ -48,7 +48,7 @@ export class LogWriter {
   /** Those from before others went on with the log. */
   readonly #sealedBefore = new Set<Sealed>();
   readonly #directory: Directory;
-  readonly #id: string;
+  readonly #lock: LockFile;
   readonly #settings: LogSettings;
   #segment: SegmentWriter | undefined;
   #begunAt = performance.now();
@@ -62,14 +62,14 @@ export class LogWriter {
 
   constructor(
     directory: Directory,
-    id: string,
+    lock: LockFile,
     settings: LogSettings,
     sealed: Sealed,
     end: LogEnd,
     shared = false,
   ) {
     this.#directory = directory;
-    this.#id = id;
+    this.#lock = lock;
     this.#settings = settings;
     this.#shared = shared;
     this.#nextFile = new NextFile(directory, settings.sync !== 'none');
@@ -96,7 +96,7 @@ export class LogWriter {
 
   /**
    * In a turn of ours: goes on behind what others appended to the last segment. False where the log's end must be looked
-   * for anew.
+   * for anew: it is sealed, or another one has its name.
    */
   goOn(): boolean {
     const segment = this.#segment;
@@ -107,10 +107,17 @@ export class LogWriter {
       this.#sealed.add(segment);
       return false;
     }
+    // An empty one that was too small loses its name to a larger one, and is sealed only after that.
+    if (segment.position === 0 && !segment.hasName) return false;
     this.#budget = 0;
     this.#next = nextAt(segment, segment.position);
     this.#maxTimeUs = Math.max(this.#maxTimeUs, segment.maxTimeUs);
     return true;
+  }
+
+  /** Whoever waits for what is in a segment that is given up has it on the disk first. */
+  async beforeAdopting(): Promise<void> {
+    if (this.#segment !== undefined) await this.synced();
   }
 
   /** In a turn of ours: goes on where others brought the log. */
@@ -274,13 +281,20 @@ export class LogWriter {
    * that finds it. Where that fails, nothing has changed.
    */
   #roll(least: number): SegmentWriter {
+    // Its directory may be another log's by now.
+    this.#lock.assertNamed();
     const old = this.#segment;
     const path = this.#directory.fileOf(this.#next);
     const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least), old === undefined);
     // step 114
     let before = this.#sealed.upToNow();
     const { sync } = this.#settings;
-    const facts: SegmentFacts = { id: this.#id, base: this.#next, maxTimeUs: this.#maxTimeUs, generation: 0 };
+    const facts: SegmentFacts = {
+      id: this.#lock.id,
+      base: this.#next,
+      maxTimeUs: this.#maxTimeUs,
+      generation: 0,
+    };
     const design = { capacity, sync, metadata: { log: facts }, baseRecord: this.#next };
     const next = SegmentWriter.begin(path, handle, design, () => before(), this.#shared);
     try {
@@ -310,6 +324,8 @@ export class LogWriter {
     const { rollAfterMs } = this.#settings;
     const segment = this.#segment;
     if (rollAfterMs === undefined || segment === undefined || segment.position === 0) return;
+    // What failed with this one must not be forgotten with it.
+    if (segment.failure !== undefined) return;
     if (this.#ageMs(segment) >= rollAfterMs) this.#roll(0);
   }
 

@@ -1,0 +1,62 @@
+import { existsSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Log, type LogOptions } from '../../lib/log/index.js';
+import { failure, thrown } from '../helpers/failure.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
+
+const opened: Log[] = [];
+
+async function open(directory: string, options: LogOptions = {}): Promise<Log> {
+  const log = await Log.open(directory, { segment: '16KiB', sync: 'none', ...options });
+  opened.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
+
+const WAYS = {
+  removed: (directory: string) => rmSync(directory, { recursive: true }),
+  'moved away': (directory: string) => renameSync(directory, `${directory}-moved`),
+};
+
+describe.each(Object.entries(WAYS))('a log that is %s while it is appended to', (_, leave) => {
+  test('is not gone on with in another segment, neither where it was nor in the one that is made there next', async () => {
+    const directory = newDirectory();
+    const forgotten = await open(directory);
+    forgotten.append('mine');
+    leave(directory);
+    const untilRoll = () => {
+      for (;;) forgotten.append(Buffer.alloc(3000));
+    };
+    expect(thrown(untilRoll)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    expect(existsSync(directory)).toBe(false);
+    const fresh = await open(directory);
+    expect(fresh.append('fresh')).toBe(0);
+    const before = readdirSync(directory);
+    expect(thrown(untilRoll)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    expect(await failure(() => forgotten.commit(Buffer.alloc(3000)))).toMatchObject({
+      code: 'ERR_NOT_FOUND',
+    });
+    expect(readdirSync(directory)).toEqual(before);
+    await forgotten.close();
+    expect((await collect(fresh.read())).map(({ value }) => value.toString())).toEqual(['fresh']);
+    expect((await Log.verify(directory)).faults).toEqual([]);
+  });
+});
+
+test('whoever appends by turns with a lock that was removed is refused: others have another one', async () => {
+  const directory = newDirectory();
+  const before = await open(directory, { writers: 'shared' });
+  expect(await before.appendAsync('a')).toBe(0);
+  unlinkSync(join(directory, 'log.lock'));
+  const after = await open(directory, { writers: 'shared' });
+  for (const append of [() => before.appendAsync('lost'), () => before.commit('lost')]) {
+    expect(await failure(append)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+  }
+  expect(await after.appendAsync('b')).toBe(1);
+  expect((await collect(after.read())).map(({ value }) => value.toString())).toEqual(['a', 'b']);
+});
