@@ -26,7 +26,7 @@ const WAYS = {
 describe.each(Object.entries(WAYS))('a log that is %s while it is appended to', (_, leave) => {
   test('is not gone on with in another segment, neither where it was nor in the one that is made there next', async () => {
     const directory = newDirectory();
-    const forgotten = await open(directory);
+    const forgotten = await open(directory, { retention: { segments: 1 } });
     forgotten.append('mine');
     leave(directory);
     const untilRoll = () => {
@@ -35,15 +35,20 @@ describe.each(Object.entries(WAYS))('a log that is %s while it is appended to', 
     expect(thrown(untilRoll)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     expect(existsSync(directory)).toBe(false);
     const fresh = await open(directory);
-    expect(fresh.append('fresh')).toBe(0);
+    for (let n = 0; n < 12; n++) expect(fresh.append(Buffer.alloc(3000, n))).toBe(n);
     const before = readdirSync(directory);
     expect(thrown(untilRoll)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     expect(await failure(() => forgotten.commit(Buffer.alloc(3000)))).toMatchObject({
       code: 'ERR_NOT_FOUND',
     });
+    expect(await failure(() => forgotten.compact())).toMatchObject({
+      code: 'ERR_NOT_FOUND',
+      path: directory,
+    });
+    await forgotten.lookAfter();
     expect(readdirSync(directory)).toEqual(before);
     await forgotten.close();
-    expect((await collect(fresh.read())).map(({ value }) => value.toString())).toEqual(['fresh']);
+    expect((await collect(fresh.read())).map(({ value }) => value[0])).toEqual([...Array(12).keys()]);
     expect((await Log.verify(directory)).faults).toEqual([]);
   });
 });

@@ -30,6 +30,8 @@ export class Exclusive {
     const lock = this.#lock;
     await waitUntil(() => lock.tryLock(this.#byte) || undefined, this.#task, { signal });
     try {
+      // What lies in its directory may be another log by now.
+      lock.assertNamed();
       return await work();
     } finally {
       lock.unlock(this.#byte);
