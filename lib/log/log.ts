@@ -334,8 +334,8 @@ export class Log {
   /** @internal Now and then. Resolves once what need not be kept is removed. */
   async lookAfter(): Promise<void> {
     this.#directory.mappings.sweep();
-    await this.#rollByAge();
-    await this.#upkeep?.retainSoon();
+    // Who has the turn to append may stand still: what need not be kept is removed all the same.
+    await Promise.all([this.#rollByAge(), this.#upkeep?.retainSoon()]);
   }
 
   async #rollByAge(): Promise<void> {

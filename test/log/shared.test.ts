@@ -211,6 +211,22 @@ test('a look after the log takes a turn only to begin new segments by age, and w
   await Promise.all(looks);
 });
 
+test('who waits for a turn to begin a new segment removes old ones all the same', {
+  timeout: 20_000,
+}, async () => {
+  const directory = newDirectory();
+  const options: LogOptions = { writers: 'shared', segment: '16KiB', sync: 'none' };
+  const log = await open(directory, options);
+  while (log.segments().length < 4) await log.appendAsync(Buffer.alloc(3000));
+  await log.close();
+  const keeping = await open(directory, { ...options, rollAfterMs: 3_600_000, retention: { segments: 1 } });
+  await takeTurn(directory);
+  const looking = keeping.lookAfter();
+  await vi.waitUntil(() => keeping.segments().length === 1, { timeout: 10_000 });
+  await keeping.close();
+  await looking;
+});
+
 test('a shared log is appended to in turns only, and is not opened as an exclusive one, nor the reverse', async () => {
   const [shared, exclusive] = [newDirectory(), newDirectory()];
   const log = await open(shared, { writers: 'shared' });
