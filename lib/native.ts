@@ -108,6 +108,11 @@ export interface Binding {
     incarnation: number,
     strictEnd: number,
   ): number;
+  /**
+   * Brings the names in a directory to its disk, off the event loop. That it could not even be opened has the syscall
+   * 'open'.
+   */
+  syncDirectory(directory: string): Promise<void>;
   /** Stores 0 wherever something else stands from `start` on, off the event loop; the end of what it cleared. */
   clearRest(file: FileHandle, start: number): Promise<number>;
   /**

@@ -258,6 +258,13 @@ Napi::Value FlushFrames(Info info) {
   return Returned(info.Env(), FlushFramesJob(info.Env(), *file, stretch, sync));
 }
 
+Napi::Value SyncTheDirectory(Info info) {
+  Arguments in(info, "syncDirectory");
+  const PathText directory = in.Path(0);
+  if (!in.ok()) return info.Env().Undefined();
+  return Returned(info.Env(), SyncDirectoryJob(info.Env(), directory));
+}
+
 Napi::Value ClearRest(Info info) {
   Arguments in(info, "clearRest");
   const File* file = in.OpenFile(0);
@@ -363,6 +370,7 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
   exports.Set("sumFrames", Napi::Function::New<SumNow>(env, "sumFrames"));
   exports.Set("flushFrames", Napi::Function::New<FlushFrames>(env, "flushFrames"));
+  exports.Set("syncDirectory", Napi::Function::New<SyncTheDirectory>(env, "syncDirectory"));
   exports.Set("clearRest", Napi::Function::New<ClearRest>(env, "clearRest"));
   exports.Set("joinFences", Napi::Function::New<JoinTheFences>(env, "joinFences"));
   exports.Set("fenceOthers", Napi::Function::New<FenceTheOthers>(env, "fenceOthers"));

@@ -87,6 +87,8 @@ napi_value Bell::Open(napi_env env, napi_value on_ring) {
       napi_create_reference(env, on_ring, 1, &poll->on_ring) != napi_ok ||
       napi_async_init(env, nullptr, name, &poll->context) != napi_ok ||
       uv_poll_init(loop, &poll->handle, poll->fd) != 0) {
+    if (poll->context != nullptr) napi_async_destroy(env, poll->context);
+    if (poll->on_ring != nullptr) napi_delete_reference(env, poll->on_ring);
     close(poll->fd);
     Throw(env, {ENOMEM, "uv_poll_init"});
     return nullptr;

@@ -10,6 +10,10 @@ namespace millrace {
 
 // What is done to a file's place on its disk. All of these block; those in steps go on as their pace says.
 
+// To be called while the file is empty, so that what is allocated is also there to be written to: btrfs would copy each
+// page elsewhere when it is written, and a store that finds no room for that ends the process by SIGBUS.
+void WriteInPlace(int fd);
+
 // Allocates every byte of [0, bytes) in steps.
 Failure Allocate(int fd, int64_t bytes, const Pace& pace);
 
@@ -19,7 +23,10 @@ Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace);
 // Returns once everything stored to the file so far is on its disk, and what is needed to find it there.
 Failure SyncData(int fd);
 
-// The same for a file of which all may have to be written: in steps, each of which is waited for.
+// The names in a directory are on its disk.
+Failure SyncDirectory(const char* directory);
+
+// As SyncData for a file of which all may have to be written: in steps, each of which is waited for.
 Failure SyncInSteps(int fd, int64_t bytes, const Pace& pace);
 
 }  // namespace millrace

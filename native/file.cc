@@ -70,6 +70,7 @@ std::unique_ptr<File> File::Create(const FilePlan& plan, const Pace& pace, Failu
   if (!*failure && !taken) *failure = {EAGAIN, "fcntl(F_OFD_SETLK)"};
   if (*failure) return nullptr;
 
+  WriteInPlace(fd);
   *failure = Allocate(fd, plan.bytes, pace);
   if (*failure) return nullptr;
 

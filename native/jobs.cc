@@ -146,6 +146,16 @@ class Flush final : public Job {
   size_t stopped_ = 0;
 };
 
+class DirectorySync final : public Job {
+ public:
+  explicit DirectorySync(const PathText& directory) : directory_(directory) {}
+
+ private:
+  Failure Run() override { return SyncDirectory(directory_.text); }
+
+  const PathText directory_;
+};
+
 class Clearing final : public Job {
  public:
   Clearing(const File& file, size_t start)
@@ -185,6 +195,10 @@ napi_value PunchHoleJob(napi_env env, const File& file, int64_t from, int64_t by
 
 napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync) {
   return Job::Start(env, std::make_unique<Flush>(file, stretch, sync));
+}
+
+napi_value SyncDirectoryJob(napi_env env, const PathText& directory) {
+  return Job::Start(env, std::make_unique<DirectorySync>(directory));
 }
 
 napi_value ClearRestJob(napi_env env, const File& file, size_t start) {

@@ -22,6 +22,9 @@ napi_value PunchHoleJob(napi_env env, const File& file, int64_t from, int64_t by
 // the end of the stretch. Goes on to its end when the handle is closed.
 napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync);
 
+// Nothing stays open where the thread ends meanwhile.
+napi_value SyncDirectoryJob(napi_env env, const PathText& directory);
+
 // Resolves with the end of what was not 0.
 napi_value ClearRestJob(napi_env env, const File& file, size_t start);
 

@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chmodSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Reader, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
 import { asNobody, isRoot } from '../helpers/nobody.js';
-import { newDirectory } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { mappingsIn, until } from '../native/addon.js';
 
 describe.skipIf(!isRoot)('without permission (needs root, to drop it)', () => {
@@ -74,6 +76,104 @@ describe.skipIf(!isRoot)('without permission (needs root, to drop it)', () => {
     expect(writer.readers().every(({ alive }) => !alive)).toBe(true);
   });
 });
+
+describe.skipIf(!isRoot)(
+  'in a directory that may be written to, but not be read (needs root, to drop that)',
+  () => {
+    test('who asks for the disk is refused, and the channel stays as good as it is', async () => {
+      const directory = newDirectory();
+      chmodSync(dirname(directory), 0o755);
+      chmodSync(directory, 0o1733);
+      const path = join(directory, 'channel');
+      const [refused, written] = asNobody(`
+      const writer = await Writer.create(${JSON.stringify(path)}, { mode: 'linear', capacity: 16384 });
+      writer.write('one');
+      const refused = await outcome(() => writer.flush());
+      const written = await outcome(() => writer.write('two'));
+      return [refused, written];
+    `);
+      expect(refused).toMatchObject({ code: 'ERR_PERMISSION', path });
+      expect(written).toBe(32);
+      using writer = await Writer.resume(path);
+      expect(await writer.flush()).toBe(writer.position);
+    });
+  },
+);
+
+test('where there are no locks by open file description that is told of the file system', async () => {
+  const { writer, crash } = await mortal(() => Writer.create(newPath(), { capacity: 65536 }));
+  crash();
+  for (const code of ['EINVAL', 'ENOLCK', 'ENOSYS']) {
+    const cause = Object.assign(new Error('no'), { code, errno: -22, syscall: 'fcntl(F_OFD_SETLK)' });
+    const locking = vi.spyOn(binding(), 'lockByte').mockImplementation(() => {
+      throw cause;
+    });
+    try {
+      const refused = await failure(() => Writer.resume(writer.path));
+      expect(refused).toMatchObject({ code: 'ERR_FILESYSTEM', path: writer.path, cause });
+    } finally {
+      locking.mockRestore();
+    }
+  }
+});
+
+/** A disk that copies what is written anew, and so may have no room for it. */
+function mountBtrfs(): string | undefined {
+  const directory = newDirectory();
+  const image = `${directory}.img`;
+  writeFileSync(image, '');
+  truncateSync(image, 128 * 2 ** 20);
+  if (spawnSync('mkfs.btrfs', ['-q', image]).status !== 0) return undefined;
+  return spawnSync('mount', ['-o', 'loop', image, directory]).status === 0 ? directory : undefined;
+}
+
+const btrfs = isRoot ? mountBtrfs() : undefined;
+
+test.skipIf(btrfs === undefined)(
+  'on a btrfs that is full a writer goes on in its file (needs root and mkfs.btrfs)',
+  () => {
+    const directory = btrfs as string;
+    const code = `
+    const { Writer } = await import(${JSON.stringify(pathToFileURL(resolve('dist/index.js')).href)});
+    const { closeSync, fsyncSync, openSync, writeSync } = await import('node:fs');
+    const writer = await Writer.create(${JSON.stringify(join(directory, 'channel'))}, { capacity: 65536 });
+    const lap = () => {
+      for (let i = 0; i < 16; i++) writer.write(Buffer.alloc(5000, i));
+    };
+    const sync = () => {
+      const file = openSync(writer.path, 'r+');
+      fsyncSync(file);
+      closeSync(file);
+    };
+    lap();
+    sync();
+    const ballast = openSync(${JSON.stringify(join(directory, 'ballast'))}, 'w');
+    for (const bytes of [65536, 512]) {
+      try {
+        for (;;) writeSync(ballast, Buffer.alloc(bytes));
+      } catch (error) {
+        console.log(error.code);
+      }
+    }
+    sync();
+    lap();
+    console.log('goes on');
+  `;
+    try {
+      const { stdout, status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+        encoding: 'utf8',
+      });
+      expect({ stdout, status, signal }).toEqual({
+        stdout: 'ENOSPC\nENOSPC\ngoes on\n',
+        status: 0,
+        signal: null,
+      });
+    } finally {
+      spawnSync('umount', ['-l', directory]);
+      rmSync(`${directory}.img`);
+    }
+  },
+);
 
 const MIB = 2 ** 20;
 const small = isRoot ? mountSmall() : undefined;

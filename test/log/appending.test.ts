@@ -384,6 +384,25 @@ test('where no next segment can be begun ahead appending goes on, and it is trie
   }
 });
 
+test('that a next segment could not be made ahead is not told when it can be made', async () => {
+  const log = await open({ segment: '16KiB', sync: 'none' });
+  const cause = Object.assign(new Error('too many'), {
+    code: 'EMFILE',
+    errno: -24,
+    syscall: 'open(O_TMPFILE)',
+  });
+  const taking = vi.spyOn(binding(), 'takePrepared').mockImplementation(() => {
+    throw cause;
+  });
+  try {
+    while (log.segments().length < 4) log.append(Buffer.alloc(1000));
+    expect(taking).toHaveBeenCalled();
+    expect(await all(log)).toHaveLength(log.next);
+  } finally {
+    taking.mockRestore();
+  }
+});
+
 test('a closed log says so, and closes twice', async () => {
   const log = await open();
   log.append('x');

@@ -19,6 +19,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
+import { explain } from '../runtime/index.js';
 import { ARRIVAL, wakeEveryone } from '../waiting/index.js';
 import { damaged, plausibleLength } from './damage.js';
 
@@ -54,7 +55,7 @@ export function lockUnended(path: string): Mapped {
     return channel;
   } catch (error) {
     binding().closeFile(channel.file);
-    throw error;
+    throw explain(error, path, 'resume');
   }
 }
 

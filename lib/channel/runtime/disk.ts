@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { binding, type FileHandle } from '../../native.js';
 
 /**
@@ -23,13 +22,8 @@ export const disk = {
   },
 
   /** The names in a directory reach its disk. */
-  async syncDirectory(directory: string): Promise<void> {
-    const handle = await open(directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+  syncDirectory(directory: string): Promise<void> {
+    return binding().syncDirectory(directory);
   },
 };
 

@@ -13,6 +13,7 @@ export {
   isOutOfSpace,
   isRam,
   isShortOfFiles,
+  isUnopened,
   refuseFileSystem,
 } from './system.js';
 export { checkLogger, type Logger, Teller, throwLater } from './teller.js';

@@ -1,6 +1,6 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { MillraceError } from '../../errors.js';
+import { type ErrorFacts, MillraceError } from '../../errors.js';
 import { isSystemError, type SystemError } from '../../native.js';
 
 /**
@@ -28,14 +28,23 @@ export function explain(error: unknown, path: string, doing: string, needed?: nu
       return new MillraceError('ERR_FORMAT', `${path} is a directory, not a channel`, facts);
     case 'EOPNOTSUPP':
     case 'ENODEV':
-      return new MillraceError(
-        'ERR_FILESYSTEM',
-        `The file system of ${path} can't do what a channel needs (${error.syscall}: ${error.code})`,
-        facts,
-      );
-    default:
-      return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, facts);
+      return incapable(path, error, facts);
+    case 'EINVAL':
+    case 'ENOSYS':
+    case 'ENOLCK':
+      // Nothing wrong is ever asked of locks: there are none.
+      if (error.syscall.startsWith('fcntl(F_OFD_')) return incapable(path, error, facts);
+      break;
   }
+  return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, facts);
+}
+
+function incapable(path: string, { code, syscall }: SystemError, facts: ErrorFacts): MillraceError {
+  return new MillraceError(
+    'ERR_FILESYSTEM',
+    `The file system of ${path}, or this sandbox, can't do what a channel needs (${syscall}: ${code})`,
+    facts,
+  );
 }
 
 export function alreadyThere(path: string, cause?: SystemError): MillraceError {
@@ -76,6 +85,12 @@ export function isOutOfSpace(error: unknown): boolean {
 export function isShortOfFiles(error: unknown): boolean {
   const cause = error instanceof MillraceError ? error.cause : error;
   return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
+}
+
+/** Whether what was to be brought to the disk could not even be opened. */
+export function isUnopened(error: unknown): boolean {
+  const cause = error instanceof MillraceError ? error.cause : error;
+  return isSystemError(cause) && cause.syscall === 'open';
 }
 
 /** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */

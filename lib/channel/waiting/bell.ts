@@ -1,4 +1,4 @@
-import { type BellHandle, binding } from '../../native.js';
+import { type BellHandle, binding, isSystemError } from '../../native.js';
 import type { Mapped } from '../file/index.js';
 import { outside } from '../runtime/index.js';
 
@@ -78,7 +78,8 @@ export class Listener {
     try {
       bell ??= outside(() => new Bell());
       return new Listener(bell.listen(channel));
-    } catch {
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
       return undefined;
     }
   }

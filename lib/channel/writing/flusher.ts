@@ -15,7 +15,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { damaged } from '../recovery/index.js';
-import { disk, every, explain, isShortOfFiles, syncFile } from '../runtime/index.js';
+import { disk, every, explain, isUnopened, syncFile } from '../runtime/index.js';
 import type { Appender } from './appender.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -238,8 +238,8 @@ export class Flusher {
     const waiting = this.#waiting;
     this.#waiting = [];
     const { path } = this.#channel;
-    if (isShortOfFiles(error)) {
-      // What was to be synced could not even be opened. That may go well another time.
+    if (isUnopened(error)) {
+      // That says nothing of the disk, and may go well another time.
       const explained = explain(error, path, 'sync');
       for (const waiter of waiting) waiter.reject(explained);
       return explained;

@@ -1,4 +1,4 @@
-import { explain, isOutOfSpace, segmentBytes } from '../../channel/index.js';
+import { explain, segmentBytes } from '../../channel/index.js';
 import { binding, type FileHandle, isSystemError, type PreparationHandle } from '../../native.js';
 import type { Directory } from '../files/index.js';
 
@@ -68,14 +68,14 @@ export class NextFile {
     this.#fullAfterMs = Number.POSITIVE_INFINITY;
     if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
     else if (prepared !== undefined) {
-      const handle = this.#takePrepared(path, prepared.preparation);
+      const handle = this.#takePrepared(prepared.preparation);
       if (handle !== undefined) return { handle, capacity: prepared.capacity };
     }
     if (!first) this.stalls++;
     return { handle: this.#makeNow(path, segmentBytes(least)), capacity: least };
   }
 
-  #takePrepared(path: string, preparation: PreparationHandle): FileHandle | undefined {
+  #takePrepared(preparation: PreparationHandle): FileHandle | undefined {
     try {
       const ready = binding().takePrepared(preparation, false);
       if (ready !== undefined) return ready;
@@ -83,9 +83,9 @@ export class NextFile {
       this.stalls++;
       return binding().takePrepared(preparation, true);
     } catch (error) {
-      // There may be room by now; else making one says that there is none.
-      if (isOutOfSpace(error)) return undefined;
-      throw explain(error, path, 'create');
+      // That is some time ago: making one now says what is wrong now, if anything is.
+      if (isSystemError(error)) return undefined;
+      throw error;
     }
   }
 
