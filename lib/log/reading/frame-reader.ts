@@ -14,6 +14,9 @@ import {
 } from '../files/index.js';
 import { firstFrom, seekRecord } from './seek-record.js';
 
+/** Of a log that has no segment yet: who polls it in a busy loop is not to list its directory each time. */
+const LOOK_EACH_MS = 10;
+
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
   readonly #directory: Directory;
@@ -21,6 +24,8 @@ export class FrameReader {
   #segment: SegmentReader | undefined;
   /** The offset of the next record, but for the frames of the poll that is running. */
   #next = 0;
+  /** When it was looked whether a log that had no segment begins later by now. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #handler: RecordHandler = () => {};
   #count = 0;
 
@@ -83,9 +88,19 @@ export class FrameReader {
     }
   }
 
-  /** A log has no segment before its first record. */
   #isOpen(): boolean {
-    return this.#segment !== undefined || this.#tryOpen(this.#next);
+    return this.#segment !== undefined || this.#begin();
+  }
+
+  /** A log has no segment before its first record; and when somebody looks again, the first ones may be removed. */
+  #begin(): boolean {
+    if (this.#tryOpen(this.#next)) return true;
+    const now = performance.now();
+    if (now - this.#lookedAtMs >= LOOK_EACH_MS) {
+      this.#lookedAtMs = now;
+      this.#assertNothingBehind(this.#next);
+    }
+    return false;
   }
 
   /** Goes over to the segment that follows one that was read to its end; false where it isn't there yet. */
@@ -94,9 +109,14 @@ export class FrameReader {
     // What compaction took away between the last record here and the first one there was nobody's.
     if (base > this.#next) this.#next = base;
     if (this.#tryOpen(base)) return true;
-    const following = this.#directory.segments().filter((one) => one.base > base);
-    if (following.length > 0) throw this.#missing(base, following[0].base);
+    this.#assertNothingBehind(base);
     return false;
+  }
+
+  /** Of a segment that isn't there: where others follow it, it is missing, unless it came meanwhile. */
+  #assertNothingBehind(base: number): void {
+    const first = this.#directory.segments().find((one) => one.base >= base);
+    if (first !== undefined && first.base > base) throw this.#missing(base, first.base);
   }
 
   #tryOpen(base: number): boolean {
