@@ -27,7 +27,7 @@ import {
   knownEnd,
   type ReadOptions,
   type RecordSource,
-  type SetBack,
+  type Stood,
   sourceOf,
   Tail,
   type TailOptions,
@@ -235,15 +235,20 @@ export class Log {
     this.#assertOpen();
     const stood = options.from === undefined ? cursor?.get() : undefined;
     const source = sourceOf(this, this.#directory, { ...options, from: options.from ?? stood });
-    return { source, mover: cursor && new CursorMover(cursor, this.#setBack(cursor, stood, source.offset)) };
+    return { source, mover: cursor && new CursorMover(cursor, this.#stood(cursor, stood, source.offset)) };
   }
 
-  /** Where it stood beyond the log's end, and `outOfRange` says where to begin. */
-  #setBack({ name }: NamedCursor, from: number | undefined, to: number): SetBack | undefined {
-    if (from === undefined || from <= to || !(from > knownEnd(this))) return undefined;
+  /** Where it stood beyond the log's end, and `outOfRange` says where to begin, it is to be set back. */
+  #stood({ name }: NamedCursor, at: number | undefined, begins: number): Stood | undefined {
+    if (at === undefined) return undefined;
+    if (at <= begins || !(at > knownEnd(this))) return { at, begins };
     const teller = new Teller({ role: 'log', path: this.path }, this.#settings.logger);
-    const said = `The cursor '${name}' of ${this.path} stood at ${from}, beyond the log's end, and was set back to ${to}`;
-    return { to, tell: () => teller.tell('reset', said, { cursor: name, from, to }) };
+    const said = `The cursor '${name}' of ${this.path} stood at ${at}, beyond the log's end, and was set back to ${begins}`;
+    return {
+      at,
+      begins,
+      tellSetBack: () => teller.tell('reset', said, { cursor: name, from: at, to: begins }),
+    };
   }
 
   /** Reads by plain calls, as quickly as a channel's reader. Default: from 'latest'. */

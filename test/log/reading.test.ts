@@ -6,6 +6,7 @@ import { Log, type LogOptions, type LogRecord, type ReadOptions } from '../../li
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+import { apply, until } from './retained.js';
 
 const opened: Log[] = [];
 
@@ -270,6 +271,56 @@ test('a cursor is behind all that is not to be read any more, at the end', async
   expect(log.cursor('more').get()).toBe(4);
 });
 
+describe('where all behind a cursor has expired', () => {
+  const expired = { value: Buffer.alloc(2000), timestamp: 1, ttlMs: 1 };
+
+  async function someExpired(): Promise<Log> {
+    const log = await open({ segment: '16KiB', sync: 'none' });
+    log.append('lives');
+    for (let i = 0; i < 40; i++) log.append(expired);
+    return log;
+  }
+
+  test.each(['read', 'batches'] as const)(
+    '%s moves it to the end, so that nothing is kept for it',
+    async (how) => {
+      const log = await someExpired();
+      const cursor = log.cursor('c');
+      await cursor.set(1);
+      expect(await collect<unknown>(log[how]({ cursor: 'c' }))).toEqual([]);
+      expect([cursor.get(), cursor.lag]).toEqual([41, 0]);
+      expect((await log.compact()).records).toBeGreaterThan(20);
+      await apply(log, { segments: 2 });
+      expect(log.segments()).toHaveLength(2);
+    },
+  );
+
+  test('who follows moves it while nothing comes that is handed out', async () => {
+    const log = await someExpired();
+    const cursor = log.cursor('c');
+    await cursor.set(1);
+    const reading = log.read({ cursor: 'c', follow: true });
+    const next = reading.next();
+    await until(() => cursor.get() === 41);
+    log.append(expired);
+    await until(() => cursor.get() === 42);
+    log.append('lives');
+    expect((await next).value?.offset).toBe(42);
+    await reading.return?.();
+    expect(cursor.get()).toBe(42);
+  });
+
+  test('it is neither made by that, nor moved by a reading that began elsewhere', async () => {
+    const log = await someExpired();
+    const cursor = log.cursor('c');
+    expect(await offsetsOf(log, { cursor: 'c', from: 1 })).toEqual([]);
+    expect(cursor.get()).toBeUndefined();
+    await cursor.set(0);
+    expect(await offsetsOf(log, { cursor: 'c', from: 1 })).toEqual([]);
+    expect(cursor.get()).toBe(0);
+  });
+});
+
 describe('a reading with records all the time', () => {
   const MANY = 300;
   let log: Log;
@@ -425,6 +476,29 @@ describe('a cursor that stands beyond the end', () => {
     },
   );
 
+  test('is set back, and moved to the end, where nothing is to be read there', async () => {
+    const log = await open();
+    for (let i = 0; i < 10; i++) log.append({ value: `${i}`, timestamp: 1, ttlMs: 1 });
+    await log.cursor('c').set(50);
+    expect(await offsetsOf(log, { cursor: 'c', outOfRange: 'earliest' })).toEqual([]);
+    expect(log.cursor('c').get()).toBe(10);
+  });
+
+  test('is not set back where another reading has moved it since', async () => {
+    const told: object[] = [];
+    const warn = (_: string, facts: object) => told.push(facts);
+    const log = await open({ logger: { debug() {}, info() {}, warn, error() {} } });
+    log.appendBatch(range(0, 10).map(String));
+    const cursor = log.cursor('c');
+    await cursor.set(50);
+    const late = log.read({ cursor: 'c', outOfRange: 'earliest' });
+    expect(await offsetsOf(log, { cursor: 'c', outOfRange: 'earliest' })).toEqual(range(0, 10));
+    expect((await late.next()).value?.offset).toBe(0);
+    await late.return?.();
+    expect(cursor.get()).toBe(10);
+    expect(told).toHaveLength(1);
+  });
+
   test('follows from where it was set back to, which it is before a record comes', async () => {
     const log = await open();
     log.append('there');
@@ -432,7 +506,7 @@ describe('a cursor that stands beyond the end', () => {
     const reading = log.read({ cursor: 'c', follow: true, outOfRange: 'latest' });
     const next = reading.next();
     // Nothing comes as yet.
-    while (log.cursor('c').get() !== 1) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => log.cursor('c').get() === 1);
     log.append('comes');
     expect((await next).value?.offset).toBe(1);
     await reading.return?.();

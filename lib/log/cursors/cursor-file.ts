@@ -91,6 +91,25 @@ export class CursorFile {
     return this.#setInLine(name, offset, force, options);
   }
 
+  /** Moves it back if it still stands where it was seen: others may have moved it. Resolves with whether it did. */
+  async setBack(name: CursorName, from: number, to: number): Promise<boolean> {
+    this.#assertWritable();
+    const task = this.#setting(name);
+    return this.#inLine(task, undefined, (limits) =>
+      this.#holding(
+        async ({ slots }) => {
+          slots.assertWhole();
+          if (slots.read(name) !== from) return false;
+          slots.put(name, to, true);
+          this.#sync.soon();
+          return true;
+        },
+        task,
+        limits,
+      ),
+    );
+  }
+
   /** Resolves with whether there was one, once the disk knows that there is none. */
   async delete(name: CursorName, options?: WaitOptions): Promise<boolean> {
     this.#assertWritable();

@@ -73,6 +73,11 @@ export class NamedCursor {
     return this.#file.set(this.#name, offset, false);
   }
 
+  /** @internal Moves it back if it still stands where it was seen; resolves with whether it did. */
+  async setBack(from: number, to: number): Promise<boolean> {
+    return this.#file.setBack(this.#name, from, to);
+  }
+
   /** Resolves once what was set before is on the disk. */
   async flush(options?: WaitOptions): Promise<void> {
     waitOptions('flush', options);

@@ -4,37 +4,45 @@ import type { LogRecord } from '../records/index.js';
 /** Who takes long for each record loses no more than that. */
 const MOVED_EACH_MS = 100;
 
-/** Of a cursor that stands beyond the log's end: where reading was told to begin instead. */
-export interface SetBack {
-  to: number;
-  tell: () => void;
+/** Where a cursor stood when a reading by it was made. */
+export interface Stood {
+  at: number;
+  /** Where reading begins: there, unless that was out of range, and it was told to begin elsewhere. */
+  begins: number;
+  /** There where it stood beyond the log's end, so that it is to be set back: tells that it was. */
+  tellSetBack?: () => void;
 }
 
 /**
  * Moves a named cursor behind what was read: each so many records and milliseconds while records are there, and always
  * before nothing is. Never back, since others may have moved it further; but once from beyond the log's end, where that is
- * said: or each reading would begin there again, and none would ever move it.
+ * said: or each reading would begin there again, and none would ever move it. Not even then where somebody has moved it
+ * meanwhile.
  */
 export class CursorMover {
   readonly #cursor: NamedCursor;
+  /** Whether it moves past what is read: reading began where it stood, or has handed out a record. */
+  #goesAlong: boolean;
   #given: number | undefined;
   #passed: number | undefined;
-  #hasRead = false;
   #movedAtMs = Number.NEGATIVE_INFINITY;
   #movedTo = 0;
-  #back: SetBack | undefined;
+  #back: Stood | undefined;
   #failure: unknown;
   #moved: Promise<unknown> | undefined;
 
-  constructor(cursor: NamedCursor, back: SetBack | undefined) {
+  /** `stood`: left out where there was no such cursor, or reading began elsewhere without regard to it. */
+  constructor(cursor: NamedCursor, stood?: Stood) {
     this.#cursor = cursor;
-    this.#back = back;
+    this.#goesAlong = stood !== undefined && stood.begins <= stood.at;
+    this.#movedTo = stood?.begins ?? 0;
+    if (stood?.tellSetBack !== undefined) this.#back = stood;
   }
 
   /** Behind all that was given before this one, whoever asks for more is. */
   giving({ offset }: LogRecord): void {
     this.#given = offset;
-    this.#hasRead = true;
+    this.#goesAlong = true;
   }
 
   /** More is asked for. */
@@ -45,9 +53,13 @@ export class CursorMover {
     if (performance.now() - this.#movedAtMs >= MOVED_EACH_MS) this.move();
   }
 
-  /** Nothing is to be read below this offset: what was there behind the last record has expired, or was compacted away. */
+  /**
+   * Nothing is to be read below this offset: what was there behind the last record, or from where the cursor stood, has
+   * expired, or was compacted away. Else retention and compaction would wait for somebody to read it. But a reading that
+   * began elsewhere and has handed out nothing makes no cursor, nor does it move one past what that has still to read.
+   */
   reach(offset: number): void {
-    if (this.#hasRead && offset > this.#movedTo) this.#passed = offset;
+    if (this.#goesAlong && offset > this.#movedTo) this.#passed = offset;
     this.move();
   }
 
@@ -62,9 +74,9 @@ export class CursorMover {
     this.#await(this.#cursor.advance(offset));
   }
 
-  #setBack({ to, tell }: SetBack): void {
+  #setBack({ at, begins, tellSetBack }: Stood): void {
     this.#back = undefined;
-    this.#await(this.#cursor.set(to, { force: true }).then(tell));
+    this.#await(this.#cursor.setBack(at, begins).then((isBack) => isBack && tellSetBack?.()));
   }
 
   #await(moved: Promise<unknown>): void {

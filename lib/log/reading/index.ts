@@ -1,4 +1,4 @@
-export { CursorMover, type SetBack } from './cursor-mover.js';
+export { CursorMover, type Stood } from './cursor-mover.js';
 export { FrameReader } from './frame-reader.js';
 export { iterate, iterateBatches } from './iteration.js';
 export {

@@ -4,7 +4,6 @@ import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } fro
 import { type Directory, isBroken } from '../files/index.js';
 import type { LogRecord } from '../records/index.js';
 import { type Behind, backwards } from './backwards.js';
-
 import type { Tail } from './tail.js';
 import type { LogWhere, TailOptions } from './tail-options.js';
 
