@@ -1,7 +1,7 @@
-import { environment, type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
+import { type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
 import { type Directory, isBroken, lastBefore, type SegmentFile, wholeBefore } from '../files/index.js';
-import { decodeRecord, fromPool, type LogRecord, PACKED, unpack } from '../records/index.js';
+import { decodeRecord, fromPool, hasExpired, type LogRecord, PACKED, unpack } from '../records/index.js';
 import { seekRecord } from './seek-record.js';
 
 /** Where to begin: before this offset; or at the end, where that is hidden by damage. */
@@ -117,7 +117,7 @@ class BackwardWalk {
   #passes({ offset, expiresAt }: LogRecord): boolean {
     if (offset >= this.#before) return false;
     this.#before = offset;
-    return expiresAt === undefined || expiresAt > environment.nowUs();
+    return !hasExpired(expiresAt);
   }
 
   /** Who goes on at `nextOffset` gets further, whatever damage says of that. */

@@ -7,7 +7,7 @@ import {
   throwIfOver,
 } from '../../channel/index.js';
 import { parseSize } from '../../options.js';
-import type { LogRecord } from '../records/index.js';
+import { hasExpired, type LogRecord } from '../records/index.js';
 import type { CursorMover } from './cursor-mover.js';
 import type { BatchesOptions, ReadOptions, RecordSource } from './reading.js';
 
@@ -60,15 +60,23 @@ export function iterate(
   const reading = new Reading(source, options, mover, clock);
   let ahead: readonly LogRecord[] = [];
   let at = 0;
+  /** The next one that has not expired since it was read: it may have waited long for its turn. */
+  const next = () => {
+    for (;;) {
+      if (at >= ahead.length) {
+        mover?.move();
+        ahead = reading.read(RECORDS_AHEAD, 1);
+        at = 0;
+      }
+      const record = ahead[at];
+      if (record === undefined || !hasExpired(record.expiresAt)) return record;
+      at++;
+    }
+  };
   const read = () => {
     mover?.pass();
     if (!reading.goesOn()) return undefined;
-    if (at >= ahead.length) {
-      mover?.move();
-      ahead = reading.read(RECORDS_AHEAD, 1);
-      at = 0;
-    }
-    const record = ahead[at];
+    const record = next();
     if (record === undefined) mover?.reach(source.offset);
     if (record === undefined || !reading.takes(record)) return undefined;
     at++;
@@ -78,7 +86,7 @@ export function iterate(
   return iteratorOf(reading, read, assertOpen, clock);
 }
 
-/** The same, batch by batch. */
+/** The same, batch by batch. What is in one is handed out in the turn in which it was read, and not judged again. */
 export function iterateBatches(
   source: RecordSource,
   options: BatchesOptions,

@@ -1,6 +1,5 @@
 import {
   Copier,
-  environment,
   type Limits,
   limitsFromNow,
   type RecordHandler,
@@ -13,7 +12,7 @@ import {
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import { type Directory, HALT, isSyncedLater } from '../files/index.js';
-import { decodeRecord, type LogRecord, PACKED, RecordParts, unpack } from '../records/index.js';
+import { decodeRecord, hasExpired, type LogRecord, PACKED, RecordParts, unpack } from '../records/index.js';
 import { FrameReader } from './frame-reader.js';
 import type { LogWhere, TailSettings } from './tail-options.js';
 import { Unpacked } from './unpacked.js';
@@ -43,7 +42,6 @@ export class Tail {
   /** By the handler. */
   #thrown: { error: unknown } | undefined;
   #count = 0;
-  #nowUs = 0;
   #takesPacked = false;
   #metPacked = false;
   #halted = false;
@@ -81,7 +79,6 @@ export class Tail {
     this.#busy = true;
     this.#handler = handler;
     this.#count = 0;
-    this.#nowUs = 0;
     try {
       while (this.#count < most && !this.#closing) {
         const unpacked = this.#unpacked.current;
@@ -215,30 +212,24 @@ export class Tail {
         this.#metPacked = true;
         throw HALT;
       }
-      this.#unpacked.take(
-        unpack(bytes, start, end, frames.tag, frames.timeUs).filter(
-          ({ offset, expiresAt }) => offset >= this.#from && !this.#hasExpired(expiresAt),
-        ),
-      );
+      const records = unpack(bytes, start, end, frames.tag, frames.timeUs);
+      this.#unpacked.take(records.filter(({ offset }) => offset >= this.#from));
       return;
     }
     const parts = this.#parts;
     parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
-    if (this.#hasExpired(parts.expiresAtUs)) return;
+    if (hasExpired(parts.expiresAtUs)) return;
     parts.findValue(bytes, end, type, frames.tag);
     this.#handOut(bytes, parts.rest, end);
   }
 
-  #handOutUnpacked({ value }: LogRecord): void {
-    this.#handler(value, 0, value.length);
-    this.#count++;
+  /** It may have been unpacked long ago. */
+  #handOutUnpacked({ value, expiresAt }: LogRecord): void {
+    if (!hasExpired(expiresAt)) {
+      this.#handler(value, 0, value.length);
+      this.#count++;
+    }
     this.#unpacked.pass();
-  }
-
-  #hasExpired(expiresAtUs: number | undefined): boolean {
-    if (expiresAtUs === undefined || expiresAtUs === Number.POSITIVE_INFINITY) return false;
-    if (this.#nowUs === 0) this.#nowUs = environment.nowUs();
-    return expiresAtUs <= this.#nowUs;
   }
 
   #isBeyondDurable(): boolean {

@@ -12,6 +12,7 @@ export {
   EXPIRES,
   frameBytes,
   type HeadersInput,
+  hasExpired,
   KEY,
   type LogRecord,
   type LogRecordInput,

@@ -1,4 +1,4 @@
-import type { When } from '../../channel/index.js';
+import { environment, type When } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 
 /** Headers going in: by name, or as pairs, whose order is kept and whose names may come several times. */
@@ -31,6 +31,11 @@ export interface LogRecord {
   expiresAt?: number;
   /** What had this key is gone. */
   tombstone?: true;
+}
+
+/** Whether what expires then is not to be handed out any more. Who has no time to live pays for no look at the clock. */
+export function hasExpired(expiresAtUs: number = Number.POSITIVE_INFINITY): boolean {
+  return expiresAtUs !== Number.POSITIVE_INFINITY && expiresAtUs <= environment.nowUs();
 }
 
 // What a frame's type says of its payload: which parts it has, in this order, before the value.
