@@ -1,14 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { COMPACTION_BYTE, LockFile, SEGMENTS_BYTE } from '../../lib/log/files/lock-file.js';
-import { Log } from '../../lib/log/index.js';
+import { type CursorSetOptions, Log, type LogOptions } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
 import { Child } from '../crash/fixtures/child.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { addAtRandom, checkChain, generationsOf, Modelled, offsetsOf, readAll, stored } from './modelled.js';
-import { withOwnClock } from './own-clock.js';
+import { clock, withOwnClock } from './own-clock.js';
 
 withOwnClock();
 
@@ -126,6 +126,102 @@ describe('while it goes on', () => {
     }
     expect(compactions).toBe(8);
     expect(removals).toBeGreaterThan(4);
+  });
+
+  describe('a cursor', () => {
+    /** A log of five segments, each of the first three with a record that may go; and it again, with a cursor at its end. */
+    async function five(writers: LogOptions['writers']) {
+      const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none', writers });
+      const other = await Log.open(log.path, { readOnly: 'records' });
+      for (const one of [log, other]) onTestFinished(() => one.close());
+      const keyed: number[] = [];
+      for (let i = 1; i < 5; i++) {
+        keyed.push(await log.appendAsync({ key: 'key', value: `value ${i}` }));
+        while (log.segments().length === i) await log.appendAsync('fills'.padEnd(2000, '.'));
+      }
+      await other.cursor('far').set(log.next);
+      const bases = log.segments().map(({ base }) => base);
+      return { log, other, bases, superfluous: keyed.slice(0, 3), all: [...Array(log.next).keys()] };
+    }
+
+    /** Offsets that a reader by that name gets. */
+    const readBy = async (log: Log, cursor: string) => offsetsOf(await readAll(log, { cursor }));
+
+    describe.each(['exclusive', 'shared'] as const)('of a log with %s writers', (writers) => {
+      test.each<[string, string, CursorSetOptions]>([
+        ['made', 'new', {}],
+        ['set back', 'far', { force: true }],
+      ])('that is %s before anything is replaced reads all from there on', async (_, name, force) => {
+        const { log, other, bases, superfluous, all } = await five(writers);
+        const from = bases[2] - 1;
+        let set: Promise<void> | undefined;
+        const onProgress = () => {
+          set ??= other.cursor(name).set(from, force);
+        };
+        expect(await log.compact({ onProgress })).toMatchObject({ segments: 1 });
+        await set;
+        expect(generationsOf(log)).toEqual([1, 0, 0, 0, 0]);
+        expect(await readBy(log, name)).toEqual(all.slice(from));
+        await log.compact();
+        expect(offsetsOf(await stored(log.path))).toEqual(
+          all.filter((offset) => !superfluous.includes(offset)),
+        );
+      });
+
+      test('that is set back after some are replaced reads all that was not', async () => {
+        const { log, other, superfluous, all } = await five(writers);
+        let set: Promise<void> | undefined;
+        const onProgress = () => {
+          if (generationsOf(log)[1] === 1) set ??= other.cursor('far').set(0, { force: true });
+        };
+        expect(await log.compact({ onProgress })).toMatchObject({ segments: 2, records: 2 });
+        await set;
+        expect(generationsOf(log)).toEqual([1, 1, 0, 0, 0]);
+        const gone = superfluous.slice(0, 2);
+        expect(await readBy(log, 'far')).toEqual(all.filter((offset) => !gone.includes(offset)));
+      });
+
+      test('that is set back while what is left is being written finds the segment as it was', async () => {
+        const { log, other, all } = await five(writers);
+        const native = binding();
+        const { createFile } = native;
+        onTestFinished(() => void Object.assign(native, { createFile }));
+        native.createFile = (...given) => {
+          native.createFile = createFile;
+          const made = createFile(...given);
+          void other.cursor('far').set(0, { force: true });
+          return made;
+        };
+        expect(await log.compact()).toEqual({ segments: 0, records: 0, bytes: 0 });
+        expect(readdirSync(log.path).filter((name) => name.startsWith('.'))).toEqual([]);
+        expect(await readBy(log, 'far')).toEqual(all);
+      });
+    });
+
+    test('that was set back and moved on has kept an earlier value: what ended that one stays', async () => {
+      const model = await Modelled.open({ compaction: { tombstonesMs: 0 } });
+      const { log } = model;
+      model.add('key', 'value');
+      model.roll();
+      const tombstone = model.add('key', null);
+      model.roll();
+      clock.us += 1;
+      const cursor = log.cursor('c');
+      await cursor.set(log.next);
+      const before = Modelled.fold(await stored(log.path));
+      let calls = 0;
+      // All three are looked through, and then the first two replaced.
+      const onProgress = () => {
+        calls++;
+        if (calls === 3) void cursor.set(0, { force: true });
+        if (calls === 4) void cursor.set(log.next);
+      };
+      await log.compact({ onProgress });
+      expect(calls).toBe(5);
+      const left = await stored(log.path);
+      expect(offsetsOf(left)).toEqual(expect.arrayContaining([0, tombstone]));
+      expect(Modelled.fold(left)).toEqual(before);
+    });
   });
 
   test('two at once are one after the other', async () => {

@@ -40,6 +40,8 @@ export interface RewriteOptions {
   isBeforeDurable?: boolean;
   /** Which part of its bytes is to go at least; where that would be less, it is left as it is. */
   leastWon?: number;
+  /** Asked when the new one is there, in the same turn in which it takes the old one's place; false: that is left as it is. */
+  mayReplace?: () => boolean;
   signal?: AbortSignal;
 }
 
@@ -65,7 +67,7 @@ const PERMISSIONS = 0o600;
  */
 export async function rewriteSegment(
   path: string,
-  options?: RewriteOptions & { leastWon?: undefined },
+  options?: RewriteOptions & { leastWon?: undefined; mayReplace?: undefined },
 ): Promise<Rewritten>;
 export async function rewriteSegment(path: string, options: RewriteOptions): Promise<Rewritten | undefined>;
 export async function rewriteSegment(
@@ -198,6 +200,7 @@ class Rewrite {
       // step 120
       await writer.sync();
       // step 121
+      if (this.#options.mayReplace?.() === false) return undefined;
       takeNameAndOwner(writer, path);
       // step 122
       await syncNames(dirname(path));

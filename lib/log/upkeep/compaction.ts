@@ -99,8 +99,9 @@ export class Compaction {
     await judging.run(looked, progress, signal);
     const replacing = new Replacing(this.#log, judging, minDeadRatio, compacted, signal);
     try {
-      for (const segment of judging.segments.slice(0, judged.length)) {
-        await replacing.replace(segment);
+      for (const [i, segment] of judging.segments.slice(0, judged.length).entries()) {
+        // None of them is the last file.
+        await replacing.replace(segment, files[i + 1].base);
         progress.did(segment);
       }
     } finally {
@@ -140,20 +141,28 @@ class Replacing {
     this.#signal = signal;
   }
 
-  async replace(segment: ReadSegment): Promise<void> {
+  /** `end`: where the segment behind it begins. */
+  async replace(segment: ReadSegment, end: number): Promise<void> {
     const { gone, late } = this.#judging;
     const { from, to } = segment;
     const hasGone = gone.hasAny(from, to);
     if (!hasGone && (this.#leftSome || !late.hasAny(from, to))) return;
-    const isReplaced = await this.#log.alone(() => this.#rewrite(segment), this.#signal);
+    const isReplaced = await this.#log.alone(() => this.#rewrite(segment, end), this.#signal);
     if (!isReplaced && hasGone) this.#leftSome = true;
   }
 
-  async #rewrite({ path, incarnation, from }: ReadSegment): Promise<boolean> {
+  /** Whether a cursor has still to read something of it: one may have been made, or set back, since all were looked at. */
+  #isUnread(end: number): boolean {
+    const lowest = this.#log.cursors.lowest();
+    return lowest !== undefined && lowest < end;
+  }
+
+  async #rewrite({ path, incarnation, from }: ReadSegment, end: number): Promise<boolean> {
     const before = diskBytes(path);
     // It was removed meanwhile.
     if (before === undefined) return true;
     if (incarnationOf(path) !== incarnation) throw replaced(path);
+    if (this.#isUnread(end)) return false;
     const { gone, late } = this.#judging;
     const takesLate = !this.#leftSome;
     let place = from;
@@ -165,6 +174,8 @@ class Replacing {
       keep,
       leastWon: this.#minDeadRatio,
       isBeforeDurable: true,
+      // Making the new one takes a while.
+      mayReplace: () => !this.#isUnread(end),
       signal: this.#signal,
     });
     if (rewritten === undefined) return false;
