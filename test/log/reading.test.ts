@@ -310,6 +310,19 @@ describe('where all behind a cursor has expired', () => {
     expect(cursor.get()).toBe(42);
   });
 
+  test('it is moved over segments of which nothing is left, to one in which nothing is yet', async () => {
+    const log = await open({ segment: '16KiB', sync: 'none', rollAfterMs: 5 });
+    for (let i = 0; i < 40; i++) log.append(expired);
+    while (log.segments().at(-1)?.base !== 40) await setTimeout(1);
+    expect((await log.compact()).records).toBe(40);
+    const cursor = log.cursor('c');
+    await cursor.set(5);
+    expect(await offsetsOf(log, { cursor: 'c' })).toEqual([]);
+    expect(cursor.get()).toBe(40);
+    const tail = log.tail({ from: 5 });
+    expect([tail.offset, tail.read(), tail.offset]).toEqual([5, undefined, 40]);
+  });
+
   test('it is neither made by that, nor moved by a reading that began elsewhere', async () => {
     const log = await someExpired();
     const cursor = log.cursor('c');

@@ -123,8 +123,12 @@ export class Tail {
   /** What was removed while it was to be read is passed over, where that was wished. */
   #inRange<T>(read: () => T): T {
     for (;;) {
+      const { segment } = this.#frames;
       try {
-        return read();
+        const result = read();
+        // Nothing is left of the segment in which that lay.
+        if (this.#frames.segment !== segment) this.#sought = undefined;
+        return result;
       } catch (error) {
         this.#leap(error);
       }
