@@ -65,6 +65,8 @@ export class Salvage {
   readonly path: string;
   /** What the header says; undefined where it is damaged. */
   readonly header: Header | undefined;
+  /** Whether it says that it was written since this start of the machine. */
+  readonly isOfThisBoot: boolean;
   readonly #file: FileHandle;
   readonly #bytes: Buffer;
   readonly #words: Int32Array;
@@ -84,6 +86,7 @@ export class Salvage {
   ) {
     this.path = path;
     this.header = header;
+    this.isOfThisBoot = isOfThisBoot({ bytes });
     this.#file = file;
     this.#bytes = bytes;
     this.#words = wordsOf(bytes);
@@ -115,7 +118,7 @@ export class Salvage {
   /** What had no checksum yet when the machine went down may be torn. */
   #summedUpTo(): number {
     const { dataOffset, end } = this.#geometry;
-    if (this.#isEnded || !isOfThisBoot({ bytes: this.#bytes })) return end;
+    if (this.#isEnded || !this.isOfThisBoot) return end;
     return dataOffset + loadPosition(this.#words, DURABLE);
   }
 

@@ -1,4 +1,11 @@
-import { type ChannelInfo, headerRemains, inspect, isShortOfFiles, provesSync } from '../../channel/index.js';
+import {
+  type ChannelInfo,
+  headerRemains,
+  inspect,
+  isShortOfFiles,
+  provesSync,
+  Salvage,
+} from '../../channel/index.js';
 import { factsOf, isInPlace, type SegmentFile } from './directory.js';
 import { factsAt } from './salvaging.js';
 import { nextBefore, nextBehind } from './segment-end.js';
@@ -140,4 +147,38 @@ export async function isProvenBy(segments: readonly SegmentFile[]): Promise<bool
     if (infoInPlace(file) !== undefined && (await provesSync(file.path))) return true;
   }
   return false;
+}
+
+/**
+ * Whether the header of a file never reached the disk, and not only was lost there. Where one of those `before` it was
+ * written since this start of the machine, so was this one: nothing of it was lost on the way to the disk.
+ */
+export async function isUnwritten(path: string, before: readonly SegmentFile[]): Promise<boolean> {
+  if (headerRemains(path) !== 'unwritten' || isOfThisBoot(before)) return false;
+  const salvage = Salvage.open(path);
+  try {
+    return salvage === undefined || !(await salvage.each(() => {})).provesSync;
+  } finally {
+    salvage?.close();
+  }
+}
+
+/** What the last of these says that tells when it was written. */
+function isOfThisBoot(segments: readonly SegmentFile[]): boolean {
+  for (let index = segments.length - 1; index >= 0; index--) {
+    const file = segments[index];
+    const info = segmentInfo(file);
+    if (info === undefined && saysThisBoot(file)) return true;
+    if (info !== undefined && isInPlace(file, info.metadata)) return info.sameBoot;
+  }
+  return false;
+}
+
+/** The same of a damaged one: no damage makes it say that. */
+function saysThisBoot(file: SegmentFile): boolean {
+  const salvage = Salvage.open(file.path);
+  salvage?.close();
+  if (salvage === undefined) return false;
+  const { header, isOfThisBoot } = salvage;
+  return isOfThisBoot && (header === undefined || isInPlace(file, header.metadata));
 }

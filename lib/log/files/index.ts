@@ -21,6 +21,7 @@ export {
   isOpen,
   isProvenBy,
   isSyncedLater,
+  isUnwritten,
   lastSynced,
   logOfMost,
   refuseLaterSegment,
@@ -42,7 +43,6 @@ export { beginAnew, rewriteSegment } from './rewrite.js';
 export {
   factsIn,
   hasFrames,
-  isUnwritten,
   type LostOffsets,
   type Neighbours,
   putIntact,

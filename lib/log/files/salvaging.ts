@@ -1,4 +1,4 @@
-import { type ChannelInfo, headerRemains, type Link, Salvage, type Salvaged } from '../../channel/index.js';
+import { type Link, Salvage, type Salvaged } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import {
   type FrameLook,
@@ -49,20 +49,6 @@ export function hasFrames(path: string): boolean {
   const salvage = Salvage.open(path);
   salvage?.close();
   return salvage !== undefined;
-}
-
-/**
- * Whether the header of a file never reached the disk, and not only was lost there. Where the segment before was written
- * since this start of the machine, so was this one: nothing of it was lost on the way to the disk.
- */
-export async function isUnwritten(path: string, before: ChannelInfo | undefined): Promise<boolean> {
-  if (before?.sameBoot === true || headerRemains(path) !== 'unwritten') return false;
-  const salvage = Salvage.open(path);
-  try {
-    return salvage === undefined || !(await salvage.each(() => {})).provesSync;
-  } finally {
-    salvage?.close();
-  }
 }
 
 /** What of a damaged segment is intact: frames that are whole, can be decoded, and have their place in the log. */

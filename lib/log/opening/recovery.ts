@@ -164,7 +164,7 @@ class Recovering {
       // The log is whole without one that what was gone over goes on past.
       const isPassedOver = this.#next !== undefined && file.base < this.#next;
       if (info === undefined && !isPassedOver) {
-        if (await isUnwritten(file.path, infoBefore)) return NEVER_WRITTEN;
+        if (await isUnwritten(file.path, this.#segments.slice(0, index))) return NEVER_WRITTEN;
         // Before anything is appended to a segment the one before it is sealed, and on the disk before that.
         const mayBeWritten = headerRemains(file.path) !== 'foreign' && !isBehindOpen;
         if (mayBeWritten || hasFrames(file.path)) {
@@ -252,7 +252,11 @@ class Recovering {
   /** What follows the one that is looked at, where that never reached the disk: the log ends before it. */
   async #setUnwrittenAside(): Promise<void> {
     const following = this.#segments[this.#good + 1];
-    if (following === undefined || !(await isUnwritten(following.path, undefined))) return;
+    if (
+      following === undefined ||
+      !(await isUnwritten(following.path, this.#segments.slice(0, this.#good + 1)))
+    )
+      return;
     await this.#setAsideFrom(this.#good + 2, 'it follows one that never reached the disk');
     await this.#setAsideFrom(this.#good + 1, NEVER_WRITTEN);
     await this.#aside.sync();

@@ -87,8 +87,8 @@ class Repairing {
   #kept: Kept[] = [];
   /** Of which no record is left, and why. */
   #dropped: (SegmentFile & { reason: string })[] = [];
-  /** Its machine went down: what that left behind the last one that is kept is for whoever opens the log. */
-  #isCutOff = false;
+  /** What is behind the end of the log, where its machine went down. */
+  #cutOff: SegmentFile[] = [];
   #maxTimeUs = 0;
 
   constructor(directory: Directory, options: VerifyOptions) {
@@ -107,7 +107,8 @@ class Repairing {
       reports.push(report),
     );
     this.#result.faults = fault === undefined ? faults : [fault, ...faults];
-    this.#isCutOff = cutOffAt !== undefined;
+    const last = reports.at(-1)?.file.base ?? -1;
+    if (cutOffAt !== undefined) this.#cutOff = this.#directory.segments().filter(({ base }) => base > last);
     for (const report of reports) this.#sort(report);
     if (this.#kept.length > 0) await this.#mendAll();
     else if (this.#dropped.length > 0) await this.#beginAnew();
@@ -158,6 +159,7 @@ class Repairing {
       const following = this.#kept[i + 1]?.file.base;
       const least = following === undefined ? this.#endBehind(kept) : 0;
       const why = this.#whyMended(kept, following, least);
+      if (why !== undefined && following === undefined) await this.#setCutOffAside();
       if (why !== undefined) await this.#mend(kept, { following, least }, why, this.#kept.slice(0, i));
       this.#maxTimeUs = Math.max(this.#maxTimeUs, kept.facts.maxTimeUs, kept.report.maxTimeUs);
     }
@@ -178,9 +180,20 @@ class Repairing {
     if (facts.maxTimeUs < this.#maxTimeUs) return 'it says that the log is of an earlier time than it is';
     const goesOn =
       following === undefined
-        ? this.#isCutOff || least <= (link?.record ?? report.next)
+        ? least <= (link?.record ?? report.next)
         : !isOpen(info) && link?.record === following;
     return goesOn ? undefined : 'it does not say where the log goes on';
+  }
+
+  /**
+   * What a machine that went down left behind the end is for whoever opens the log, who knows it by when what is before it
+   * was written. So it goes before that is written anew: the last one first, what is left is cut off the same at any time.
+   */
+  async #setCutOffAside(): Promise<void> {
+    if (this.#cutOff.length === 0) return;
+    const names = this.#cutOff.map(({ path }) => basename(path));
+    await this.#aside.moveAll(names.reverse(), () => 'the log ended before it when the machine went down');
+    await this.#aside.sync();
   }
 
   /** Writes it anew, of what is intact in it. */
@@ -235,6 +248,7 @@ class Repairing {
 
   /** Nothing can be read of any segment. */
   async #beginAnew(): Promise<void> {
+    await this.#setCutOffAside();
     const last = this.#dropped[this.#dropped.length - 1];
     const base = boundOf(last);
     const facts = { id: this.#id, base, maxTimeUs: 0, generation: 0 };

@@ -10,7 +10,14 @@ import {
   wrongHeader,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { factsOf, isAllDurable, type SegmentFacts, type SegmentFile, segmentInfo } from '../files/index.js';
+import {
+  factsOf,
+  isAllDurable,
+  nextBefore,
+  type SegmentFacts,
+  type SegmentFile,
+  segmentInfo,
+} from '../files/index.js';
 import { type FrameLook, frameBytes, lookAtFrame, PACKED } from '../records/index.js';
 
 const FRAME_HEADER = 32;
@@ -60,6 +67,17 @@ export function emptyReport(
   const { base: next } = file;
   const nothing = { records: 0, checked: 0, maxTimeUs: 0, link: undefined, durable: undefined };
   return { file, faults: [fault], isStray: true, info, facts: undefined, next, ...nothing };
+}
+
+/** Of a sealed one that is whole up to a position, and cut off there: the rest is for whoever opens the log. */
+export function cutOffReport(file: SegmentFile, info: ChannelInfo, position: number): SegmentReport {
+  const { path, base } = file;
+  const facts = factsOf(info.metadata, path);
+  const next = nextBefore(path, position);
+  const records = next - base;
+  const durable = info.durable > info.basePosition ? nextBefore(path, info.durable) : undefined;
+  const whole = { records, checked: records, next, durable };
+  return { file, faults: [], isStray: false, info, facts, link: undefined, maxTimeUs: 0, ...whole };
 }
 
 /** A place where offsets are left out, and what should have been there. */

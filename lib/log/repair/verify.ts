@@ -14,13 +14,18 @@ import {
   LOCK_FILE,
   LockFile,
   logOfMost,
-  nextBefore,
   noLog,
   type SegmentFile,
   segmentInfo,
   strayError,
 } from '../files/index.js';
-import { emptyReport, type LogFault, type SegmentReport, verifySegment } from './segment-verify.js';
+import {
+  cutOffReport,
+  emptyReport,
+  type LogFault,
+  type SegmentReport,
+  verifySegment,
+} from './segment-verify.js';
 
 /** What was found in a log. */
 export interface LogVerification {
@@ -45,6 +50,9 @@ export interface LogVerification {
   cutOffAt: number | undefined;
 }
 
+/** Told of each segment that was looked at, in their order: not of what is behind where the log was cut off. */
+type SeeSegment = (report: SegmentReport) => void;
+
 /**
  * Looks through all of a log: each segment with its records, how they follow one another, the lock file and the cursors.
  * Finds every fault, not only the first. Changes nothing, and may be used beside whoever writes it.
@@ -52,13 +60,14 @@ export interface LogVerification {
 export async function verifyLog(
   directory: Directory,
   options: VerifyOptions,
-  see: (report: SegmentReport) => void = () => {},
+  see: SeeSegment = () => {},
 ): Promise<LogVerification> {
-  return new LogVerifier(directory).run(options, see);
+  return new LogVerifier(directory, see).run(options);
 }
 
 class LogVerifier {
   readonly #directory: Directory;
+  readonly #see: SeeSegment;
   readonly #result: LogVerification;
   readonly #lockFaults: LogFault[] = [];
   #before: SegmentReport | undefined;
@@ -66,8 +75,9 @@ class LogVerifier {
   #strays: SegmentReport[] = [];
   #maxTimeUs = 0;
 
-  constructor(directory: Directory) {
+  constructor(directory: Directory, see: SeeSegment) {
     this.#directory = directory;
+    this.#see = see;
     this.#result = {
       path: directory.path,
       sound: true,
@@ -83,7 +93,7 @@ class LogVerifier {
     };
   }
 
-  async run(options: VerifyOptions, see: (report: SegmentReport) => void): Promise<LogVerification> {
+  async run(options: VerifyOptions): Promise<LogVerification> {
     const result = this.#result;
     this.#readLock();
     const segments = this.#directory.segments();
@@ -94,18 +104,18 @@ class LogVerifier {
       const stray = this.#strayAt(file);
       if (stray !== undefined) {
         this.#strays.push(stray);
-        see(stray);
+        this.#see(stray);
         continue;
       }
       if (this.#before === undefined) this.#begin(file);
-      if (i >= doubtful && (await this.#isCutOff(file, rest, i === doubtful))) break;
+      if (i >= doubtful && (await this.#isCutOff(segments, i, i === doubtful))) break;
       const report = await this.#look(file, progress.of(i));
       if (report === undefined) {
         this.#dropRemoved();
         continue;
       }
       this.#join(report);
-      see(report);
+      this.#see(report);
       this.#before = report;
       if (i >= doubtful && this.#isLastOf(report, rest)) break;
     }
@@ -192,25 +202,23 @@ class LogVerifier {
    * Whether the log ends before or within this one, because its machine went down. What is missing before the first that
    * may be cut off was on the disk: that is damage.
    */
-  async #isCutOff(file: SegmentFile, rest: readonly SegmentFile[], isFirst: boolean): Promise<boolean> {
+  async #isCutOff(segments: readonly SegmentFile[], index: number, isFirst: boolean): Promise<boolean> {
+    const file = segments[index];
     const info = segmentInfo(file);
     const before = this.#before;
     const expected = isFirst || before === undefined ? file.base : this.#next;
     if (info === undefined) {
-      return (await isUnwritten(file.path, before?.info)) && this.#endsAt(expected);
+      return (await isUnwritten(file.path, segments.slice(0, index))) && this.#endsAt(expected);
     }
     if (info.sameBoot) return false;
     if (file.base !== expected && !isEndUnknown(before)) return this.#endsAt(expected);
     if (isOpen(info)) return false;
     const { whole, position, proven } = await examineSealed(file.path);
-    if (whole || position < proven || (await isProvenBy(rest))) return false;
-    const next = nextBefore(file.path, position);
-    const result = this.#result;
-    result.segments++;
-    result.records += next - file.base;
-    result.checked += next - file.base;
-    if (info.durable > info.basePosition) result.durable = nextBefore(file.path, info.durable);
-    return this.#endsAt(next);
+    if (whole || position < proven || (await isProvenBy(segments.slice(index + 1)))) return false;
+    const report = cutOffReport(file, info, position);
+    this.#count(report);
+    if (report.records > 0) this.#see(report);
+    return this.#endsAt(report.next);
   }
 
   #endsAt(offset: number): true {
@@ -255,10 +263,15 @@ class LogVerifier {
     }
     this.#maxTimeUs = Math.max(this.#maxTimeUs, facts?.maxTimeUs ?? 0, report.maxTimeUs);
     result.faults.push(...faults);
+    this.#count(report);
+  }
+
+  #count({ records, checked, durable }: SegmentReport): void {
+    const result = this.#result;
     result.segments++;
-    result.records += report.records;
-    result.checked += report.checked;
-    result.durable = report.durable ?? result.durable;
+    result.records += records;
+    result.checked += checked;
+    result.durable = durable ?? result.durable;
   }
 
   #compare(before: SegmentReport, following: SegmentReport): void {
