@@ -9,6 +9,7 @@ import {
   MAX_FILE_BYTES,
   planFile,
   readFrozen,
+  readLink,
   STATE,
   stampOf,
   statOf,
@@ -41,8 +42,9 @@ interface Geometry {
 
 interface Walked {
   end: number;
-  /** Whether the end that was stored behind them is whole. */
+  /** Whether the end that was stored behind them is whole; and where that says that it goes on, if nothing lies between. */
   isEnd: boolean;
+  goesOnAt?: number;
   provesSync: boolean;
 }
 
@@ -53,6 +55,8 @@ export interface Salvaged {
   mostEnd: number;
   /** Whether what is missing of the file is room in which nothing had been written yet. */
   lacksRoomOnly: boolean;
+  /** The record with which the stream goes on behind its end, where that was stored whole right behind the last of them. */
+  goesOnAt: number | undefined;
   /** Whether one of them tells of a sync: then its header was on the disk. */
   provesSync: boolean;
 }
@@ -136,10 +140,11 @@ export class Salvage {
   async each(see: SeeRecord, signal?: AbortSignal): Promise<Salvaged> {
     if (!this.#hasLooked) this.#believed = await this.#believe(signal);
     this.#hasLooked = true;
-    const { end, isEnd, provesSync } = await inTurns(this.#walk(see, signal));
+    const { end, isEnd, goesOnAt, provesSync } = await inTurns(this.#walk(see, signal));
     const mostEnd = isEnd ? end : await inTurns(this.#mostEnd(end));
     const isOpen = this.#words[STATE] === L.STATE_OPEN;
-    return { end, mostEnd, lacksRoomOnly: this.#isShort && isOpen && end === mostEnd, provesSync };
+    const lacksRoomOnly = this.#isShort && isOpen && end === mostEnd;
+    return { end, mostEnd, lacksRoomOnly, goesOnAt, provesSync };
   }
 
   /** Where the header is whole, those that reading takes for whole: it follows them from one to the next. */
@@ -180,8 +185,10 @@ export class Salvage {
         at += L.FRAME_ALIGN;
         continue;
       }
-      if (kind === L.KIND_LINK || kind === L.KIND_END)
-        return { end: behind - dataOffset, isEnd: true, provesSync };
+      if (kind === L.KIND_LINK || kind === L.KIND_END) {
+        const goesOnAt = at === behind ? this.#linkedFrom(at) : undefined;
+        return { end: behind - dataOffset, isEnd: true, goesOnAt, provesSync };
+      }
       if (kind === L.KIND_DATA) {
         const word = at >> 2;
         const type = words[word + 1] >>> 16;
@@ -193,6 +200,14 @@ export class Salvage {
       behind = at;
     }
     return { end: behind - dataOffset, isEnd: false, provesSync };
+  }
+
+  /** What a LINK says, where that is sure. */
+  #linkedFrom(at: number): number | undefined {
+    const word = at >> 2;
+    const isSure = this.#words[word + (L.FRAME_CRC_OFFSET >> 2)] !== 0;
+    const isLink = (this.#words[word + 1] & 0xff) === L.KIND_LINK;
+    return isLink && isSure ? readLink(this.#words, (at + HEADER) >> 2).record : undefined;
   }
 
   #isWholeAt(at: number, size: number, isSure: boolean): boolean {

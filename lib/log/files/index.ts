@@ -43,6 +43,7 @@ export { beginAnew, rewriteSegment } from './rewrite.js';
 export {
   factsIn,
   hasFrames,
+  type KnownFacts,
   type LostOffsets,
   type Neighbours,
   putIntact,

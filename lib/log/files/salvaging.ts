@@ -3,6 +3,7 @@ import { MillraceError } from '../../errors.js';
 import {
   type FrameLook,
   frameBytes,
+  hasChecksum,
   lookAtFrame,
   MAX_COUNT,
   PACKED,
@@ -15,6 +16,11 @@ import { beginAnew, type FrameSource, replaceSegment } from './rewrite.js';
 export interface LostOffsets {
   from: number;
   to: number;
+}
+
+/** What is known of a damaged segment. How often it was compacted is undefined where only its header would tell. */
+export interface KnownFacts extends Omit<SegmentFacts, 'generation'> {
+  generation: number | undefined;
 }
 
 export interface Neighbours {
@@ -58,24 +64,32 @@ export class SalvagedFrames implements FrameSource {
   readonly capacity: number;
   readonly isSynced = false;
   bytes = 0;
-  /** Offsets that are left out between those that were handed out, and before them. */
+  /** Offsets that damage took between those that were handed out, and before them; not what compaction had taken. */
   gaps: LostOffsets[] = [];
   /** Frames that are whole and were left out: what is in them can't be read, or has no place here. */
   left = 0;
   /** The offset behind the last record, and the largest timestamp. */
   next: number;
   maxTimeUs = 0;
-  #end: Salvaged = { end: 0, mostEnd: 0, lacksRoomOnly: false, provesSync: false };
+  #end: Salvaged = { end: 0, mostEnd: 0, lacksRoomOnly: false, goesOnAt: undefined, provesSync: false };
   /** Behind all records that are there, whether they can be read or not. */
   #behindAll = 0;
   #hasPacked = false;
+  /** Whether nothing is damaged behind the last one that was handed out, as far as was looked. */
+  #isWhole = true;
+  /**
+   * Whether compaction may have taken some of its records. Where only a damaged header would tell, it may: what stands
+   * behind a gap that it left is intact, and to be kept.
+   */
+  readonly #mayBeCompacted: boolean;
   readonly #salvage: Salvage;
   readonly #neighbours: Neighbours;
   readonly #signal: AbortSignal | undefined;
 
-  private constructor(salvage: Salvage, facts: SegmentFacts, neighbours: Neighbours, signal?: AbortSignal) {
+  private constructor(salvage: Salvage, facts: KnownFacts, neighbours: Neighbours, signal?: AbortSignal) {
     this.path = salvage.path;
-    this.facts = facts;
+    this.facts = { ...facts, generation: facts.generation ?? 0 };
+    this.#mayBeCompacted = facts.generation !== 0;
     this.capacity = salvage.length;
     this.next = facts.base;
     this.#salvage = salvage;
@@ -86,7 +100,7 @@ export class SalvagedFrames implements FrameSource {
   /** Looks through it once: then it is known what there is. */
   static async find(
     salvage: Salvage,
-    facts: SegmentFacts,
+    facts: KnownFacts,
     neighbours: Neighbours,
     signal?: AbortSignal,
   ): Promise<SalvagedFrames> {
@@ -106,35 +120,50 @@ export class SalvagedFrames implements FrameSource {
    */
   get link(): Link {
     const { following, least } = this.#neighbours;
-    const { end, mostEnd } = this.#end;
+    const { end, mostEnd, goesOnAt = 0 } = this.#end;
     const missing = this.#hasPacked ? Math.ceil((mostEnd - end) / frameBytes(0)) * MAX_COUNT : mostEnd - end;
-    const record = following ?? Math.max(least, this.#behindAll, this.next + missing);
+    const record = following ?? Math.max(least, this.#behindAll, goesOnAt, this.next + missing);
     return { position: 0, record, incarnation: 0 };
   }
 
+  /** Offsets of it that no record has any more, but for what compaction had taken. */
+  get lost(): LostOffsets[] {
+    const isWholeToItsEnd = this.#mayBeCompacted && this.#isWhole;
+    const from = (isWholeToItsEnd ? this.#end.goesOnAt : undefined) ?? this.next;
+    const { record: to } = this.link;
+    return from < to ? [...this.gaps, { from, to }] : this.gaps;
+  }
+
   async each(handler: (...frame: Parameters<UnpackHandler>) => void): Promise<void> {
-    const { base, generation } = this.facts;
+    const { base } = this.facts;
     const limit = this.#neighbours.following ?? Number.MAX_SAFE_INTEGER;
     this.next = this.#behindAll = base;
     this.bytes = this.left = 0;
     this.gaps = [];
+    this.#isWhole = true;
     let behind = 0;
     let failure: { error: unknown } | undefined;
     this.#end = await this.#salvage.each((bytes, start, end, type, tag, timeUs, position) => {
       if (failure !== undefined) return;
       const follows = position === behind;
+      if (!follows) this.#isWhole = false;
       behind = position + frameBytes(end - start);
       const look = lookOrLeave(bytes, start, end, type, tag, timeUs);
-      // Where nothing is damaged in between, only what compaction took away is missing there.
-      const isTorn = look !== undefined && follows && generation === 0 && look.first > this.#behindAll;
+      // Where nothing is damaged in between, only what compaction took away is missing there, and what that wrote has its
+      // checksum. Else the offset itself is wrong, most likely in a frame that had no checksum yet.
+      const mayLeaveOut = this.#mayBeCompacted && hasChecksum(bytes, start);
+      const isTorn = look !== undefined && follows && !mayLeaveOut && look.first > this.#behindAll;
       const isAtHome = look !== undefined && look.first >= this.next && look.last < limit;
       if (Number.isSafeInteger(tag) && tag < limit && !isTorn)
         this.#behindAll = Math.max(this.#behindAll, tag + 1);
       if (!isAtHome || isTorn) {
         this.left++;
+        this.#isWhole = false;
         return;
       }
-      if (look.first > this.next) this.gaps.push({ from: this.next, to: look.first });
+      const isLeftOut = this.#mayBeCompacted && this.#isWhole;
+      if (look.first > this.next && !isLeftOut) this.gaps.push({ from: this.next, to: look.first });
+      this.#isWhole = true;
       this.next = look.last + 1;
       this.maxTimeUs = Math.max(this.maxTimeUs, timeUs);
       this.bytes += frameBytes(end - start);

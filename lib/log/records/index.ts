@@ -12,6 +12,7 @@ export {
   EXPIRES,
   frameBytes,
   type HeadersInput,
+  hasChecksum,
   hasExpired,
   KEY,
   type LogRecord,

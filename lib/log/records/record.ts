@@ -55,10 +55,16 @@ export const MAX_HEADERS = 65536;
 export const MAX_TTL_MS = 3_155_760_000_000;
 
 const FRAME_HEADER = 32;
+const CRC_OFFSET = 12;
 
 /** How much of a segment a payload of that length takes. */
 export function frameBytes(length: number): number {
   return (length + FRAME_HEADER + 15) & -16;
+}
+
+/** Whether the frame whose payload begins there has its checksum: its writer stores it some time later than the frame. */
+export function hasChecksum(bytes: Buffer, payload: number): boolean {
+  return bytes.readInt32LE(payload - FRAME_HEADER + CRC_OFFSET) !== 0;
 }
 
 export function corruptRecord(offset: number, what: string): MillraceError {

@@ -9,6 +9,7 @@ import {
   factsIn,
   isOfLaterVersion,
   isOpen,
+  type KnownFacts,
   LOCK_FILE,
   type LostOffsets,
   type Neighbours,
@@ -16,7 +17,6 @@ import {
   putIntact,
   refuseLaterSegment,
   SalvagedFrames,
-  type SegmentFacts,
   type SegmentFile,
   type SetAside,
   SetAsideFolder,
@@ -49,7 +49,7 @@ const FIRST = { capacity: firstCapacity(settingsOf({})), sync: 'none' as const }
 interface Kept {
   file: SegmentFile;
   report: SegmentReport;
-  facts: SegmentFacts;
+  facts: KnownFacts;
 }
 
 /** Keeps each intact record of a damaged log with its offset. Whoever dies on the way leaves a log to be repaired again. */
@@ -131,13 +131,13 @@ class Repairing {
   }
 
   /** Of a segment whose header is damaged, or whose file is too short or too long; undefined where it is none. */
-  #factsOfDamaged({ path, base }: SegmentFile): SegmentFacts | 'unreadable' | undefined {
+  #factsOfDamaged({ path, base }: SegmentFile): KnownFacts | 'unreadable' | undefined {
     const salvage = Salvage.open(path);
     try {
       if (salvage === undefined)
         return headerRemains(path) === 'foreign' && !this.#isExpected(base) ? undefined : 'unreadable';
       if (salvage.header !== undefined) return factsIn(salvage);
-      return { id: this.#id, base, maxTimeUs: 0, generation: 0 };
+      return { id: this.#id, base, maxTimeUs: 0, generation: undefined };
     } finally {
       salvage?.close();
     }
@@ -198,7 +198,7 @@ class Repairing {
 
   /** Writes it anew, of what is intact in it. */
   async #mend(
-    { file, report, facts }: Kept,
+    { file, facts }: Kept,
     neighbours: Neighbours,
     why: string,
     before: readonly Kept[],
@@ -219,27 +219,10 @@ class Repairing {
       // step 134
       this.#result.rewritten.push(basename(file.path));
       this.#maxTimeUs = Math.max(maxTimeUs, frames.maxTimeUs);
-      this.#loseOf(report, facts, frames);
+      for (const { from, to } of frames.lost) this.#lose(from, to);
     } finally {
       salvage.close();
     }
-  }
-
-  #loseOf(
-    { faults, link }: SegmentReport,
-    { generation }: SegmentFacts,
-    { gaps, next, link: end }: SalvagedFrames,
-  ): void {
-    if (generation === 0) {
-      for (const { from, to } of gaps) this.#lose(from, to);
-      this.#lose(next, end.record);
-      return;
-    }
-    // Compaction leaves records out, too.
-    for (const { offset, nextOffset } of faults) {
-      if (offset !== undefined) this.#lose(offset, nextOffset ?? end.record);
-    }
-    this.#lose(link?.record ?? next, end.record);
   }
 
   #lose(from: number, to: number): void {

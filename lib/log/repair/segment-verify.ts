@@ -18,10 +18,7 @@ import {
   type SegmentFile,
   segmentInfo,
 } from '../files/index.js';
-import { type FrameLook, frameBytes, lookAtFrame, PACKED } from '../records/index.js';
-
-const FRAME_HEADER = 32;
-const CRC_OFFSET = 12;
+import { type FrameLook, frameBytes, hasChecksum, lookAtFrame, PACKED } from '../records/index.js';
 
 /** Something in a log that is not as its writer left it. */
 export interface LogFault {
@@ -134,7 +131,7 @@ class Looking {
       this.#jumps.push({ from: this.#next, to: first, behind: this.#behind, at: position });
     }
     this.#records += count;
-    if (bytes.readInt32LE(start - FRAME_HEADER + CRC_OFFSET) !== 0) this.#checked += count;
+    if (hasChecksum(bytes, start)) this.#checked += count;
     this.#next = Math.max(this.#next, tag + 1);
     this.#behind = position + frameBytes(end - start);
     if (this.#info !== undefined && this.#behind <= this.#info.durable) this.#durable = this.#next;
