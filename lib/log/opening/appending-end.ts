@@ -69,12 +69,7 @@ export class AppendingEnd {
         : this.#appender.append(this.#writer, record);
     return this.#shared === undefined
       ? this.#line.append(append, limits)
-      : this.#appendInTurn(this.#shared, append, limits);
-  }
-
-  async #appendInTurn(shared: SharedWriter, append: () => number, limits: Limits): Promise<number> {
-    await this.#writer.ready(limits);
-    return shared.inTurn(append, limits);
+      : this.#shared.inTurn(append, limits);
   }
 
   /** Resolves once it is on the disk. */

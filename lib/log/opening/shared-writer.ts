@@ -25,7 +25,10 @@ class Wanted {
 /** So long others have the turn to themselves who waited for it. */
 const PAUSE_MS = 2;
 
-/** Appends to a log by turns with other processes: what is wanted while one waits goes in in one turn. */
+/**
+ * Appends to a log by turns with other processes: what is wanted while one waits goes in in one turn, as far as there is room,
+ * and in the order of the calls.
+ */
 export class SharedWriter {
   readonly recovery: LogRecovery;
   readonly #directory: Directory;
@@ -108,8 +111,11 @@ export class SharedWriter {
     while (this.#wanted.length > 0 && !this.#closed) {
       let others = false;
       this.#inVain = new AbortController();
+      const limits = { signal: this.#inVain.signal };
       try {
-        const facts = await this.#turns.take({ signal: this.#inVain.signal });
+        // What waits for the disk keeps nobody else from a turn.
+        await this.#writer.ready(limits);
+        const facts = await this.#turns.take(limits);
         others = await this.#use(facts);
       } catch (error) {
         // By then something new may be wanted.
@@ -120,11 +126,16 @@ export class SharedWriter {
     this.#working = undefined;
   }
 
-  /** Does all that is wanted in a turn; true where others wait for theirs. Where it fails, nobody knows the log's end. */
+  /**
+   * Does in a turn all that is wanted and has room; true where others wait for theirs. Where it fails, nobody knows the log's
+   * end.
+   */
   async #use(facts: TurnFacts): Promise<boolean> {
     try {
       await this.#catchUp(facts);
-      for (const wanted of this.#wanted.splice(0)) this.#append(wanted);
+      // Others may have taken the room meanwhile. Would they go on while this waits for it, there might never be any.
+      await this.#writer.ready({});
+      this.#appendWanted();
       // step 154
       this.#writer.publish();
       return this.#turns.give();
@@ -143,6 +154,12 @@ export class SharedWriter {
     const { end, sealed } = await recoverLog(this.#directory, this.#lock.id, this.#settings, options);
     // step 155
     this.#writer.adopt(end, sealed);
+  }
+
+  #appendWanted(): void {
+    let count = 0;
+    while (count < this.#wanted.length && !this.#writer.isPressed) this.#append(this.#wanted[count++]);
+    this.#wanted.splice(0, count);
   }
 
   #append({ append, resolve, reject }: Wanted): void {
