@@ -76,6 +76,7 @@ export {
   forget,
   isOutOfSpace,
   isShortOfFiles,
+  isTurnDue,
   isTurnOver,
   LEAST_RECORDS_A_BATCH,
   type Logger,

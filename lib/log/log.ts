@@ -2,10 +2,12 @@ import { resolve } from 'node:path';
 import {
   checkVerifyOptions,
   every,
+  isTurnDue,
   limitsFromNow,
   Pace,
   Teller,
   throwIfAborted,
+  turn,
   type VerifyOptions,
   type WaitOptions,
   waitOptions,
@@ -184,25 +186,32 @@ export class Log {
   /** Appends a record, or several as one batch; resolves with the (first) offset. */
   async appendAsync(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('appendAsync', options);
-    return this.#openEnd().appendWithin(record, limitsFromNow(options));
+    const offset = this.#openEnd().appendWithin(record, limitsFromNow(options));
+    if (typeof offset === 'number' && isTurnDue()) await turn();
+    return offset;
   }
 
   /** The same; resolves once it is on the disk. All who wait at the same time share a sync. */
   async commit(record: Appendable | readonly Appendable[], options: WaitOptions = {}): Promise<number> {
     waitOptions('commit', options);
-    return this.#openEnd().commit(record, limitsFromNow(options));
+    const offset = await this.#openEnd().commit(record, limitsFromNow(options));
+    if (isTurnDue()) await turn();
+    return offset;
   }
 
   /** Brings all that was appended to the disk; resolves with the offset behind it. */
   async flush(options: WaitOptions = {}): Promise<number> {
     waitOptions('flush', options);
-    return this.#openEnd().flush(limitsFromNow(options));
+    const next = await this.#openEnd().flush(limitsFromNow(options));
+    if (isTurnDue()) await turn();
+    return next;
   }
 
   /** Resolves once appending isn't refused for what waits for the disk. */
   async ready(options: WaitOptions = {}): Promise<void> {
     waitOptions('ready', options);
     await this.#openEnd().ready(limitsFromNow(options));
+    if (isTurnDue()) await turn();
   }
 
   /** The records from a place on. Ends where the log ended when it began, or, with `follow`, with the log's handle. */

@@ -17,7 +17,7 @@ import {
   type RecordOptions,
 } from '../records/index.js';
 import { refuseSegment, type Start, storeEnd } from '../recovery/index.js';
-import { environment, Teller } from '../runtime/index.js';
+import { environment, isTurnDue, Teller, turn } from '../runtime/index.js';
 import {
   type IdleStrategy,
   limitsFromNow,
@@ -298,7 +298,9 @@ export class Writer<In = Data> {
     this.#assertOpen();
     if (this.#flusher === undefined) throw ringsDoNotLast('flush', this.path);
     const task = { what: `Syncing ${this.path}`, path: this.path };
-    return this.#figures.synced(within(this.#flusher.flush(), task, options));
+    const durable = await this.#figures.synced(within(this.#flusher.flush(), task, options));
+    if (isTurnDue()) await turn();
+    return durable;
   }
 
   readers(): ReaderInfo[] {

@@ -18,4 +18,12 @@ export {
 } from './system.js';
 export { checkLogger, type Logger, Teller, throwLater } from './teller.js';
 export { timeInUs, type When } from './time.js';
-export { isTurnOver, LEAST_RECORDS_A_BATCH, nextTurn, TurnClock, turn, turnBegins } from './turns.js';
+export {
+  isTurnDue,
+  isTurnOver,
+  LEAST_RECORDS_A_BATCH,
+  nextTurn,
+  TurnClock,
+  turn,
+  turnBegins,
+} from './turns.js';

@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks';
+// Not the global one, which tests put another in the place of: what waits for nothing is to resolve there, too.
+import { setImmediate } from 'node:timers';
 
 /** Going on and on holds the event loop: after so long it is to have a turn. */
 const LONGEST_TURN_MS = 5;
@@ -81,4 +83,22 @@ export function nextTurn(call: () => void): void {
 
 export function turn(): Promise<void> {
   return new Promise(nextTurn);
+}
+
+/** Asked by all that resolve without waiting, as long as the event loop has no turn. */
+let held: TurnClock | undefined;
+
+/**
+ * Whether the event loop is to have a turn before a promise resolves that waited for nothing: who awaits one of these after the
+ * other would hold it for ever. Asked for each of them.
+ */
+export function isTurnDue(): boolean {
+  if (held !== undefined) return held.isOver();
+  // It calls others than us, too: that it has been held is known only from the first of these on.
+  held = new TurnClock();
+  turnBegins();
+  nextTurn(() => {
+    held = undefined;
+  });
+  return false;
 }

@@ -2,7 +2,7 @@ import { invalidArgument } from '../../errors.js';
 import { checkWait, knownOptions, show } from '../../options.js';
 import type { Flow } from '../presence/index.js';
 import type { RecordOptions } from '../records/index.js';
-import type { Stopwatch } from '../runtime/index.js';
+import { isTurnDue, type Stopwatch, turn } from '../runtime/index.js';
 import {
   type IdleStrategy,
   type Limits,
@@ -69,19 +69,22 @@ export class Sends {
     };
     if (this.#queue.size === 0) {
       const sent = tryToSend();
-      if (sent !== undefined) return sent;
+      if (sent !== undefined) {
+        if (isTurnDue()) await turn();
+        return sent;
+      }
     } else {
       this.#flow.refusals++;
     }
     const beganAt = performance.now();
     let begin: () => void = () => {};
-    const turn = new Promise<void>((resolve) => {
+    const begun = new Promise<void>((resolve) => {
       begin = resolve;
     });
     this.#queue.add(begin);
     if (this.#queue.size === 1) begin();
     try {
-      await within(turn, this.#task, limits);
+      await within(begun, this.#task, limits);
       const look = () => this.#flow.looking(tryToSend);
       const sent = await waitUntil(look, this.#task, limits, this.#strategy, this.#sleeper);
       this.#stopwatch.since(beganAt);

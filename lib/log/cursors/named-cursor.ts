@@ -1,4 +1,4 @@
-import { type WaitOptions, waitOptions } from '../../channel/index.js';
+import { isTurnDue, turn, type WaitOptions, waitOptions } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { oneOf, wholeNumber } from '../../options.js';
 import type { CursorFile } from './cursor-file.js';
@@ -60,6 +60,7 @@ export class NamedCursor {
     const force = oneOf('force', options?.force ?? false, [true, false]);
     const set = this.#file.set(this.#name, offset, force, options);
     const current = typeof set === 'number' ? set : await set;
+    if (isTurnDue()) await turn();
     if (current <= offset) return;
     throw new MillraceError(
       'ERR_INVALID_ARGUMENT',
