@@ -13,7 +13,7 @@ import {
   whereLeads,
 } from '../file/index.js';
 import * as L from '../layout.js';
-import { type Beating, beat, heart, signAsReleased } from '../presence/index.js';
+import { type Beating, beat, heart, isReleased, signAsReleased, signAsWriter } from '../presence/index.js';
 import { tagBefore } from '../reading/index.js';
 import type { Data, DescribedRecord } from '../records/index.js';
 import { recover, type Start, storeEnd } from '../recovery/index.js';
@@ -81,6 +81,7 @@ export class SegmentWriter implements Beating {
   readonly #appender: Appender;
   readonly #flusher: Flusher;
   readonly #beating: WeakRef<Beating>;
+  readonly #shared: boolean;
   #maxTimeUs: number;
   #state: 'open' | 'sealed' | 'closed' = 'open';
 
@@ -97,6 +98,7 @@ export class SegmentWriter implements Beating {
     this.#appender = new Appender(channel, start);
     this.#flusher = new Flusher(channel, this.#appender, { before, shared });
     this.#beating = heart.start(this, channel.header.heartbeatMs);
+    this.#shared = shared;
     // Those who append by turns have a lock of their own for that.
     if (shared) binding().unlockByte(channel.file, WRITER_LOCK_BYTE);
   }
@@ -220,7 +222,10 @@ export class SegmentWriter implements Beating {
     const recovered = recover(this.#channel);
     this.#maxTimeUs = recovered.maxTimeUs;
     this.#appender.goOn(recovered);
-    if (recovered.ending === undefined) return true;
+    if (recovered.ending === undefined) {
+      if (isReleased(this.#channel)) signAsWriter(this.#channel);
+      return true;
+    }
     heart.stop(this.#beating);
     this.#flusher.finish(this.#channel.header.dataOffset + recovered.position);
     this.#appender.stop(() => closedHandle('segment', this.path));
@@ -323,7 +328,12 @@ export class SegmentWriter implements Beating {
     return { from: dataOffset + this.#appender.position + L.RESERVED_BYTES, to: dataOffset + capacity };
   }
 
-  /** Lets go of it, as it is: another one may go on with it. */
+  /** Where several append by turns: nobody goes on with it now whose death would be one of its writer. */
+  signAsReleased(): void {
+    signAsReleased(this.#channel);
+  }
+
+  /** Lets go of it, as it is: another one may go on with it. Where several append by turns, others may be at it. */
   close(): void {
     const state = this.#state;
     this.#state = 'closed';
@@ -341,7 +351,7 @@ export class SegmentWriter implements Beating {
     if (this.#appender.busy) this.#appender.abortClaim();
     this.#appender.publish();
     this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
-    signAsReleased(this.#channel);
+    if (!this.#shared) signAsReleased(this.#channel);
     this.#appender.stop(() => closedHandle('segment', this.path));
   }
 }

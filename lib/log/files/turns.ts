@@ -104,6 +104,17 @@ export class Turns {
     return { isOurs: !wasLeft && Atomics.load(this.#words, TURN) === this.#last, wasLeft };
   }
 
+  /** Does it where the last turn there was is one of ours, and nobody can take one meanwhile. Waits for nothing. */
+  asLast(work: () => void): void {
+    if (!binding().lockByte(this.#lock.file, TURN_BYTE)) return;
+    try {
+      const isLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
+      if (!isLeft && Atomics.load(this.#words, TURN) === this.#last) work();
+    } finally {
+      binding().unlockByte(this.#lock.file, TURN_BYTE);
+    }
+  }
+
   /** Whoever removes the lock of a log that is appended to makes way for others with another one. */
   #assertNamed(): void {
     try {

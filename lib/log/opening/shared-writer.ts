@@ -185,7 +185,7 @@ export class SharedWriter {
     this.#inVain.abort();
     await this.#working;
     for (const { reject } of this.#wanted.splice(0)) reject(closedHandle('log', this.#directory.path));
-    await this.#writer.close();
+    await this.#writer.close(() => this.#turns.asLast(() => this.#writer.signAsReleased()));
   }
 }
 

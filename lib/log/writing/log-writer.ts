@@ -374,8 +374,13 @@ export class LogWriter {
     await Promise.all([...this.#sealedBefore, this.#sealed].map((sealed) => sealed.settled()));
   }
 
-  /** Brings what was appended to the disk where that was promised, and lets go of it all. */
-  async close(): Promise<void> {
+  /** Where others append, too: says that whoever had the last turn has let go of the log. */
+  signAsReleased(): void {
+    this.#segment?.signAsReleased();
+  }
+
+  /** Brings what was appended to the disk where that was promised, and lets go of it all; `before` that is called. */
+  async close(before: () => void = () => {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#budget = 0;
@@ -383,6 +388,7 @@ export class LogWriter {
       if (this.#settings.sync !== 'none') await this.synced();
     } finally {
       this.#nextFile.drop();
+      before();
       this.#segment?.close();
       await this.settled();
     }
