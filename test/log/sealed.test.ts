@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, cpSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk, inspect } from '../../lib/channel/index.js';
 import * as L from '../../lib/channel/layout.js';
@@ -139,6 +139,23 @@ test('a segment whose sync failed is not followed by another one when it is old:
   expect(log.segments().length).toBe(1);
   expect(thrown(() => log.append('new'))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
   expect(await failure(() => log.close())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+});
+
+test('the space behind an end is given back of that very segment, and of none that has its name by then', async () => {
+  await using other = await Log.open(newDirectory(), { segment: '64KiB', sync: 'none' });
+  for (let i = 0; i < 16; i++) other.append(Buffer.alloc(4000, 0xaa));
+  const full = readFileSync(other.segments()[0].path);
+  const log = await Log.open(newDirectory(), { segment: '64KiB', sync: 'none' });
+  // More than are held open: what is behind those is given back by their names, once the event loop has a turn.
+  while (log.segments().length < 72) log.append(Buffer.alloc(14_000));
+  const [foreign, like, own] = log.segments().slice(68);
+  const { size } = statSync(own.path);
+  writeFileSync(foreign.path, Buffer.alloc(size, 0xaa));
+  writeFileSync(like.path, full);
+  await log.close();
+  expect(readFileSync(foreign.path).equals(Buffer.alloc(size, 0xaa))).toBe(true);
+  expect(readFileSync(like.path).equals(full)).toBe(true);
+  expect(statSync(own.path).blocks * 512).toBeLessThan(size - 4096);
 });
 
 const canLimit = spawnSync('prlimit', ['--version']).status === 0;

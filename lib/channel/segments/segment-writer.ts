@@ -1,9 +1,11 @@
-import { closedHandle, type MillraceError } from '../../errors.js';
+import { closedHandle, MillraceError } from '../../errors.js';
 import { binding, type FileHandle, isSystemError } from '../../native.js';
 import {
+  type Header,
   LARGEST_PART,
   type Link,
   type Mapped,
+  openMapped,
   parseSync,
   planFile,
   type Sync,
@@ -311,13 +313,13 @@ export class SegmentWriter implements Beating {
    * space behind its end, and is for when there is time; the file is to have its name then.
    */
   letGo(): () => Promise<void> {
-    const { path } = this;
+    const { header } = this.#channel;
     const unused = this.#unused();
     this.#state = 'closed';
     const failure = this.#flusher.letGo();
     binding().closeFile(this.#channel.file);
     return async () => {
-      await giveBackOf(path, unused);
+      await giveBackOf(this.path, header, unused);
       if (failure !== undefined) throw failure;
     };
   }
@@ -361,17 +363,19 @@ interface Stretch {
   to: number;
 }
 
-async function giveBackOf(path: string, unused: Stretch): Promise<void> {
+async function giveBackOf(path: string, { channelId, incarnation }: Header, unused: Stretch): Promise<void> {
   try {
-    const file = binding().openFile(path, true);
+    const { file, header } = openMapped(path, 'write');
     try {
-      await giveBack(file, unused);
+      // Another one may have its name by now.
+      const isSame = header.incarnation === incarnation && header.channelId.equals(channelId);
+      if (isSame) await giveBack(file, unused);
     } finally {
       binding().closeFile(file);
     }
   } catch (error) {
-    // It is gone by now.
-    if (!isSystemError(error)) throw error;
+    // Where it can't be opened any more it keeps its space.
+    if (!(error instanceof MillraceError)) throw error;
   }
 }
 
