@@ -247,10 +247,12 @@ function refuseImpossible(header: Header, path: string): void {
   if (!asPlanned || !framed || maxRecord < 0 || maxRecord > plan.largest) throw damagedHeader(path);
   const synced = sync.kind >= L.SYNC_NONE && sync.kind <= (mode === 'ring' ? L.SYNC_NONE : L.SYNC_COMMIT);
   if (!synced || sync.everyMs < 0 || sync.everyBytes < 0) throw damagedHeader(path);
-  const { basePosition, baseRecord } = header;
-  const countable =
-    Number.isSafeInteger(basePosition + capacity) && Number.isSafeInteger(baseRecord + capacity);
-  if (basePosition % L.FRAME_ALIGN !== 0 || !countable) throw damagedHeader(path);
+  if (header.basePosition % L.FRAME_ALIGN !== 0 || !isCountable(header)) throw damagedHeader(path);
+}
+
+/** Whether all positions and record numbers that there may be in the first capacity of it are exact. */
+export function isCountable({ basePosition, baseRecord, capacity }: Header): boolean {
+  return Number.isSafeInteger(basePosition + capacity) && Number.isSafeInteger(baseRecord + capacity);
 }
 
 function decodeMetadata(json: Buffer, path: string): Record<string, unknown> {

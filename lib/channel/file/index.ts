@@ -14,6 +14,7 @@ export {
   encodeHeader,
   encodeMetadata,
   type Header,
+  isCountable,
   isMetadata,
   LARGEST_PART,
   MAX_FILE_BYTES,

@@ -2,6 +2,7 @@ import { closedHandle, MillraceError } from '../../errors.js';
 import { binding, type FileHandle, isSystemError } from '../../native.js';
 import {
   type Header,
+  isCountable,
   LARGEST_PART,
   type Link,
   type Mapped,
@@ -122,6 +123,7 @@ export class SegmentWriter implements Beating {
         { ...design, mode: 'linear', readers: 0, timestamps: true },
         { position: 0, record: baseRecord },
       );
+      if (!isCountable(header)) throw uncountable(path, header);
       header.checksums = true;
       const inRam = isRam(binding().statFile(file).fileSystem);
       const channel = viewMapping(path, file, binding().mapFile(file), header, true, inRam);
@@ -356,6 +358,14 @@ export class SegmentWriter implements Beating {
     if (!this.#shared) signAsReleased(this.#channel);
     this.#appender.stop(() => closedHandle('segment', this.path));
   }
+}
+
+function uncountable(path: string, { baseRecord }: Header): MillraceError {
+  return new MillraceError(
+    'ERR_CHANNEL_FULL',
+    `${path} can't be begun: the numbers of its records might go beyond 2^53 - 1, and there are none behind that`,
+    { path, record: baseRecord },
+  );
 }
 
 interface Stretch {
