@@ -34,6 +34,8 @@ async function openLog(): Promise<Log> {
 async function openWriter(): Promise<Writer> {
   const writer = await Writer.create(newPath(), { mode: 'linear', readers: 0 });
   opened.push(writer);
+  // The first one waits for the disk, for as many turns as that takes.
+  await writer.flush();
   return writer;
 }
 
