@@ -115,6 +115,36 @@ describe('asyncDispose', () => {
     await writer[Symbol.asyncDispose]();
   });
 
+  test('twice: who calls second hears no sooner, and nothing else', async () => {
+    const flush = disk.flushFrames;
+    for (const outcome of ['there', new Error('EIO')]) {
+      const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
+      const begun: (() => void)[] = [];
+      vi.spyOn(disk, 'flushFrames').mockImplementationOnce(async (...given) => {
+        await new Promise<void>((resolve) => begun.push(resolve));
+        if (outcome instanceof Error) throw outcome;
+        return flush(...given);
+      });
+      writer.write('last');
+      const told: unknown[] = [];
+      const both = ['first', 'second'].map((who) =>
+        writer[Symbol.asyncDispose]().then(
+          () => told.push([who, writer.durablePosition]),
+          ({ code }) => told.push([who, code]),
+        ),
+      );
+      await vi.waitFor(() => expect(begun).toHaveLength(1));
+      expect(told).toEqual([]);
+      begun[0]();
+      await Promise.all(both);
+      const end = outcome === 'there' ? 32 : 'ERR_SYNC_FAILED';
+      expect(told).toEqual([
+        ['first', end],
+        ['second', end],
+      ]);
+    }
+  });
+
   test('does not resolve where a sync that is under way fails', async () => {
     const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
     const syncs: (() => void)[] = [];

@@ -72,6 +72,8 @@ export class Writer<In = Data> {
   readonly #figures: WriterFigures;
   #state: 'open' | 'closed' | 'sealed' = 'open';
   #final = 0;
+  /** Set once somebody disposed of it: all who do hear of the same end. */
+  #disposed: Promise<void> | undefined;
 
   private constructor(
     channel: Mapped,
@@ -396,7 +398,12 @@ export class Writer<In = Data> {
   }
 
   /** Closes; where the channel is synced, resolves once all of it and its end are on the disk. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
     if (!this.#beginEnd('closed')) return;
     try {
       if (this.#channel.header.sync.kind === L.SYNC_NONE) this.#flusher?.letGo();
