@@ -150,9 +150,11 @@ export class Writer<In = Data> {
   #append(value: In, options: RecordOptions | number | undefined): number {
     if (options === undefined || typeof options === 'number') return this.tryWrite(value, options);
     knownOptions('A record', options, ['type', 'tag', 'timestamp']);
-    const type = checkType(options.type);
-    const tag = this.#describer.tagOf(options);
-    const time = this.#describer.timeOf(options) ?? (this.#timed ? environment.nowUs() : 0);
+    // Once: they may be computed, and another time others.
+    const { type: givenType, tag: givenTag, timestamp } = options;
+    const type = checkType(givenType);
+    const tag = this.#describer.checkTag(givenTag);
+    const time = this.#describer.checkTime(timestamp) ?? (this.#timed ? environment.nowUs() : 0);
     if (this.#codec === undefined) return this.#appender.append(value as Data, type, tag, time);
     return this.#appendEncoded(this.#codec, value, type, tag, time);
   }

@@ -46,15 +46,42 @@ export function measure(data: Data, path: string): number {
   return length;
 }
 
-export function copyData(target: Buffer, at: number, data: Data): number {
-  if (typeof data === 'string') return target.write(data, at);
-  if (Array.isArray(data)) {
-    let copied = 0;
-    for (const part of data) copied += copyData(target, at + copied, part);
-    return copied;
+/**
+ * Data that says the same however often it is asked: the elements of an array may be computed, and another time others.
+ * What it then consists of is bytes and strings that have been looked at once.
+ */
+export function taken(data: Data): Data {
+  return Array.isArray(data) ? [...data] : data;
+}
+
+/** Copies what was measured as `length` bytes. Refuses what has another length by now, as a buffer may that was resized. */
+export function copyData(target: Buffer, at: number, data: Data, length: number, path: string): void {
+  const copied = Array.isArray(data)
+    ? copyParts(target, at, data, length)
+    : copyPart(target, at, data as Uint8Array | string, length);
+  if (copied === length) return;
+  throw invalidArgument(`A record for ${path} became longer or shorter while it was written`, { path });
+}
+
+function copyParts(
+  target: Buffer,
+  at: number,
+  parts: readonly (Uint8Array | string)[],
+  length: number,
+): number {
+  let copied = 0;
+  for (const part of parts) {
+    copied += copyPart(target, at + copied, part, length - copied);
+    if (copied > length) break;
   }
-  target.set(data as Uint8Array, at);
-  return data.length;
+  return copied;
+}
+
+/** How long it is now, whether or not it was copied: nothing is where that is longer than what is left for it. */
+function copyPart(target: Buffer, at: number, part: Uint8Array | string, left: number): number {
+  if (typeof part === 'string') return target.write(part, at, left);
+  if (part.length <= left) target.set(part, at);
+  return part.length;
 }
 
 /** A record of a batch that is more than plain bytes, as the appender takes it. */

@@ -11,6 +11,7 @@ import {
   isData,
   measure,
   type RecordOptions,
+  taken,
 } from './data.js';
 
 /** What a batch is made of: without a codec also records that are described; with one, values only. */
@@ -28,10 +29,12 @@ export class Describer<In> {
     this.#codec = codec;
   }
 
-  batch(records: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
-    if (!Array.isArray(records)) {
-      throw invalidArgument(`A batch must be an array, not ${show(records)}`, { path: this.#path });
+  batch(given: readonly BatchOf<In>[]): readonly Uint8Array[] | readonly DescribedRecord[] {
+    if (!Array.isArray(given)) {
+      throw invalidArgument(`A batch must be an array, not ${show(given)}`, { path: this.#path });
     }
+    // Its elements may be computed, and another time others.
+    const records: readonly BatchOf<In>[] = [...given];
     if (this.#codec === undefined && areBytes(records)) return records;
     const items: DescribedRecord[] = [];
     try {
@@ -50,7 +53,7 @@ export class Describer<In> {
 
   #describe(record: BatchOf<In>): DescribedRecord {
     if (this.#codec !== undefined) return this.#encoded(this.#codec, record as In);
-    if (isData(record)) return this.#plain(record);
+    if (isData(record)) return this.#plain(taken(record));
     const described = record as BatchRecord | null;
     if (typeof described !== 'object' || described === null || !('data' in described)) {
       throw invalidArgument(
@@ -59,12 +62,15 @@ export class Describer<In> {
       );
     }
     knownOptions('A record', described, ['data', 'type', 'tag', 'timestamp']);
+    // Once: they may be computed, and another time others.
+    const { data: given, type, tag, timestamp } = described;
+    const data = taken(given);
     return {
-      data: described.data,
-      length: measure(described.data, this.#path),
-      type: checkType(described.type),
-      tag: this.tagOf(described),
-      timeUs: this.timeOf(described),
+      data,
+      length: measure(data, this.#path),
+      type: checkType(type),
+      tag: this.checkTag(tag),
+      timeUs: this.checkTime(timestamp),
     };
   }
 
@@ -83,20 +89,20 @@ export class Describer<In> {
     return { data, length: measure(data, this.#path), type: 0, tag: 0, timeUs: undefined };
   }
 
-  tagOf(options: RecordOptions): number {
-    if (options.tag === undefined) return 0;
+  checkTag(tag: RecordOptions['tag']): number {
+    if (tag === undefined) return 0;
     this.#needsTimestamps('tag');
-    if (!Number.isSafeInteger(options.tag) || options.tag < 0) {
-      throw invalidArgument(`tag must be a whole number from 0 to 2^53 - 1, not ${show(options.tag)}`);
+    if (!Number.isSafeInteger(tag) || tag < 0) {
+      throw invalidArgument(`tag must be a whole number from 0 to 2^53 - 1, not ${show(tag)}`);
     }
-    return options.tag;
+    return tag;
   }
 
   /** Undefined: the time at which it is written. */
-  timeOf(options: RecordOptions): number | undefined {
-    if (options.timestamp === undefined) return undefined;
+  checkTime(timestamp: RecordOptions['timestamp']): number | undefined {
+    if (timestamp === undefined) return undefined;
     this.#needsTimestamps('timestamp');
-    return timeInUs('timestamp', options.timestamp);
+    return timeInUs('timestamp', timestamp);
   }
 
   #needsTimestamps(what: string): void {
@@ -115,5 +121,5 @@ export function checkType(type: number | undefined): number {
 
 function copied(data: Data): Data {
   if (isByteArray(data)) return Buffer.from(data);
-  return Array.isArray(data) ? data.map((part) => copied(part) as Uint8Array | string) : data;
+  return Array.isArray(data) ? [...data].map((part) => copied(part) as Uint8Array | string) : data;
 }

@@ -19,5 +19,6 @@ export {
   isByteArray,
   measure,
   type RecordOptions,
+  taken,
 } from './data.js';
 export { type BatchOf, checkType, Describer } from './describe.js';

@@ -11,7 +11,7 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { Flow } from '../presence/index.js';
-import { copyData, type Data, type DescribedRecord, measure } from '../records/index.js';
+import { copyData, type Data, type DescribedRecord, measure, taken } from '../records/index.js';
 import type { Start } from '../recovery/index.js';
 import { ARRIVAL, fencesItself, wakeSleepers } from '../waiting/index.js';
 import { Publisher } from './publisher.js';
@@ -133,12 +133,13 @@ export class Appender {
     return need;
   }
 
-  #appendOther(data: Data, type: number, tag: number, timeUs: number): number {
+  #appendOther(given: Data, type: number, tag: number, timeUs: number): number {
+    const data = taken(given);
     const length = measure(data, this.#channel.path);
     const need = this.#reserve(length);
     if (need < 0) return need;
     const at = this.#at;
-    copyData(this.bytes, at + this.frameHeader, data);
+    copyData(this.bytes, at + this.frameHeader, data, length, this.#channel.path);
     this.#fill(at, at + need, KIND_DATA | (type << 16), tag, timeUs);
     this.#commit(at, at + need, length + this.frameHeader, timeUs);
     return need;
@@ -396,7 +397,7 @@ export class Appender {
         this.bytes.set(record, at + frameHeader);
         this.#fill(at, next, kind, tag + i * tagStep, timeUs);
       } else {
-        copyData(this.bytes, at + frameHeader, record.data);
+        copyData(this.bytes, at + frameHeader, record.data, length, this.#channel.path);
         this.#fill(at, next, kind | (record.type << 16), record.tag, record.timeUs ?? timeUs);
       }
       if (at !== start) words[at >> 2] = length + frameHeader;

@@ -1,3 +1,5 @@
+import { invalidArgument } from '../../errors.js';
+
 /** Up to so many characters a loop over them is quicker than a call into the runtime. */
 const SHORT_TEXT = 20;
 
@@ -7,10 +9,13 @@ export function bytesOf(data: Uint8Array | string): number {
   return data.length <= SHORT_TEXT && isAscii(data) ? data.length : Buffer.byteLength(data);
 }
 
-/** Writes it as its `bytes` bytes. */
+/** Writes it as its `bytes` bytes. Refuses what has another length by now, as a buffer may that was resized. */
 export function putBytes(target: Buffer, at: number, data: Uint8Array | string, bytes: number): void {
-  if (typeof data !== 'string') target.set(data, at);
-  else if (bytes !== data.length) target.write(data, at, bytes);
+  if (typeof data !== 'string') {
+    if (data.length !== bytes)
+      throw invalidArgument('A record became longer or shorter while it was written');
+    target.set(data, at);
+  } else if (bytes !== data.length) target.write(data, at, bytes);
   else if (bytes <= SHORT_TEXT) putAscii(target, at, data);
   // Of ASCII the same, and quicker.
   else target.write(data, at, bytes, 'latin1');

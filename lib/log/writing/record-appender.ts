@@ -21,7 +21,8 @@ export class RecordAppender {
   readonly #compression: CompressionSettings | undefined;
   /** The largest payload that fits into any segment. */
   readonly #largest: number;
-  readonly #fill = (bytes: Buffer, at: number): void => this.#encoder.write(bytes, at);
+  #isMeasuring = false;
+  readonly #fill = (bytes: Buffer, at: number): void => this.#write(bytes, at);
 
   /** `path`: of the log. */
   constructor(path: string, { compression, segment }: LogSettings) {
@@ -31,6 +32,7 @@ export class RecordAppender {
   }
 
   append(writer: LogWriter, record: Appendable): number {
+    this.#refuseWithin();
     if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
     const encoder = this.#encoder;
     const length = this.#measure(record);
@@ -39,18 +41,20 @@ export class RecordAppender {
   }
 
   /** All of them or none; returns the offset of the first. One look at the clock is enough for all. */
-  appendBatch(writer: LogWriter, records: readonly Appendable[]): number {
-    if (!Array.isArray(records)) {
-      throw invalidArgument(`A batch must be an array, not ${show(records)}`, { path: this.#path });
+  appendBatch(writer: LogWriter, given: readonly Appendable[]): number {
+    this.#refuseWithin();
+    if (!Array.isArray(given)) {
+      throw invalidArgument(`A batch must be an array, not ${show(given)}`, { path: this.#path });
     }
+    // Its elements may be computed, and another time others. There are no holes in this one.
+    const records: readonly Appendable[] = [...given];
     const { length } = records;
     if (length === 0) return writer.next;
     const now = environment.nowUs();
     const compression = this.#compression;
     if (compression === undefined && areBytes(records)) return writer.appendBatch(records, length, now, now);
     let maxTimeUs = 0;
-    // Unlike `map`, this does not pass over holes.
-    const items = Array.from(records as readonly Appendable[], (record, i) => {
+    const items = records.map((record, i) => {
       const item = this.#describe(record, writer.next + i, now);
       maxTimeUs = Math.max(maxTimeUs, item.timeUs);
       return item;
@@ -63,18 +67,43 @@ export class RecordAppender {
   }
 
   #measure(record: Appendable): number {
+    this.#isMeasuring = true;
     try {
       return this.#encoder.measure(record);
     } catch (error) {
-      throw error instanceof MillraceError ? withFacts(error, { path: this.#path }) : error;
+      throw this.#withPath(error);
+    } finally {
+      this.#isMeasuring = false;
     }
+  }
+
+  #write(target: Buffer, at: number): void {
+    try {
+      this.#encoder.write(target, at);
+    } catch (error) {
+      throw this.#withPath(error);
+    }
+  }
+
+  #withPath(error: unknown): unknown {
+    return error instanceof MillraceError ? withFacts(error, { path: this.#path }) : error;
+  }
+
+  /** A field may be computed as it is looked at; what it appended would come in the midst of its own record. */
+  #refuseWithin(): void {
+    if (!this.#isMeasuring) return;
+    throw new MillraceError(
+      'ERR_BUSY',
+      `A field of a record that is being appended to ${this.#path} can't append another one to it`,
+      { path: this.#path },
+    );
   }
 
   #describe(record: Appendable, offset: number, now: number): EncodedRecord {
     const length = this.#measure(record);
     const { type, timeUs } = this.#encoder;
     const data = Buffer.allocUnsafe(length);
-    this.#encoder.write(data, 0);
+    this.#write(data, 0);
     return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
   }
 }

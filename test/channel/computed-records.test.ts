@@ -1,0 +1,152 @@
+import { expect, test } from 'vitest';
+import { type BatchRecord, type Data, Reader, Writer } from '../../lib/index.js';
+import { failure } from '../helpers/failure.js';
+import { resizable } from '../helpers/resizable.js';
+import { newPath } from '../helpers/run-directory.js';
+
+const FILLING = 4000;
+const SHORT = 100;
+const LONG = 16_000;
+
+/** Gives the first answer to so many looks, and another to each that comes later. */
+function changing<T>(looks: number, first: T, later: T): () => T {
+  let asked = 0;
+  return () => (asked++ < looks ? first : later);
+}
+
+/** An array whose first element is computed each time that it is looked at. */
+function computed<T>(elements: T[], first: () => T): T[] {
+  return new Proxy(elements, { get: (array, key) => (key === '0' ? first() : Reflect.get(array, key)) });
+}
+
+/**
+ * Calls `write` where there is room for a short record, and behind that lie some that a reader has yet to read. Returns the
+ * lengths of what it then reads of that; all others have to be as they were written.
+ */
+async function besideUnread(write: (writer: Writer) => number): Promise<number[]> {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { from: 'oldest', gate: true });
+  const filling = Buffer.alloc(FILLING, 'A');
+  const fill = () => {
+    while (writer.tryWrite(filling) > 0);
+  };
+  fill();
+  reader.readBatch(8);
+  fill();
+  reader.readBatch(1);
+  const lengths: number[] = [];
+  try {
+    write(writer);
+  } finally {
+    let whole = 0;
+    for (const { data } of reader.readBatch(1000)) {
+      if (filling.equals(data)) whole++;
+      else lengths.push(data.length);
+    }
+    expect(whole).toBeGreaterThan(10);
+  }
+  return lengths;
+}
+
+const long = () => Buffer.alloc(LONG, 'x');
+const short = () => Buffer.alloc(SHORT, 'y');
+
+test('what data is when it is asked for again does not matter', async () => {
+  for (const [first, later, looks] of [1, 2, 3, 4].flatMap((looks) => [
+    [short(), long(), looks] as const,
+    [long(), short(), looks] as const,
+  ])) {
+    const data = changing(looks, first, later);
+    const record = {
+      get data() {
+        return data();
+      },
+    };
+    const lengths = await besideUnread((writer) => writer.tryWriteBatch([record]));
+    expect([[], [SHORT]]).toContainEqual(lengths);
+  }
+});
+
+test('nor does what its tag and time are then', async () => {
+  for (const looks of [1, 2, 3, 4, 5, 6, 7]) {
+    using writer = await Writer.create(newPath(), { timestamps: true });
+    using reader = await Reader.open(writer.path);
+    const make = () => {
+      const tag = changing(looks, 7, -1);
+      const timestamp = changing(looks, { us: 8 }, { us: -1 });
+      return {
+        get tag() {
+          return tag();
+        },
+        get timestamp() {
+          return timestamp();
+        },
+      };
+    };
+    const outcome = async (write: () => number) => {
+      try {
+        write();
+        const { tag, timestamp } = reader.read() ?? {};
+        return { tag, timestamp };
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
+    const written = { tag: 7, timestamp: 8 };
+    expect([written, 'ERR_INVALID_ARGUMENT']).toContainEqual(await outcome(() => writer.write('x', make())));
+    const record = () => Object.defineProperty(make(), 'data', { value: 'x', enumerable: true });
+    const batch = () => writer.writeBatch([record() as unknown as BatchRecord]);
+    expect([written, 'ERR_INVALID_ARGUMENT']).toContainEqual(await outcome(batch));
+  }
+});
+
+test('nor do the elements of an array', async () => {
+  for (const looks of [1, 2, 3, 4]) {
+    const first = () => changing<Buffer>(looks, short(), long());
+    const parts = (): Data => computed([short(), Buffer.from('z')], first());
+    for (const write of [
+      (writer: Writer) => writer.tryWriteBatch(computed([short(), Buffer.from('z')], first())),
+      (writer: Writer) => writer.tryWriteBatch(computed<Data>([short(), 'z'], first())),
+      (writer: Writer) => writer.tryWrite(parts()),
+      (writer: Writer) => writer.tryWriteBatch([parts()]),
+      (writer: Writer) => writer.tryWriteBatch([{ data: parts() }]),
+    ]) {
+      expect([[], [SHORT, 1], [SHORT + 1]]).toContainEqual(await besideUnread(write));
+    }
+  }
+});
+
+test.each([
+  ['longer', LONG],
+  ['shorter', 3],
+])('a record of a batch that another one makes %s is refused', async (_, length) => {
+  const batches = (): BatchRecord[][] =>
+    [(data: Uint8Array): Data => data, (data: Uint8Array): Data => ['a', data, 'b']].map((as) => {
+      const { data, resize } = resizable(SHORT, LONG);
+      const other = {
+        get data() {
+          resize(length);
+          return 'z';
+        },
+      };
+      return [{ data: as(data) }, other];
+    });
+  for (const batch of batches()) {
+    let path = '';
+    const error = await failure(() =>
+      besideUnread((writer) => {
+        path = writer.path;
+        return writer.tryWriteBatch(batch);
+      }),
+    );
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    expect(error.message).toContain('longer or shorter');
+  }
+  for (const batch of batches()) {
+    using writer = await Writer.create(newPath(), { mode: 'linear', capacity: 16384 });
+    using reader = await Reader.open(writer.path);
+    await failure(() => writer.writeBatch(batch));
+    writer.write('next');
+    expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['next']);
+  }
+});
