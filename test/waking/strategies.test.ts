@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Idle, type IdleStrategy, Reader, Writer } from '../../lib/index.js';
+import { type Idle, type IdleStrategy, type Idling, Reader, Writer } from '../../lib/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -160,6 +160,27 @@ describe('a strategy of its own', () => {
     // It slept until the bound, and nothing had come: that is not late.
     expect(reader.stats().waits).toEqual({ parked: 1, woken: 0, late: 0 });
   });
+
+  test.each<Idling>(['look', 'yield', 1, 'park'])(
+    'may close the reader and say %o: then nothing comes',
+    async (said) => {
+      for (const wait of [
+        (reader: Reader) => reader.waitSync({ timeoutMs: 10_000 }),
+        (reader: Reader) => reader.ready({ timeoutMs: 10_000 }),
+      ]) {
+        let close = () => {};
+        const idle: IdleStrategy = {
+          idle() {
+            close();
+            return said;
+          },
+        };
+        using channel = await empty({ idle });
+        close = () => channel.reader.close();
+        expect(await wait(channel.reader)).toBe(false);
+      }
+    },
+  );
 
   test('is asked where a writer waits for room', async () => {
     const own = new Own('look', 'yield', 1, 'park');

@@ -91,7 +91,8 @@ export class Sleeper {
   block(look: () => boolean, ms: number): boolean {
     const { writable, file } = this.#channel;
     const { sequence } = this.#alarm;
-    if (!writable) return false;
+    // What is asked how to wait may have closed it.
+    if (!writable || this.#closed) return false;
     // Before the last look: who wakes after it raises it, and then there is no sleeping on what it was.
     const before = this.wakes();
     if (!this.#arm(L.SLEEPER_BLOCKED)) return false;
