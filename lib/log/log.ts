@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { clearInterval } from 'node:timers';
 import {
   checkVerifyOptions,
   every,

@@ -1,10 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Reader, Writer } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { asleep, empty } from './fixtures/asleep.js';
+import { until } from './fixtures/kernel.js';
 
 const INERT = new URL('fixtures/inert-timers-child.js', import.meta.url).href;
 
@@ -29,6 +31,16 @@ test('who first sleeps under fake timers is looked after, later, by real ones', 
   await asleep(reader);
   crash();
   expect((await told).code).toBe('ERR_WRITER_DEAD');
+});
+
+test('what is to be synced by time is, under fake timers too', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  const sync = { everyMs: 5 };
+  using writer = await Writer.create(newPath(), { mode: 'linear', capacity: '64KiB', sync });
+  await using log = await Log.open(newDirectory(), { sync });
+  writer.write('x');
+  log.append('x');
+  await until(() => writer.durablePosition > 0 && log.durable > 0);
 });
 
 test('who first sleeps under timers that do nothing is kept alive, later, by real ones', async () => {

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { clearInterval } from 'node:timers';
 import { closedHandle, MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import {

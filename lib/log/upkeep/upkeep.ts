@@ -1,3 +1,4 @@
+import { clearInterval } from 'node:timers';
 import { every, Teller, turn } from '../../channel/index.js';
 import { closedHandle } from '../../errors.js';
 import type { CursorFile } from '../cursors/index.js';
