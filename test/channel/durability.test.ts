@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, symlinkSync, writeSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { disk } from '../../lib/channel/runtime/disk.js';
@@ -393,5 +393,18 @@ describe('a sync that fails', () => {
       code: 'ERR_SYNC_FAILED',
     });
     expect(thrown(() => inspect(path))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  test('when it is made through a link leaves no file, whatever becomes of the link', async () => {
+    const [near, link] = [newPath(), newPath()];
+    (await Writer.create(near, LINEAR)).close();
+    symlinkSync(near, link);
+    vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(async () => {
+      rmSync(link);
+      throw broken;
+    });
+    const options = { ...LINEAR, sync: 'commit', replace: true } as const;
+    expect(await failure(() => Writer.create(link, options))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    expect(existsSync(near)).toBe(false);
   });
 });

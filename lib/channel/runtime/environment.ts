@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isSystemError } from '../../native.js';
+import { refusedBySystem } from './system.js';
 
 /**
  * What a channel records about the world around it. One object, so that golden files can be made
@@ -31,18 +33,25 @@ function performanceMs(): number {
 }
 
 function startTicksOf(pid: string): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const stat = saidBy(`/proc/${pid}/stat`);
   // The name in parentheses may hold anything, parentheses too; the fields after the last one are plain.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 function readBootId(): Buffer {
-  return Buffer.from(
-    readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', ''),
-    'hex',
-  );
+  return Buffer.from(saidBy('/proc/sys/kernel/random/boot_id').trim().replaceAll('-', ''), 'hex');
 }
 
+/** What the kernel says in a file of its own. */
+function saidBy(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw isSystemError(error) ? refusedBySystem(error, file, 'read') : error;
+  }
+}
+
+/** Asks once; but for as long as it fails again and again. */
 function memo<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {

@@ -13,7 +13,7 @@ export function explain(error: unknown, path: string, doing: string, needed?: nu
   }
   if (!isSystemError(error)) return error;
   if (needed !== undefined && isOutOfSpace(error)) return noSpace(path, needed, error);
-  const facts = { path, cause: error, errno: error.errno, syscall: error.syscall };
+  const facts = factsOf(error, path);
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -36,7 +36,7 @@ export function explain(error: unknown, path: string, doing: string, needed?: nu
       if (error.syscall.startsWith('fcntl(F_OFD_')) return incapable(path, error, facts);
       break;
   }
-  return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, facts);
+  return refusedBySystem(error, path, doing);
 }
 
 function incapable(path: string, { code, syscall }: SystemError, facts: ErrorFacts): MillraceError {
@@ -45,6 +45,15 @@ function incapable(path: string, { code, syscall }: SystemError, facts: ErrorFac
     `The file system of ${path}, or this sandbox, can't do what a channel needs (${syscall}: ${code})`,
     facts,
   );
+}
+
+/** The same where no other reason tells the caller more: of what is no file of the caller's. */
+export function refusedBySystem(error: SystemError, path: string, doing: string): MillraceError {
+  return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, factsOf(error, path));
+}
+
+function factsOf(error: SystemError, path: string) {
+  return { path, cause: error, errno: error.errno, syscall: error.syscall };
 }
 
 export function alreadyThere(path: string, cause?: SystemError): MillraceError {

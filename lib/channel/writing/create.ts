@@ -7,7 +7,16 @@ import { behindLink, type Mapped, openMapped, syncFailed, viewMapping, whereLead
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
-import { alreadyThere, disk, explain, inTurns, isRam, refuseFileSystem, syncFile } from '../runtime/index.js';
+import {
+  alreadyThere,
+  disk,
+  explain,
+  inTurns,
+  isRam,
+  isShortOfFiles,
+  refuseFileSystem,
+  syncFile,
+} from '../runtime/index.js';
 import {
   type Base,
   type ChannelOptions,
@@ -50,7 +59,7 @@ export async function createChannel(
     if (options.replace === true) await replaceName(file, name);
     else binding().linkFile(file, name);
     // step 52
-    if (kind !== L.SYNC_NONE) await syncName(channel, name);
+    if (kind !== L.SYNC_NONE) await syncName(file, name, path);
     return channel;
   } catch (error) {
     binding().closeFile(file);
@@ -59,12 +68,14 @@ export async function createChannel(
 }
 
 /** What could not be brought to the disk is not there: so it has no name either. */
-async function syncName(channel: Mapped, name: string): Promise<void> {
+async function syncName(file: FileHandle, name: string, path: string): Promise<void> {
   try {
     await disk.syncDirectory(dirname(name));
   } catch (error) {
-    if (whereLeads(channel) === 'here') rmSync(name, { force: true });
-    throw syncFailed(channel.path, error);
+    // Nobody takes the name from it meanwhile: it holds the writer's lock.
+    if (whereLeads({ path: name, file }) === 'here') rmSync(name, { force: true });
+    // The directory could not even be opened: that may go well another time.
+    throw isShortOfFiles(error) ? error : syncFailed(path, error);
   }
 }
 
