@@ -15,7 +15,7 @@ import * as L from '../../lib/channel/layout.js';
 import { declareAbandoned, inspect, Reader, Refusal, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 
 const MODES = ['ring', 'linear'] as const;
 const create = (mode: (typeof MODES)[number], path = newPath(), more = {}) =>
@@ -266,6 +266,18 @@ test('replace makes a channel where none is, and sweeps up what a killed creator
   const fresh = newPath();
   using _ = await Writer.create(fresh, { capacity: '64KiB', replace: true });
   expect(existsSync(fresh)).toBe(true);
+});
+
+test.each([100, 101, 244, 245, 255])('a name of %d bytes is replaced like any other', async (bytes) => {
+  const path = join(newDirectory(), 'n'.repeat(bytes));
+  for (let n = 0; n < 2; n++) {
+    const { writer, crash } = await mortal(() => Writer.create(path, { capacity: '64KiB', replace: n > 0 }));
+    writer.write(`${n}`);
+    crash();
+  }
+  using reader = await Reader.open(path, { from: 'oldest' });
+  expect(reader.read()?.data.toString()).toBe('1');
+  expect(readdirSync(dirname(path))).toEqual([basename(path)]);
 });
 
 test('replace through a symbolic link replaces what it leads to, wherever that is', async () => {

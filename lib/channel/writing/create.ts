@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../../errors.js';
@@ -124,10 +125,20 @@ async function replaceName(file: FileHandle, path: string): Promise<void> {
   }
 }
 
+/** In bytes. The longest that a file system allows is hardly ever shorter than 143. */
+const LONG_NAME = 100;
+
+/** A name beside this one, of its own. One that is long is not made longer still: no file system might allow that. */
+function waitingName(path: string): string {
+  const name = basename(path);
+  const own = Buffer.byteLength(name) <= LONG_NAME ? name : createHash('sha256').update(name).digest('hex');
+  return join(dirname(path), `.${own}.replacing`);
+}
+
 /** Gives a file the name that another one has, in one step. `prepare` is called with the name that it has before that. */
 export function takeName(file: FileHandle, path: string, prepare?: (waiting: string) => void): void {
   // A name that whoever died between these two steps left behind. Nobody else uses it.
-  const waiting = join(dirname(path), `.${basename(path)}.replacing`);
+  const waiting = waitingName(path);
   rmSync(waiting, { force: true });
   binding().linkFile(file, waiting);
   // step 55
