@@ -37,6 +37,8 @@ export const REGISTRATION = L.REGISTRATION_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
 const STATE_BITS = 4;
 const STATE_MASK = (1 << STATE_BITS) - 1;
+/** System calls, a microsecond or so each. */
+const TRIES_FOR_LEFT = 100;
 
 export const SLOT_POSITION = L.SLOT_POSITION_OFFSET >> 2;
 const STATE_NAMES: Record<number, ReaderInfo['state']> = {
@@ -75,19 +77,41 @@ export function changeSlot(words: Int32Array, at: number, from: number, state: n
  * Undefined: all are taken by living readers.
  */
 export function claimSlot(channel: Mapped, name: string, evictAfterMs: number): number | undefined {
-  const slots = channel.header.readerSlots;
-  for (const onlyFree of [true, false]) {
-    for (let slot = 0; slot < slots; slot++) {
-      const at = slotWord(channel, slot);
-      const free = slotState(Atomics.load(channel.words, at)) === L.SLOT_FREE;
-      if (onlyFree && !free) continue;
-      if (!binding().lockByte(channel.file, lockByteOf(slot))) continue;
-      // step 24
-      takeSlot(channel, at, name, evictAfterMs);
-      return slot;
-    }
+  const slot = lockSlot(channel, true) ?? lockSlot(channel, false) ?? lockLeftSlot(channel);
+  if (slot === undefined) return undefined;
+  // step 24
+  takeSlot(channel, slotWord(channel, slot), name, evictAfterMs);
+  return slot;
+}
+
+/** The first slot, or the first free one, whose lock byte nobody had. */
+function lockSlot(channel: Mapped, onlyFree: boolean): number | undefined {
+  for (let slot = 0; slot < channel.header.readerSlots; slot++) {
+    if (onlyFree && !isFree(channel, slot)) continue;
+    if (binding().lockByte(channel.file, lockByteOf(slot))) return slot;
   }
   return undefined;
+}
+
+/**
+ * Whoever leaves a slot frees it a moment before it gives up the lock. But it may have been stopped in between, for ever:
+ * then it has the slot.
+ */
+function lockLeftSlot(channel: Mapped): number | undefined {
+  for (let tries = 0; tries < TRIES_FOR_LEFT && isAnyFree(channel); tries++) {
+    const slot = lockSlot(channel, true);
+    if (slot !== undefined) return slot;
+  }
+  return undefined;
+}
+
+function isAnyFree(channel: Mapped): boolean {
+  for (let slot = 0; slot < channel.header.readerSlots; slot++) if (isFree(channel, slot)) return true;
+  return false;
+}
+
+function isFree(channel: Mapped, slot: number): boolean {
+  return slotState(Atomics.load(channel.words, slotWord(channel, slot))) === L.SLOT_FREE;
 }
 
 function takeSlot(channel: Mapped, at: number, name: string, evictAfterMs: number): void {
@@ -126,14 +150,14 @@ export function releaseSlot(channel: Mapped, slot: number): void {
 }
 
 /**
- * Frees the slot of a dead reader. A test of the lock would not do: the slot could be taken between test and
- * store. Whoever holds the lock byte owns the slot.
+ * Frees the slot of a dead reader, whose state was read before. The lock is tested only: who came while it was held here
+ * would take the slot for a living reader's. Whoever takes the slot meanwhile changes its state to one of another generation,
+ * and then it is not freed; or takes a free one.
  */
 export function freeDeadSlot(channel: Mapped, slot: number, stateWord: number): boolean {
-  if (!binding().lockByte(channel.file, lockByteOf(slot))) return false;
+  if (binding().isByteLocked(channel.file, lockByteOf(slot))) return false;
   // step 33
   const freed = changeSlot(channel.words, slotWord(channel, slot), stateWord, L.SLOT_FREE);
-  binding().unlockByte(channel.file, lockByteOf(slot));
   // step 34
   if (freed) Atomics.add(channel.words, REGISTRATION, 1);
   return freed;
