@@ -1,4 +1,7 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { createWriter } from '../../lib/channel/ends/writer.js';
+import * as L from '../../lib/channel/layout.js';
 import { inspect, Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
@@ -113,3 +116,29 @@ test.each([1, 2, 3, 7])(
     }
   },
 );
+
+/** Where a position goes over into the next high part. */
+const OVER = 2 ** 36;
+
+test('a reader that died on the way back over 64 GiB is nowhere', async () => {
+  const options = { capacity: '64KiB', readers: 1 };
+  using writer = await createWriter(newPath(), options, { position: OVER - 65536, record: 0 });
+  for (let n = 0; n < 300; n++) writer.write(Buffer.alloc(400));
+  using reader = await Reader.open(writer.path, { from: 'latest', gate: false });
+  expect(reader.position).toBeGreaterThan(OVER);
+  writer.heartbeat();
+  expect(writer.readers()).toMatchObject([{ position: reader.position, lagBytes: 0, lagRecords: 0 }]);
+  // Before its low part is stored, and before its last one is.
+  for (const words of [
+    [0, 3000, 1],
+    [0, -3000, 1],
+  ]) {
+    const position = Buffer.from(Int32Array.from(words).buffer);
+    const file = openSync(writer.path, 'r+');
+    writeSync(file, position, 0, position.length, L.HEADER_BYTES + L.SLOT_POSITION_OFFSET);
+    closeSync(file);
+    for (const [{ state, lagRecords }] of [writer.readers(), inspect(writer.path).readers]) {
+      expect([state, lagRecords]).toEqual(['observing', undefined]);
+    }
+  }
+});

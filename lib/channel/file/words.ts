@@ -88,8 +88,9 @@ const SPLIT_TRIES = 64;
 
 /**
  * Loads hiB, lo, hiA, the other way round than they are stored: when the high parts agree, lo belongs to them.
- * An owner that died between its stores leaves them apart for ever. Then lo tells which one it belongs to: the high
- * part changes only when lo goes over from the top of its range to the bottom.
+ * An owner that died between its stores leaves them apart for ever. Then lo tells which one it belongs to: of a word that
+ * only grows the high part changes only when lo goes over from the top of its range to the bottom. A reader's position may
+ * also go back: torn then, it is far from every place that there is.
  */
 export function loadSplit(words: Int32Array, index: number): number {
   let highA = 0;
