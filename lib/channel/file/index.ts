@@ -32,6 +32,7 @@ export {
   STATE,
   viewMapping,
   WRITER_LOCK_BYTE,
+  wordAt,
 } from './mapped.js';
 export { Marker } from './marker.js';
 export { type Mark, Marks, type Place } from './marks.js';

@@ -30,6 +30,11 @@ export function positionAt({ header }: Mapped, offset: number): number {
   return header.basePosition + offset - header.dataOffset;
 }
 
+/** Which of its words is the first one at a position, in a ring as of any lap. */
+export function wordAt({ header }: Mapped, position: number): number {
+  return (header.dataOffset + ((position - header.basePosition) % header.capacity)) >> 2;
+}
+
 /** Opens and maps a channel read-only, and believes nothing of it before its header held. */
 export function openMapped(path: string, access: 'read' | 'write' | 'write if allowed'): Mapped {
   const { file, writable } = openFile(path, access);

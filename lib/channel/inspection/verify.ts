@@ -359,9 +359,7 @@ class Verifier {
   #checkAbandoned(): void {
     const { words, header } = this.#channel;
     const { end } = this.#report;
-    // Nobody looks for it in what another start of the machine left, where no checksums tell what of it is whole.
-    const wouldBeFound = (header.checksums && header.mode === 'linear') || isOfThisBoot(this.#channel);
-    if (!wouldBeFound || plausibleLength(this.#channel, end) === 0) return;
+    if (plausibleLength(this.#channel, end) === 0) return;
     const kind =
       words[((header.dataOffset + ((end - header.basePosition) % header.capacity)) >> 2) + 1] & 0xff;
     if (kind === L.KIND_END) this.#wrong('is abandoned, and ends with END');

@@ -2,14 +2,26 @@ import { resolve } from 'node:path';
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import { aPath } from '../../options.js';
-import { loadPosition, type Mapped } from '../file/index.js';
+import { loadPosition, type Mapped, wordAt } from '../file/index.js';
 import * as L from '../layout.js';
 import { isOfThisBoot } from '../presence/index.js';
-import { atOnce, type InSlices } from '../runtime/index.js';
+import { atOnce, type InSlices, SLICE_BYTES } from '../runtime/index.js';
+import { isTrueFrame } from './checksums.js';
 import { examine, isCutOff, type Remains } from './cut-off.js';
-import { lockUnended, publishRecovered, recoverable, storeEnd, sumUnflushed } from './recovery.js';
+import { kindAt, plausibleLength } from './damage.js';
+import { countedTail } from './known.js';
+import {
+  lockUnended,
+  publishRecovered,
+  type Recovered,
+  recoverable,
+  storeEnd,
+  sumUnflushed,
+} from './recovery.js';
 import { refuseSegment } from './segment.js';
 
+const TAIL = L.TAIL_OFFSET >> 2;
+const LIMIT = L.LIMIT_OFFSET >> 2;
 const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.STATE_ABANDONED };
 
 /**
@@ -28,8 +40,7 @@ export function declareAbandoned(givenPath: string): void {
 
 /**
  * Ends what a dead writer left: as it meant to if it was about to, else as abandoned. The caller holds the
- * writer's lock and may write the mapping. What is damaged, or was left by an earlier start of the machine without
- * checksums, ends at its published tail.
+ * writer's lock and may write the mapping.
  */
 export function* abandoning(channel: Mapped): InSlices<void> {
   const left = isCutOff(channel)
@@ -38,7 +49,7 @@ export function* abandoning(channel: Mapped): InSlices<void> {
       ? recoverable(channel)
       : undefined;
   if (left === undefined) {
-    storeEnd(channel, L.STATE_ABANDONED, loadPosition(channel.words, L.TAIL_OFFSET >> 2));
+    yield* endWhereSenseEnds(channel);
     return;
   }
   publishRecovered(channel, left);
@@ -57,5 +68,52 @@ function* remainsOf(channel: Mapped): InSlices<Remains | undefined> {
   } catch (error) {
     if (error instanceof MillraceError && error.code === 'ERR_CORRUPT') return undefined;
     throw error;
+  }
+}
+
+/**
+ * What is damaged, or was left by an earlier start of the machine without checksums, ends where its readers come to by
+ * themselves: where the frames from the tail on make no sense any more. A 0 there says so to all of them.
+ */
+function* endWhereSenseEnds(channel: Mapped): InSlices<void> {
+  const { words, header } = channel;
+  const { basePosition, capacity } = header;
+  const tail = loadPosition(words, TAIL);
+  // Behind its limit a ring has what was written a lap before, and can be read yet.
+  const bound = header.mode === 'linear' ? basePosition + capacity : loadPosition(words, LIMIT);
+  if (tail < basePosition || tail > bound || bound - tail > capacity) {
+    storeEnd(channel, L.STATE_ABANDONED, tail);
+    return;
+  }
+  const { position, records, ending } = yield* senseFrom(channel, tail, bound);
+  if (ending === undefined && position < bound) Atomics.store(words, wordAt(channel, position), 0);
+  const counted = countedTail(channel);
+  if (counted !== undefined) publishRecovered(channel, { position, record: counted.record + records });
+  // There, nothing is made good that has none.
+  if (!isCutOff(channel)) sumUnflushed(channel, { position, ending });
+  storeEnd(channel, STATES[ending ?? 'abandoned'], position);
+}
+
+/** Walks from the tail as far as readers would. Of what its machine cut off, only what has its checksum is believed. */
+function* senseFrom(
+  channel: Mapped,
+  tail: number,
+  bound: number,
+): InSlices<Pick<Recovered, 'position' | 'ending'> & { records: number }> {
+  const isSummed = isCutOff(channel);
+  let records = 0;
+  let slice = tail + SLICE_BYTES;
+  for (let position = tail; ; ) {
+    const length = position < bound ? plausibleLength(channel, position) : 0;
+    const isFrame = length > 0 && (!isSummed || isTrueFrame(channel, position));
+    if (!isFrame) return { position, records, ending: undefined };
+    const kind = kindAt(channel, position);
+    if (kind === L.KIND_END) return { position, records, ending: 'closed' };
+    if (kind === L.KIND_LINK) return { position, records, ending: 'sealed' };
+    if (kind === L.KIND_DATA) records++;
+    position += (length + 15) & -16;
+    if (position < slice) continue;
+    slice = position + SLICE_BYTES;
+    yield;
   }
 }

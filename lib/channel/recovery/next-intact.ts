@@ -3,9 +3,9 @@ import { loadPosition, loadSplit, type Mapped, Marks, type Place, stampOf } from
 import * as L from '../layout.js';
 import { isTrueFrame } from './checksums.js';
 import { kindAt, plausibleLength } from './damage.js';
+import { lastKnown } from './known.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
-const LIMIT = L.LIMIT_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 /** Of a place: frames lead from there to one that is known to be good; its own frame is known by its checksum. */
@@ -53,15 +53,6 @@ function nextKnown({ words, header }: Mapped, damaged: number): Place {
   const tail = loadPosition(words, TAIL);
   const mark = new Marks(words, header).oldestAtOrAbove(damaged + 16, tail);
   return mark ?? { position: tail, record: loadSplit(words, RECORD_COUNT) };
-}
-
-function lastKnown({ words, header }: Mapped, damaged: number): Place | undefined {
-  const { basePosition, baseRecord, capacity } = header;
-  const least =
-    header.mode === 'linear' ? basePosition : Math.max(basePosition, loadPosition(words, LIMIT) - capacity);
-  const mark = new Marks(words, header).newestAtOrBelow(damaged, least);
-  if (mark !== undefined) return mark;
-  return least === basePosition ? { position: basePosition, record: baseRecord } : undefined;
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   Marks,
   offsetAt,
   openMapped,
+  type Place,
   positionAt,
   readFrozen,
   STATE,
@@ -22,6 +23,7 @@ import { endedAs } from '../presence/index.js';
 import { explain } from '../runtime/index.js';
 import { ARRIVAL, wakeEveryone } from '../waiting/index.js';
 import { damaged, plausibleLength } from './damage.js';
+import { nextIntact } from './next-intact.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -166,10 +168,10 @@ export function endOfStream(end: Omit<Start, 'unmarked'>, marks: Marks): Start {
 }
 
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
-export function publishRecovered(channel: Mapped, recovered: Recovered): void {
-  storeSplit(channel.words, RECORD_COUNT, highOf(recovered.record), recovered.record | 0);
+export function publishRecovered(channel: Mapped, { position, record }: Place): void {
+  storeSplit(channel.words, RECORD_COUNT, highOf(record), record | 0);
   // step 42
-  storePosition(channel.words, TAIL, recovered.position);
+  storePosition(channel.words, TAIL, position);
   // step 43
   wakeEveryone(channel, ARRIVAL);
   // step 44
@@ -189,13 +191,21 @@ export function storeEnd(channel: Mapped, state: number, position: number): void
  * Fills in the checksums that a dead writer did not get to: whoever ends a channel says that all are there. On a linear
  * channel; a ring's writer fills them in itself as it goes.
  */
-export function sumUnflushed(channel: Mapped, { position, ending }: Recovered): void {
+export function sumUnflushed(
+  channel: Mapped,
+  { position, ending }: Pick<Recovered, 'position' | 'ending'>,
+): void {
   const { file, words, header } = channel;
   if (!header.checksums || header.mode === 'ring') return;
-  const from = Math.max(header.basePosition, loadPosition(words, DURABLE));
-  const end = offsetAt(channel, position);
-  const last = ending === undefined ? 0 : (words[end >> 2] + 15) & -16;
-  binding().sumFrames(file, offsetAt(channel, from), end + last, stampOf(from), header.incarnation);
+  const last = ending === undefined ? 0 : (words[offsetAt(channel, position) >> 2] + 15) & -16;
+  const end = offsetAt(channel, position) + last;
+  let from: number | undefined = Math.max(header.basePosition, loadPosition(words, DURABLE));
+  while (from !== undefined && offsetAt(channel, from) < end) {
+    const at = offsetAt(channel, from);
+    const stopped = binding().sumFrames(file, at, end, stampOf(from), header.incarnation);
+    // Behind damage, too: without one, what is whole there would be taken for damaged.
+    from = stopped < end ? nextIntact(channel, positionAt(channel, stopped))?.position : undefined;
+  }
 }
 
 /** What recovery finds; undefined where the channel is damaged. */
