@@ -2,7 +2,7 @@ import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import { loadPosition, loadSplit, type Mapped, type Mark, Marks, type Place } from '../file/index.js';
 import * as L from '../layout.js';
-import { type Checker, isCutOff } from '../recovery/index.js';
+import { type Checker, countedTail, isCutOff } from '../recovery/index.js';
 import { timeInUs, type When } from '../runtime/index.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard } from './guard.js';
@@ -96,13 +96,21 @@ export class Places {
       const marked = this.#marks.oldestAtOrAbove(least, tail);
       if (marked !== undefined) return marked;
       // No mark was left because the writer went on over all of them: look again.
-      if (this.#bounds().least === least) return this.#tailPlace(tail);
+      if (this.#bounds().least === least) return this.#tailPlace();
     }
   }
 
-  /** The tail, with the record count that was published beside it; only where no mark is left to count from. */
-  #tailPlace(tail: number): Place {
-    return { position: tail, record: loadSplit(this.#channel.words, RECORD_COUNT) };
+  /** The tail, with the count that was published beside it where no mark is left to count from. */
+  #tailPlace(): Place {
+    const { words } = this.#channel;
+    for (;;) {
+      const counted = countedTail(this.#channel);
+      if (counted !== undefined) return counted;
+      const position = loadPosition(words, TAIL);
+      const record = loadSplit(words, RECORD_COUNT);
+      // Else the count may be that of any later one.
+      if (loadPosition(words, TAIL) === position) return { position, record };
+    }
   }
 
   /** The last place known at or before `position`. */
@@ -142,7 +150,7 @@ export class Places {
    */
   recordAt(position: number): number {
     const { tail } = this.#bounds();
-    const behind = this.#marks.oldestAtOrAbove(position, tail) ?? this.#tailPlace(tail);
+    const behind = this.#marks.oldestAtOrAbove(position, tail) ?? this.#tailPlace();
     const scout = this.#scout({ position, record: 0 });
     pollUntil(
       scout,

@@ -1,4 +1,13 @@
-import { fence, loadPosition, type Mapped, type Mark, Marks, type Place } from '../file/index.js';
+import {
+  fence,
+  loadAcquire,
+  loadPosition,
+  type Mapped,
+  type Mark,
+  Marks,
+  type Place,
+  wordAt,
+} from '../file/index.js';
 import * as L from '../layout.js';
 import { kindAt, plausibleLength } from './damage.js';
 
@@ -45,4 +54,18 @@ export function recordAt(channel: Mapped, goal: number): number | undefined {
   const isOverwritten =
     header.mode === 'ring' && loadPosition(words, LIMIT) - known.position > header.capacity;
   return position === goal && !isOverwritten ? record : undefined;
+}
+
+/** How many records were committed from the start of a frame on, as far as its frames make sense. */
+export function recordsFrom(channel: Mapped, position: number): number {
+  const end = position + channel.header.capacity;
+  let records = 0;
+  // Who sees the length sees the frame.
+  for (let at = position; at < end && loadAcquire(channel.words, wordAt(channel, at)) !== 0; ) {
+    const length = plausibleLength(channel, at);
+    if (length === 0) break;
+    if (kindAt(channel, at) === L.KIND_DATA) records++;
+    at += (length + 15) & -16;
+  }
+  return records;
 }

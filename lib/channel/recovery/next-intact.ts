@@ -3,7 +3,7 @@ import { loadPosition, loadSplit, type Mapped, Marks, type Place, stampOf } from
 import * as L from '../layout.js';
 import { isTrueFrame } from './checksums.js';
 import { kindAt, plausibleLength } from './damage.js';
-import { lastKnown } from './known.js';
+import { lastKnown, recordAt, recordsFrom } from './known.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
@@ -12,9 +12,14 @@ const DURABLE = L.DURABLE_OFFSET >> 2;
 const LEADS = 1;
 const PROVEN = 2;
 
+/** What lies behind damage and is known to be good. Of the tail it is the count beside it that is known, see `recordAtTail`. */
+interface Goal extends Place {
+  isTail: boolean;
+}
+
 /** What was found of the last stretch that was looked through: where to go on behind each place of it that is damaged. */
 interface Found {
-  goal: Place;
+  goal: Goal;
   behind: Map<number, Place>;
 }
 
@@ -27,7 +32,7 @@ const lastFound = new WeakMap<Mapped, Found>();
  * payload that looks like frames does not do that.
  *
  * The record's number is counted back from mark or tail: how many were damaged nobody can tell. For a place with more
- * damage behind it see `behindEach`; where its number is not sure, it is passed over with all up to the last damage
+ * damage behind it see `placesBehind`; where its number is not sure, it is passed over with all up to the last damage
  * before the mark: no number is better than a wrong one.
  */
 export function nextIntact(channel: Mapped, damaged: number): Place | undefined {
@@ -42,38 +47,76 @@ export function nextIntact(channel: Mapped, damaged: number): Place | undefined 
   }
   const before = checksums ? lastKnown(channel, damaged) : undefined;
   const isNear = before !== undefined && goal.position - before.position <= capacity;
-  const found = isNear ? behindEach(channel, before, damaged, goal) : undefined;
+  let walked = isNear ? walkOver(channel, before, damaged, goal.position) : undefined;
   // Where no frame was thought to start, nothing before it tells of it.
-  const behind = found?.has(damaged) ? found : behindEach(channel, undefined, damaged, goal);
+  if (!walked?.steps.some((step) => step.damaged === damaged)) {
+    walked = walkOver(channel, undefined, damaged, goal.position);
+  }
+  const record = goal.isTail ? recordAtTail(channel, goal, damaged, walked) : goal.record;
+  // There is more to go by, where it was published meanwhile.
+  if (goal.isTail && loadPosition(channel.words, TAIL) !== goal.position) return nextIntact(channel, damaged);
+  const behind = placesBehind(walked, record);
   lastFound.set(channel, { goal, behind });
   return behind.get(damaged);
 }
 
-function nextKnown({ words, header }: Mapped, damaged: number): Place {
-  const tail = loadPosition(words, TAIL);
-  const mark = new Marks(words, header).oldestAtOrAbove(damaged + 16, tail);
-  return mark ?? { position: tail, record: loadSplit(words, RECORD_COUNT) };
+function nextKnown({ words, header }: Mapped, damaged: number): Goal {
+  const marks = new Marks(words, header);
+  for (;;) {
+    const position = loadPosition(words, TAIL);
+    const mark = marks.oldestAtOrAbove(damaged + 16, position);
+    if (mark !== undefined) return { ...mark, isTail: false };
+    const record = loadSplit(words, RECORD_COUNT);
+    // Else the count may be that of any later one.
+    if (loadPosition(words, TAIL) === position) return { position, record, isTail: true };
+  }
 }
 
 /**
- * Walks from the known place before a damaged frame, or from that, to the one behind it, and tells of each damaged place
- * on the way where reading goes on. The numbers of what lies behind the last gap are counted back from the end. The
- * others are counted on from the known place: as long as each damaged frame still says where it ends, and so is one; or
- * where the end has the number that comes out if each gap lost the least it can have. Has it a higher one, nobody knows
- * which of them lost more.
+ * The count is stored before the tail. So it goes with the tail, or, where the writer died or is between the two stores,
+ * with the end of all that is committed. Which of both it is shows by what the frames up to the tail can have held.
  */
-function behindEach(
+function recordAtTail(
   channel: Mapped,
-  before: Place | undefined,
+  { position, record: count }: Goal,
   damaged: number,
-  goal: Place,
-): Map<number, Place> {
+  { before, least, most }: Walked,
+): number {
+  const counted = before?.record ?? recordAt(channel, damaged);
+  if (counted === undefined) return count;
+  const isPossible = (record: number) => record >= counted + least && record <= counted + most;
+  if (isPossible(count)) return count;
+  const published = count - recordsFrom(channel, position);
+  return isPossible(published) ? published : count;
+}
+
+/** A place that is damaged, where reading goes on behind it, and which of the records that were walked over that is. */
+interface Step extends Place {
+  damaged: number;
+  isSure: boolean;
+}
+
+/** What was found on the way from a known place, or from damage, to the known place behind it. */
+interface Walked {
+  before: Place | undefined;
+  steps: Step[];
+  /** The last step over a gap that nobody knows the records of; 0 where there is none. */
+  lastGap: number;
+  /** How many records there were on the way at least, and at most. */
+  least: number;
+  most: number;
+}
+
+/** Walks from the known place before a damaged frame, or from that, to the one behind it. */
+function walkOver(channel: Mapped, before: Place | undefined, damaged: number, goal: number): Walked {
   const from = before?.position ?? damaged;
-  const known = knownPlaces(channel, from, goal.position);
+  const known = knownPlaces(channel, from, goal);
   const end = known.length - 1;
-  const steps: { damaged: number; position: number; record: number; isSure: boolean }[] = [];
+  const steps: Step[] = [];
+  const smallest = (channel.header.frameHeader + 15) & -16;
   let isSure = before !== undefined;
-  let record = before?.record ?? 0;
+  let record = 0;
+  let most = 0;
   let lastGap = 0;
   for (let place = 0; place < end; ) {
     const position = from + place * 16;
@@ -88,22 +131,34 @@ function behindEach(
     if (own > 0 && place + own === next) {
       if (wasRecord(channel, position, own * 16)) record++;
     } else {
-      record += leastLost(channel, position, from + next * 16);
+      const lost = leastLost(channel, position, from + next * 16);
+      record += lost;
+      most += Math.floor(((next - place) * 16) / smallest) - lost;
       isSure = false;
       lastGap = steps.length;
     }
     place = next;
     steps.push({ damaged: position, position: from + place * 16, record, isSure });
   }
-  const isSum = before !== undefined && record === goal.record;
+  return { before, steps, lastGap, least: record, most: record + most };
+}
+
+/**
+ * Of each damaged place where reading goes on. The numbers of what lies behind the last gap are counted back from the
+ * end. The others are counted on from the known place: as long as each damaged frame still says where it ends, and so is
+ * one; or where the end has the number that comes out if each gap lost the least it can have. Has it a higher one, nobody
+ * knows which of them lost more.
+ */
+function placesBehind({ before, steps, lastGap, least }: Walked, recordAtEnd: number): Map<number, Place> {
+  const isSum = before !== undefined && before.record + least === recordAtEnd;
   const behind = new Map<number, Place>();
   for (const [i, step] of steps.entries()) {
     const isTold = i >= lastGap || step.isSure || isSum;
-    const { position, record: counted } = isTold ? step : steps[lastGap];
+    const { position, record } = isTold ? step : steps[lastGap];
     const isCountedOn = isTold && i < lastGap;
     behind.set(step.damaged, {
       position,
-      record: isCountedOn ? counted : goal.record - (record - counted),
+      record: isCountedOn ? (before?.record ?? 0) + record : recordAtEnd - (least - record),
     });
   }
   return behind;
