@@ -23,6 +23,7 @@ import { endedAs } from '../presence/index.js';
 import { explain } from '../runtime/index.js';
 import { ARRIVAL, wakeEveryone } from '../waiting/index.js';
 import { damaged, plausibleLength } from './damage.js';
+import { lastKnown } from './known.js';
 import { nextIntact } from './next-intact.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -87,9 +88,9 @@ export function recover(channel: Mapped): Recovered {
   const kept = tail >= header.basePosition && tail <= limit && limit - tail <= header.capacity;
   const most = header.mode === 'linear' ? header.basePosition + header.capacity : Number.MAX_SAFE_INTEGER;
   if (!kept || limit > most) throw damaged(channel, tail);
-  const oldest = Math.max(header.basePosition, limit - header.capacity);
   const marks = new Marks(words, header);
-  const mark: Mark = marks.newestAtOrBelow(tail, oldest) ?? {
+  // A ring without any mark is counted from the tail on, by what stands beside it.
+  const mark = lastKnown(channel, tail) ?? {
     position: tail,
     record: loadSplit(words, RECORD_COUNT),
     maxTimeUs: 0,
