@@ -2,7 +2,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Marks } from '../../lib/channel/file/index.js';
 import * as L from '../../lib/channel/layout.js';
-import { Reader, verify, Writer } from '../../lib/index.js';
+import { declareAbandoned, Reader, verify, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 
 afterEach(() => {
@@ -64,4 +64,66 @@ describe.each(MODES)('a %s channel whose first mark was not set', (mode) => {
     using reader = await Reader.open(dead, { from: 'latest', gate: false });
     expect(reader.recordNumber).toBe(2);
   });
+});
+
+/** All marks, as they are read. */
+function marksOf(path: string) {
+  const bytes = readFileSync(path);
+  const [from, count] = [L.MARKS_OFFSET_OFFSET, L.MARK_COUNT_OFFSET].map((at) => bytes.readInt32LE(at));
+  return Array.from({ length: count }, (_, slot) => {
+    const at = from + slot * L.MARK_BYTES;
+    // Its sequence tells how often it was set.
+    return [bytes[at] & 1, ...[4, 12, 20].map((word) => Number(bytes.readBigUInt64LE(at + word)))];
+  });
+}
+
+describe.each(MODES)('a %s channel whose writer died between a batch and its marks', (mode) => {
+  // A batch over many strides, which on a ring begins a lap.
+  const before = mode === 'ring' ? 122 : 3;
+  const batch = Array.from({ length: 450 }, (_, n) => Buffer.alloc(n % 7 === 0 ? 900 : 400, n));
+
+  async function filled(): Promise<Writer> {
+    const writer = await Writer.create(newPath(), {
+      mode,
+      timestamps: true,
+      capacity: '1MiB',
+      heartbeatMs: 60_000,
+    });
+    for (let n = 0; n < before; n++) writer.write(Buffer.alloc(8000), { timestamp: TIME + n });
+    return writer;
+  }
+
+  test.each([1, 2, 3])('has the marks that it would have set, behind number %i', async (nth) => {
+    using writer = await filled();
+    const dead = dyingAtMark(writer.path, nth, () => writer.writeBatch(batch));
+    const abandoned = leave(dead);
+    declareAbandoned(abandoned);
+    expect(marksOf(abandoned)).toEqual(marksOf(writer.path));
+    expect((await verify(abandoned)).sound).toBe(true);
+    using resumed = await Writer.resume(dead);
+    expect(marksOf(dead)).toEqual(marksOf(writer.path));
+    for (const one of [writer, resumed]) {
+      for (let n = 0; n < 20; n++) one.write(Buffer.alloc(n * 900), { timestamp: TIME + 1e9 + n });
+      one.heartbeat();
+    }
+    expect(marksOf(dead)).toEqual(marksOf(writer.path));
+  });
+
+  // On a ring the record begins a lap.
+  test.runIf(mode === 'linear')(
+    'has them after a large record, too, of which no frame starts in the strides that it covers',
+    async () => {
+      using writer = await filled();
+      writer.heartbeat();
+      const large = Buffer.alloc(120_000);
+      writer.write(large, { timestamp: TIME + 1000 });
+      const dead = leave(writer.path);
+      using resumed = await Writer.resume(dead);
+      for (const one of [writer, resumed]) {
+        one.write('behind it', { timestamp: TIME + 2000 });
+        one.heartbeat();
+      }
+      expect(marksOf(dead)).toEqual(marksOf(writer.path));
+    },
+  );
 });

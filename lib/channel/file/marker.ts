@@ -31,8 +31,13 @@ export class Marker {
     if (maxTimeUs > this.#maxTimeUs) this.#maxTimeUs = maxTimeUs;
   }
 
-  /** Walks [from, end) of the mapping; the first frame's position / 16 is given in two halves. */
-  walk(from: number, end: number, highAtFrom: number, stampAtFrom: number, recordAtFrom: number): void {
+  /** The first slot of this lap that has no mark of it yet. */
+  get nextSlot(): number {
+    return Math.ceil((this.nextAt - this.#dataStart) / this.#marks.stride);
+  }
+
+  /** Walks [from, end) of the mapping; the first frame's position / 16 is given in two halves. Returns how many records. */
+  walk(from: number, end: number, highAtFrom: number, stampAtFrom: number, recordAtFrom: number): number {
     const words = this.#words;
     // Small, unlike the number itself: counting on a number past 2^31 would be an allocation each time.
     let records = 0;
@@ -43,7 +48,7 @@ export class Marker {
       const word = at >> 2;
       const need = (words[word] + 15) & -16;
       // Not as this writer stored it: somebody else wrote to the file. Marks can be done without.
-      if (need <= 0) return;
+      if (need <= 0) return records;
       if ((words[word + 1] & 0xff) === L.KIND_DATA) {
         records++;
         if (this.#timed) this.#maxTimeUs = Math.max(this.#maxTimeUs, readFrozen(words, word + 4));
@@ -53,6 +58,7 @@ export class Marker {
       stamp = (stamp + (need >> 4)) | 0;
       if (before < 0 && stamp >= 0) high++;
     }
+    return records;
   }
 
   #mark(position: number, record: number): void {

@@ -19,6 +19,7 @@ import {
   sumUnflushed,
 } from './recovery.js';
 import { refuseSegment } from './segment.js';
+import { setMissingMarks } from './unmarked.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -52,6 +53,7 @@ export function* abandoning(channel: Mapped): InSlices<void> {
     yield* endWhereSenseEnds(channel);
     return;
   }
+  if ('from' in left) setMissingMarks(channel, left.from, left.position);
   publishRecovered(channel, left);
   sumUnflushed(channel, left);
   storeEnd(channel, STATES[left.ending ?? 'abandoned'], left.position);

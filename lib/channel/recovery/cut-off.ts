@@ -72,7 +72,7 @@ function* countFrames(channel: Mapped, end: number): InSlices<Remains> {
     const next = at + ((length + 15) & -16);
     if (kind === L.KIND_END || kind === L.KIND_LINK) {
       const ending = kind === L.KIND_END ? 'closed' : 'sealed';
-      return { ...whole, unmarked: 0, position: positionAt(channel, at), ending, end: next };
+      return { ...whole, position: positionAt(channel, at), ending, end: next };
     }
     if (kind === L.KIND_DATA) {
       record++;
@@ -86,7 +86,7 @@ function* countFrames(channel: Mapped, end: number): InSlices<Remains> {
     slice = at + SLICE_BYTES;
     yield;
   }
-  return { ...whole, unmarked: 0, position: positionAt(channel, whole.end), ending: undefined };
+  return { ...whole, position: positionAt(channel, whole.end), ending: undefined };
 }
 
 /** A CHECKPOINT behind `from` that tells of a sync that reached further than that: how far. */

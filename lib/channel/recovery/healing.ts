@@ -13,7 +13,7 @@ import {
 import * as L from '../layout.js';
 import { type InSlices, inTurns, SLICE_BYTES } from '../runtime/index.js';
 import { examine, type Remains } from './cut-off.js';
-import { endOfStream, publishRecovered } from './recovery.js';
+import { publishRecovered, type Start } from './recovery.js';
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
@@ -31,7 +31,7 @@ export function refuseUnhealable({ path, header }: Mapped): void {
 }
 
 /** What is left, and how many bytes behind it held something that is gone. */
-export interface Healed extends Remains {
+export interface Healed extends Remains, Start {
   dropped: number;
 }
 
@@ -45,7 +45,7 @@ export async function heal(channel: Mapped): Promise<Healed> {
   // step 82
   const cleared = remains.ending === undefined ? await binding().clearRest(file, remains.end) : remains.end;
   // step 83
-  await inTurns(markAnew(channel, remains.end));
+  const unmarked = await inTurns(markAnew(channel, remains.end));
   // The first page may be older than all the rest.
   storePosition(words, LIMIT, header.basePosition + header.capacity);
   Atomics.store(words, STATE, L.STATE_OPEN);
@@ -54,25 +54,24 @@ export async function heal(channel: Mapped): Promise<Healed> {
   await syncChannel(channel);
   // step 84
   storePosition(words, DURABLE, remains.position);
-  return { ...remains, ...endOfStream(remains, new Marks(words, header)), dropped: cleared - remains.end };
+  return { ...remains, unmarked, dropped: cleared - remains.end };
 }
 
-/** Marks of frames that were dropped may be on the disk, and marks of those that are left may be missing. */
-function* markAnew(channel: Mapped, end: number): InSlices<void> {
+/**
+ * Marks of frames that were dropped may be on the disk, and marks of those that are left may be missing. Returns the first
+ * stride that has none yet.
+ */
+function* markAnew(channel: Mapped, end: number): InSlices<number> {
   const { words, header } = channel;
   new Marks(words, header).clear();
   const marker = new Marker(channel, header.dataOffset, 0);
   let record = header.baseRecord;
   for (let from = header.dataOffset; from < end; yield) {
     let at = from;
-    let records = 0;
-    while (at < end && at - from < SLICE_BYTES) {
-      if ((words[(at >> 2) + 1] & 0xff) === L.KIND_DATA) records++;
-      at += (words[at >> 2] + 15) & -16;
-    }
+    while (at < end && at - from < SLICE_BYTES) at += (words[at >> 2] + 15) & -16;
     const units = positionAt(channel, from) / 16;
-    marker.walk(from, at, highOf(units), units | 0, record);
-    record += records;
+    record += marker.walk(from, at, highOf(units), units | 0, record);
     from = at;
   }
+  return marker.nextSlot;
 }

@@ -18,3 +18,4 @@ export {
   sumUnflushed,
 } from './recovery.js';
 export { refuseSegment } from './segment.js';
+export { setMissingMarks } from './unmarked.js';

@@ -32,19 +32,21 @@ const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
 const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const DURABLE = L.DURABLE_OFFSET >> 2;
 
-/** Where a writer starts or goes on: a committed end of the stream, and the mark to count from. */
-export interface Start {
-  position: number;
-  record: number;
-  maxTimeUs: number;
+/** Where a writer starts or goes on: a committed end of the stream, as a mark would name it. */
+export interface Start extends Mark {
   /** The first stride that has no mark yet. */
   unmarked: number;
 }
 
 /** Where a dead writer's stream ends. */
-export interface Recovered extends Start {
+export interface Recovered extends Mark {
   /** The writer had stored its END or LINK frame, and died before it said so in the header. */
   ending: 'closed' | 'sealed' | undefined;
+}
+
+/** The same by its frames from a known place on. */
+export interface Counted extends Recovered {
+  from: Mark;
 }
 
 /** Opens a channel over its dead writer, to go on writing it: holds the writer's lock from here on. */
@@ -80,7 +82,7 @@ export function neverAgain(path: string, state: string): MillraceError {
  * the writer ran on, so every store of it is in memory, in order: nothing is torn. What was damaged since is found by the
  * checksums that are there.
  */
-export function recover(channel: Mapped): Recovered {
+export function recover(channel: Mapped): Counted {
   const { words, header } = channel;
   const tail = loadPosition(words, TAIL);
   const limit = loadPosition(words, LIMIT);
@@ -95,7 +97,7 @@ export function recover(channel: Mapped): Recovered {
     record: loadSplit(words, RECORD_COUNT),
     maxTimeUs: 0,
   };
-  const recovered = walkToEnd(channel, mark, marks);
+  const recovered = walkToEnd(channel, mark);
   const { position, record } = recovered;
   const least = Math.max(tail, header.mode === 'linear' ? loadPosition(words, DURABLE) : 0);
   if (position < least || position > limit || !Number.isSafeInteger(record)) throw damaged(channel, position);
@@ -103,7 +105,7 @@ export function recover(channel: Mapped): Recovered {
     checkFrames(channel, mark.position, position);
     checkDurable(channel, marks);
   }
-  return recovered;
+  return { ...recovered, from: mark };
 }
 
 /** Nobody goes on behind frames that were damaged since: of those that have a checksum it must hold. */
@@ -130,7 +132,7 @@ function checkDurable(channel: Mapped, marks: Marks): void {
   if (position !== durable && durable > header.basePosition) throw damaged(channel, durable);
 }
 
-function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
+function walkToEnd(channel: Mapped, from: Mark): Recovered {
   const { words, header } = channel;
   let { position, record, maxTimeUs } = from;
   for (;;) {
@@ -142,10 +144,7 @@ function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
     if (length === 0) throw damaged(channel, position);
     const kind = words[word + 1] & 0xff;
     if (kind === L.KIND_END || kind === L.KIND_LINK) {
-      return {
-        ...endOfStream({ position, record, maxTimeUs }, marks),
-        ending: kind === L.KIND_END ? 'closed' : 'sealed',
-      };
+      return { position, record, maxTimeUs, ending: kind === L.KIND_END ? 'closed' : 'sealed' };
     }
     if (kind === L.KIND_DATA) {
       record++;
@@ -155,17 +154,7 @@ function walkToEnd(channel: Mapped, from: Mark, marks: Marks): Recovered {
     }
     position += (length + 15) & -16;
   }
-  return { ...endOfStream({ position, record, maxTimeUs }, marks), ending: undefined };
-}
-
-export function endOfStream(end: Omit<Start, 'unmarked'>, marks: Marks): Start {
-  const { position, record, maxTimeUs } = end;
-  // The stride of the end itself may have a frame that starts before it, or none yet; a mark set anew says the
-  // same as before, so the first stride without a readable mark is a safe place to go on.
-  let unmarked = marks.strideOf(position);
-  const mark = marks.read(unmarked);
-  if (mark !== undefined && mark.position < position) unmarked++;
-  return { position, record, maxTimeUs, unmarked };
+  return { position, record, maxTimeUs, ending: undefined };
 }
 
 /** Publishes what recovery found, and wakes everyone: a sleeper may have missed the wake of the dead writer. */
@@ -210,7 +199,7 @@ export function sumUnflushed(
 }
 
 /** What recovery finds; undefined where the channel is damaged. */
-export function recoverable(channel: Mapped): Recovered | undefined {
+export function recoverable(channel: Mapped): Counted | undefined {
   try {
     return recover(channel);
   } catch (error) {

@@ -19,7 +19,7 @@ import * as L from '../layout.js';
 import { type Beating, beat, heart, isReleased, signAsReleased, signAsWriter } from '../presence/index.js';
 import { tagBefore } from '../reading/index.js';
 import type { Data, DescribedRecord } from '../records/index.js';
-import { recover, type Start, storeEnd } from '../recovery/index.js';
+import { recover, type Start, setMissingMarks, storeEnd } from '../recovery/index.js';
 import { explain, isRam, syncFile } from '../runtime/index.js';
 import {
   Appender,
@@ -225,7 +225,8 @@ export class SegmentWriter implements Beating {
   goOn(): boolean {
     const recovered = recover(this.#channel);
     this.#maxTimeUs = recovered.maxTimeUs;
-    this.#appender.goOn(recovered);
+    const unmarked = setMissingMarks(this.#channel, recovered.from, recovered.position);
+    this.#appender.goOn({ ...recovered, unmarked });
     if (recovered.ending === undefined) {
       if (isReleased(this.#channel)) signAsWriter(this.#channel);
       return true;

@@ -11,6 +11,8 @@ import {
   type Recovered,
   recover,
   refuseUnhealable,
+  type Start,
+  setMissingMarks,
   storeEnd,
   sumUnflushed,
 } from '../recovery/index.js';
@@ -31,7 +33,7 @@ export interface Recovery {
 
 export interface Resumed {
   channel: Mapped;
-  recovered: Recovered;
+  recovered: Recovered & Start;
   recovery: Recovery;
   /** Whether its last writer had let go of it. */
   released: boolean;
@@ -87,8 +89,9 @@ async function takeOver(channel: Mapped) {
   const { mode } = channel.header;
   await binding().populateFile(channel.file, mode === 'ring' ? 0 : offsetAt(channel, recovered.position));
   // step 41
+  const unmarked = setMissingMarks(channel, recovered.from, recovered.position);
   publishRecovered(channel, recovered);
-  return { recovered, dropped: 0 };
+  return { recovered: { ...recovered, unmarked }, dropped: 0 };
 }
 
 /** The checksums that the dead writer did not get to: who could not fill in those could not sync what it writes either. */
