@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { inspect, Reader, Writer } from '../../lib/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { flip } from '../log/damaging.js';
-import { millrace, objectsOf, Running } from './command.js';
+import { fed, millrace, objectsOf, Running } from './command.js';
 import { closedLog, numbered } from './log.js';
 import { contentsOf, textsOf, variedChannel } from './recording.js';
 
@@ -245,11 +245,21 @@ describe('the channel', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^millrace: record \d+ of the log: [^\n]+; --size [^\n]+ \(ERR_CHANNEL_FULL\)\n$/);
     expect(await textsOf(path)).toEqual(numbered(Number(replayed)));
-    expect(inspect(path).status).toBe('closed');
-    const large = await closedLog(['x'.repeat(20_000)]);
-    expect((await millrace('replay', large, newPath(), '--size', '64KiB')).stderr).toContain(
-      '(ERR_RECORD_TOO_LARGE)',
-    );
+    expect(inspect(path).status).toBe('dead');
+  });
+
+  test('that not all was written to is not ended: who reads it is told, and write can go on with it', async () => {
+    const directory = await closedLog(['first', 'x'.repeat(20_000), 'last']);
+    const path = newPath();
+    const { code, stdout, stderr } = await millrace('replay', directory, path, '--size', '64KiB');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'replayed 1 record: offset 0\n' });
+    expect(stderr).toContain('(ERR_RECORD_TOO_LARGE)');
+    expect(inspect(path)).toMatchObject({ status: 'dead', records: 1 });
+    const reading = await millrace('tail', '-f', path);
+    expect(reading).toMatchObject({ code: 1, stdout: 'first\n' });
+    expect(reading.stderr).toContain('(ERR_WRITER_DEAD)');
+    expect(await fed('by hand\n', 'write', path)).toMatchObject({ code: 0 });
+    expect(await textsOf(path)).toEqual(['first', 'by hand']);
   });
 
   test.each([

@@ -27,7 +27,8 @@ Makes a channel and writes the records of a log into it, as far apart as their t
 too. Ctrl-C ends it sooner (exit code 1). What millrace record made gets its types, tags and times back; of any other log the
 values are the records, with their times. Keys and other headers are left out, which is said once. Damage in the log is told,
 and what follows it is replayed; then the exit code is 1. Where there is nothing to replay, not even damage, no channel is
-made, and the exit code is 1, too. Readers hold a ring back as they hold back any writer.
+made, and the exit code is 1, too. Readers hold a ring back as they hold back any writer. Where something fails, what went in
+before stays, and is told; then the channel is not ended but left, its writer dead to those who read it, and the exit code is 1.
 
   --speed N       so many times as fast as it was, such as 2 or 0.5 (1), or max: as fast as it goes
   --from PLACE    where to begin: earliest (the default), latest, an offset, a time such as 2026-11-21T05:00:00Z, or @ and
@@ -79,7 +80,7 @@ Examples
       );
       return false;
     }
-    using writer = await createChannel(path, options);
+    const writer = await createChannel(path, options);
     const player = new Player(log, tail, writer, { end, limit, speed, isNow: values.now === true });
     const failures: unknown[] = [];
     try {
@@ -88,8 +89,10 @@ Examples
     } catch (error) {
       if (!stop.aborted) failures.push(error);
     }
-    // Before it is told: where nobody takes that, the process ends.
-    writer.close();
+    // Before it is told: where nobody takes that, the process ends. An end says that all was written.
+    if (failures.length === 0) writer.close();
+    // Whoever looks sees how far it is without having to walk there.
+    else writer.heartbeat();
     output.line(values.json === true ? JSON.stringify(player.summary) : player.text);
     await output.flush();
     player.tellLost();
