@@ -6,3 +6,8 @@ export function interruption(): AbortSignal {
   }
   return controller.signal;
 }
+
+/** Whether that is how what was waited for ended, and nothing that went wrong in the same moment. */
+export function isInterruption(error: unknown): boolean {
+  return (error as Error).name === 'AbortError';
+}

@@ -74,7 +74,7 @@ describe('records', () => {
     expect(await texts('--reverse', '--from', 'record:2')).toEqual(['record 1', 'record 0']);
   });
 
-  test('from no place that there is not: that is wrong use, and nothing is printed', async () => {
+  test('from no place that there is not, and nothing is printed', async () => {
     const { path } = await closedChannel(['a', 'b']);
     for (const [place, what] of [
       ['8', `No record of ${path} starts at position 8`],
@@ -84,9 +84,9 @@ describe('records', () => {
     ]) {
       for (const options of [[], ['--json']]) {
         expect(await millrace('dump', path, ...options, '--from', place)).toEqual({
-          code: 2,
+          code: 1,
           stdout: '',
-          stderr: `millrace: dump: --from: ${what} - see: millrace help dump\n`,
+          stderr: `millrace: ${what} (ERR_INVALID_ARGUMENT)\n`,
         });
       }
     }

@@ -282,15 +282,15 @@ describe('no log is made for', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('a place that is not there: that is wrong use', async () => {
+  test('a place that is not there: that ends with 1, as where there is a log already', async () => {
     const path = await ringOf(['one']);
     const directory = join(newDirectory(), 'made');
-    expect(await millrace('record', path, directory, '--from', 'record:7')).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: `millrace: record: --from: The next record of ${path} is 1; there is no record 7 yet - see: millrace help record\n`,
-    });
+    const recording = () => millrace('record', path, directory, '--from', 'record:7');
+    const stderr = `millrace: The next record of ${path} is 1; there is no record 7 yet (ERR_INVALID_ARGUMENT)\n`;
+    expect(await recording()).toEqual({ code: 1, stdout: '', stderr });
     expect(existsSync(directory)).toBe(false);
+    await closedLog(['by hand'], directory);
+    expect(await recording()).toEqual({ code: 1, stdout: 'recorded nothing\n', stderr });
   });
 });
 
@@ -356,12 +356,48 @@ describe('the end of a channel', () => {
     expect(await valuesOf(directory)).toEqual(numbered(6));
   });
 
-  test('Ctrl-C while there is no channel yet leaves nothing behind', async () => {
-    const directory = join(newDirectory(), 'made');
-    const recording = new Running(['record', newPath(), directory, '--wait']);
-    await recording.untilHearing();
-    expect(await recording.end('SIGINT')).toEqual({ code: 0, stdout: '', stderr: '' });
-    expect(existsSync(directory)).toBe(false);
+  test.each([
+    [[], 'recorded nothing\n'],
+    [['--json'], `${JSON.stringify({ recorded: 0, lost: 0 })}\n`],
+  ])(
+    'Ctrl-C while there is no channel yet leaves nothing behind, and is told: %j',
+    async (options, stdout) => {
+      const directory = join(newDirectory(), 'made');
+      const recording = new Running(['record', newPath(), directory, '--wait', ...options]);
+      await recording.untilHearing();
+      expect(await recording.end('SIGINT')).toEqual({ code: 0, stdout, stderr: '' });
+      expect(existsSync(directory)).toBe(false);
+    },
+  );
+
+  test('--follow goes on with a successor whose records are larger than those of the first', async () => {
+    const path = await ringOf(['first']);
+    const directory = newDirectory();
+    const recording = new Running(['record', path, directory, '--follow']);
+    await untilRecorded(directory, 1);
+    const large = Buffer.alloc(9 * 2 ** 20, 'x');
+    using writer = await Writer.create(path, { capacity: '128MiB', replace: true });
+    writer.write('before');
+    writer.write(large);
+    writer.write('after');
+    await recording.until(({ said }) => said.includes('is another channel now'));
+    await untilRecorded(directory, 4);
+    writer.write('last');
+    await untilRecorded(directory, 5);
+    expect(await recording.end('SIGINT')).toMatchObject({
+      code: 0,
+      stdout: 'recorded 5 records: offsets 0 to 4\n',
+    });
+    const values = (await recordsOf(directory)).map(({ value }) => value);
+    expect(values[2].equals(large)).toBe(true);
+    expect(values.toSpliced(2, 1).map(String)).toEqual(['first', 'before', 'after', 'last']);
+    // It is behind them that the next one goes on.
+    writer.write('again');
+    expect(await millrace('record', path, directory, '--limit', '1')).toEqual({
+      code: 0,
+      stdout: 'recorded 1 record: offset 5\n',
+      stderr: '',
+    });
   });
 });
 

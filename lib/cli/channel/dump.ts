@@ -4,7 +4,7 @@ import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
 import { count, time } from '../words.js';
 import { refuseLog } from './log-instead.js';
-import { goTo, placeInChannel } from './place.js';
+import { placeInChannel } from './place.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const dump: Verb = {
@@ -49,7 +49,7 @@ Examples
     // A live writer may write faster than this reads: the end is where it is now.
     const end = inspect(path).status === 'alive' ? seekEnd(reader) : Number.POSITIVE_INFINITY;
     if (from === 'latest') seekEnd(reader);
-    else goTo(dump, reader, from);
+    else reader.seek(from);
     if (layout.head !== undefined) output.line(layout.head);
     let sound = true;
     let shown = 0;

@@ -11,7 +11,7 @@ export { advised, withAdvice } from './advice.js';
 export { refuseLog } from './log-instead.js';
 export { checkNewPlace } from './new-place.js';
 export { Overwritten } from './overwritten.js';
-export { goTo, placeInChannel } from './place.js';
+export { placeInChannel } from './place.js';
 export { type Rates, ratesSince } from './rates.js';
 export { forward, Gap } from './walk.js';
 

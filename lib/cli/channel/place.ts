@@ -1,4 +1,4 @@
-import { MillraceError, type Reader, type Where } from '../../index.js';
+import type { Where } from '../../index.js';
 import { UsageError, type Verb } from '../command.js';
 import { timeOf } from '../time-of.js';
 
@@ -15,14 +15,4 @@ export function placeInChannel(verb: Verb, given: string): Where {
       `milliseconds since 1970, not '${given}'`,
     verb.name,
   );
-}
-
-/** Puts a reader there; a place that does not exist is as wrong as one that is misspelt. */
-export function goTo(verb: Verb, reader: Reader, place: Where): void {
-  try {
-    reader.seek(place);
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
-    throw new UsageError(`${verb.name}: --from: ${error.message}`, verb.name);
-  }
 }

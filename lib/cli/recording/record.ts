@@ -1,9 +1,8 @@
-import { inspect, Reader } from '../../index.js';
-import { DEFAULT_SEGMENT, type LogOptions } from '../../log/index.js';
-import { goTo, placeInChannel, refuseLog, withAdvice } from '../channel/index.js';
+import { Reader } from '../../index.js';
+import { placeInChannel, refuseLog, withAdvice } from '../channel/index.js';
 import { countOption, syncOption, twoPaths, type Values, type Verb } from '../command.js';
 import { isLog } from '../directory.js';
-import { interruption } from '../interruption.js';
+import { interruption, isInterruption } from '../interruption.js';
 import { openToAppend } from '../log/index.js';
 import { type Output, sayError, sayProgress } from '../output.js';
 import { Recorder } from './recorder.js';
@@ -58,30 +57,28 @@ Examples
     try {
       using reader = await openToRecord(path, values, stop);
       // Before a log is made for nothing.
-      if (!isLog(directory)) goTo(record, reader, from ?? 'oldest');
-      const log = await openToAppend(record, directory, {
-        segment: segmentFor(path),
-        sync,
-        // Where others append, nobody knows what of it is behind the last batch.
-        writers: 'exclusive',
-      });
-      const recorder = new Recorder(reader, log, { limit, commits: sync === 'commit' });
+      if (!isLog(directory)) reader.seek(from ?? 'oldest');
+      // Where others append, nobody knows what of it is behind the last batch.
+      const open = (segment: number) =>
+        openToAppend(record, directory, { segment, sync, writers: 'exclusive' });
+      const recorder = await Recorder.open(reader, open, { limit, commits: sync === 'commit' });
       const failures: unknown[] = [];
       let sound = true;
       try {
         await recorder.goOn(from, stop);
         sound = await recorder.run(stop);
       } catch (error) {
-        if (!stop.aborted) failures.push(withAdvice(error, ADVICE));
+        if (!isInterruption(error)) failures.push(withAdvice(error, ADVICE));
       }
-      await log.close().catch((error: unknown) => failures.push(error));
+      await recorder.close().catch((error: unknown) => failures.push(error));
       await tell(recorder, values, output);
       for (const failure of failures) sayError(failure);
       return sound && failures.length === 0;
     } catch (error) {
       // It waited for a channel, and was to wait no longer.
-      if (stop.aborted) return true;
-      throw error;
+      if (!isInterruption(error)) throw error;
+      await tell(NOTHING, values, output);
+      return true;
     }
   },
 };
@@ -115,20 +112,15 @@ const ADVICE = {
   ERR_WRITER_DEAD: '--wait waits for one that goes on with it',
 };
 
-const LARGEST_SEGMENT = 2 ** 30;
-/** A record of a log is at most so much of a segment. */
-const PART_OF_SEGMENT = 4;
-const SEGMENT_STEP = 4096;
+type Told = Pick<Recorder, 'summary' | 'text'>;
 
-/** So large that each record of the channel fits. */
-function segmentFor(path: string): LogOptions['segment'] {
-  // Its headers take less than a step.
-  const steps = Math.ceil(inspect(path).maxRecord / SEGMENT_STEP) + 1;
-  return Math.min(LARGEST_SEGMENT, Math.max(DEFAULT_SEGMENT, steps * SEGMENT_STEP * PART_OF_SEGMENT));
-}
+const NOTHING: Told = {
+  summary: { recorded: 0, lost: 0, first: undefined, last: undefined },
+  text: 'recorded nothing',
+};
 
-async function tell(recorder: Recorder, { json }: Values, output: Output): Promise<void> {
+async function tell({ summary, text }: Told, { json }: Values, output: Output): Promise<void> {
   sayProgress(undefined);
-  output.line(json === true ? JSON.stringify(recorder.summary) : recorder.text);
+  output.line(json === true ? JSON.stringify(summary) : text);
   await output.flush();
 }

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { MillraceError, type Reader, type ReaderRecord, type Where } from '../../index.js';
-import type { Log } from '../../log/index.js';
+import { DEFAULT_SEGMENT, type Log, type LogRecordInput } from '../../log/index.js';
 import { MOST_BYTES, MOST_RECORDS } from '../batches.js';
 import { forward, Gap, Overwritten } from '../channel/index.js';
 import { say, sayProgress } from '../output.js';
@@ -13,10 +13,14 @@ export interface Ways {
   commits: boolean;
 }
 
+/** Opens the log to append to it, with segments that grow so large. */
+type Opening = (segment: number) => Promise<Log>;
+
 /** Brings the records of a channel into a log, batch by batch; each says where to go on, so whoever ends it leaves no doubt. */
 export class Recorder {
   readonly #reader: Reader;
-  readonly #log: Log;
+  readonly #open: Opening;
+  #log: Log;
   readonly #ways: Ways;
   readonly #overwritten: Overwritten;
   #recorded = 0;
@@ -30,12 +34,17 @@ export class Recorder {
   #isDamaged = false;
   #sound = true;
 
-  constructor(reader: Reader, log: Log, ways: Ways) {
+  private constructor(reader: Reader, open: Opening, log: Log, ways: Ways) {
     this.#reader = reader;
+    this.#open = open;
     this.#log = log;
     this.#ways = ways;
     this.#channelId = reader.channelId;
     this.#overwritten = new Overwritten(reader.path, 'recorded');
+  }
+
+  static async open(reader: Reader, open: Opening, ways: Ways): Promise<Recorder> {
+    return new Recorder(reader, open, await open(DEFAULT_SEGMENT), ways);
   }
 
   /** Puts the reader where the log's records end; in a channel that it has none of, at `from`, which is the oldest if not said. */
@@ -108,12 +117,29 @@ export class Recorder {
     this.#noteChannel();
     const { batch, isStuck } = this.#take();
     if (batch.length === 0) return isStuck;
-    const first = await this.#log.appendAsync(batch, { signal });
+    const first = await this.#append(batch, signal);
     this.#recorded += batch.length;
     this.#first ??= first;
     this.#last = first + batch.length - 1;
     if (this.#ways.commits) await this.#log.flush();
     return isStuck;
+  }
+
+  /** Where a record is too large for the segments, larger ones are begun: the next channel may have larger ones, too. */
+  async #append(batch: LogRecordInput[], signal: AbortSignal): Promise<number> {
+    try {
+      return await this.#log.appendAsync(batch, { signal });
+    } catch (error) {
+      const { code, size } = error as MillraceError;
+      if (code !== 'ERR_RECORD_TOO_LARGE' || size === undefined) throw error;
+      await this.#log.close();
+      this.#log = await this.#open(segmentFor(size));
+      return this.#log.appendAsync(batch, { signal });
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
   }
 
   #noteChannel(): void {
@@ -174,6 +200,18 @@ export class Recorder {
     if (this.#first === undefined || this.#last === undefined) return `recorded nothing${lost}`;
     return `recorded ${plain(this.#recorded, 'record')}: ${offsets(this.#first, this.#last + 1)}${lost}`;
   }
+}
+
+const LARGEST_SEGMENT = 2 ** 30;
+/** A record of a log is at most so much of a segment, with what that has besides. */
+const PART_OF_SEGMENT = 4;
+const BESIDES = 4096;
+
+/** So large that a record of that size fits, if there are any. */
+function segmentFor(size: number): number {
+  let segment = DEFAULT_SEGMENT;
+  while (segment < LARGEST_SEGMENT && segment / PART_OF_SEGMENT < size + BESIDES) segment *= 2;
+  return segment;
 }
 
 /** What others appended by hand behind the last batch says nothing of it. */

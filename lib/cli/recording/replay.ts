@@ -11,7 +11,7 @@ import {
   type Verb,
 } from '../command.js';
 import { isChannel } from '../directory.js';
-import { interruption } from '../interruption.js';
+import { interruption, isInterruption } from '../interruption.js';
 import { placeInLog } from '../log/index.js';
 import { say, sayError } from '../output.js';
 import { withProgress } from '../progress.js';
@@ -87,7 +87,7 @@ Examples
       await player.waitForReaders(readers, stop);
       await withProgress(log.path, (onProgress) => player.run(stop, onProgress));
     } catch (error) {
-      if (!stop.aborted) failures.push(error);
+      if (!isInterruption(error)) failures.push(error);
     }
     // Before it is told: where nobody takes that, the process ends. An end says that all was written.
     if (failures.length === 0) writer.close();
