@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { MillraceError, Reader, ReaderRecord } from '../../index.js';
 import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
-import { interruption } from '../interruption.js';
+import { interruption, isInterruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
 import { visible } from '../words.js';
@@ -65,7 +65,7 @@ async function open(path: string, wait: boolean, signal: AbortSignal | undefined
   try {
     return await observe(path, { wait, follow: wait, signal });
   } catch (error) {
-    if (signal?.aborted === true) return undefined;
+    if (isInterruption(error)) return undefined;
     throw signal === undefined ? error : withAdvice(error, { ERR_NOT_FOUND: '--wait waits for it' });
   }
 }

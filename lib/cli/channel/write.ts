@@ -4,7 +4,7 @@ import { countOption, onePath, UsageError, type Values, type Verb } from '../com
 import { sayDropped } from '../dropped.js';
 import { Feeding } from '../feeding.js';
 import { cutterFor, INPUT_OPTIONS, inputFormatOf, type Makers } from '../input.js';
-import { interruption } from '../interruption.js';
+import { interruption, isInterruption } from '../interruption.js';
 import { sayError, sayProgress } from '../output.js';
 import { plain, visible } from '../words.js';
 import { advised } from './advice.js';
@@ -173,7 +173,7 @@ class Writing extends Feeding<Writable> {
     try {
       await this.#writer.ready({ signal: this.#stop });
     } catch (error) {
-      if (!this.#stop.aborted) throw error;
+      if (!isInterruption(error)) throw error;
       const message = `interrupted while readers of ${this.#writer.path} held it back: ${who}; what had still to be written did not go in`;
       throw new MillraceError(code, message);
     } finally {
