@@ -26,6 +26,12 @@ async function manySegments(): Promise<{ directory: string; bases: number[] }> {
   return { directory, bases: log.segments().map(({ base }) => base) };
 }
 
+function overwrite(path: string, at: number, text: string): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, text, at);
+  closeSync(file);
+}
+
 describe('log stat', () => {
   test('tells people how far a log is', async () => {
     const directory = newDirectory();
@@ -169,6 +175,28 @@ describe('log stat', () => {
       { name: 'billing', offset: 7, lag: 3993, gone: 0 },
     ]);
     expect(text).toMatch(/ {2}\(damaged\) +\(damaged\) +- +0\n/);
+  });
+
+  test('--watch ends as the last look found it', async () => {
+    const { directory } = await withCursor();
+    const path = join(directory, 'cursors.mr');
+    const at = readFileSync(path).indexOf('billing', 4096);
+    const untilDamaged = async (watching: Running, isDamaged: boolean) => {
+      const { length } = watching.lines;
+      await watching.until(({ lines }) =>
+        lines.slice(length).some((line) => line.includes('"damaged":true') === isDamaged),
+      );
+    };
+    const watching = new Running(['log', 'stat', '--watch', '--json', directory]);
+    await untilDamaged(watching, false);
+    overwrite(path, at, 'BILLING');
+    await untilDamaged(watching, true);
+    expect((await watching.end('SIGINT')).code).toBe(1);
+    const again = new Running(['log', 'stat', '--watch', '--json', directory]);
+    await untilDamaged(again, true);
+    overwrite(path, at, 'billing');
+    await untilDamaged(again, false);
+    expect((await again.end('SIGINT')).code).toBe(0);
   });
 
   test('where there is no log', async () => {

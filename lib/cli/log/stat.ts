@@ -17,7 +17,7 @@ Tells the earliest and the next offset of a log, up to where it is on the disk, 
 whether the next one has something to recover, and where the named cursors stand. What of these can't be told because something
 is damaged is said in its place, with the reason; then the exit code is 1. Nothing in the log changes.
 
-  -w, --watch   again each second, with rates, until Ctrl-C
+  -w, --watch   again each second, with rates, until Ctrl-C; it is the last look that the exit code is of
   --json        an object a line
 
 Examples
@@ -160,7 +160,7 @@ function untold(fault: Untold | undefined): string {
 async function watch(path: string, show: (look: LogLook) => string, output: Output): Promise<boolean> {
   const stop = interruption();
   let before: { look: LogLook; at: number } | undefined;
-  while (!stop.aborted) {
+  for (;;) {
     const now = await lookAtLog(path);
     const at = performance.now();
     now.rates = before && logRatesSince(before.look, now, at - before.at);
@@ -169,6 +169,6 @@ async function watch(path: string, show: (look: LogLook) => string, output: Outp
     output.line(show(now));
     await output.flush();
     await delay(EVERY_MS, undefined, { signal: stop }).catch(() => {});
+    if (stop.aborted) return isLogSound(now);
   }
-  return true;
 }
