@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { MillraceError } from '../index.js';
 import { UsageError, type Values, type Verb } from './command.js';
 import { plain } from './words.js';
@@ -172,15 +173,20 @@ export function cutterFor<T>(
       return new Frames(largest, ofValue);
     case 'json':
       return new Lines(largestInJson(largest), (line, number) => {
-        const text = line.toString('utf8');
-        if (BLANK.test(text)) return undefined;
         try {
-          return ofJson(text);
+          return ofLine(line, ofJson);
         } catch (error) {
           throw new InputError(`line ${number}: ${(error as Error).message}`);
         }
       });
   }
+}
+
+function ofLine<T>(line: Buffer, ofJson: (text: string) => T): T | undefined {
+  // What can't be decoded would become something else.
+  if (!isUtf8(line)) throw new Error('it is not UTF-8: bytes that are no text are given in base64 or hex');
+  const text = line.toString('utf8');
+  return BLANK.test(text) ? undefined : ofJson(text);
 }
 
 function largestInJson({ bytes, name }: Largest): Largest {

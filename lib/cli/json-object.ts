@@ -1,7 +1,9 @@
 import { closest } from '../options.js';
+import { timeOf } from './time-of.js';
 
 const BASE64 = /^(?:[\w+/-]{4})*(?:[\w+/-]{2,3}(?:==?)?)?$/;
 const HEX = /^(?:[\da-f]{2})*$/i;
+const HALF_PAIR = /\p{Surrogate}/u;
 
 /** A line of input that is an object of these fields. */
 export function objectOf(text: string, fields: readonly string[]): Record<string, unknown> {
@@ -42,9 +44,16 @@ export function bytesOfText(encoding: 'base64' | 'hex', text: unknown): Buffer |
   return typeof text === 'string' && written.test(text) ? Buffer.from(text, encoding) : undefined;
 }
 
-export function timestampOf(given: unknown): number | Date | { us: number } {
+/** A string whose bytes are what it says: half a surrogate pair has none, and would become something else. */
+export function textOf(what: string, text: string): string {
+  if (!HALF_PAIR.test(text)) return text;
+  throw new Error(`${what} has half a surrogate pair, which is no text: bytes are given in base64 or hex`);
+}
+
+export function timestampOf(given: unknown): number | { us: number } {
   if (typeof given === 'number') return given;
-  if (typeof given === 'string' && !Number.isNaN(Date.parse(given))) return new Date(given);
+  const time = typeof given === 'string' ? timeOf(given) : undefined;
+  if (time !== undefined) return time;
   if (isObject(given) && typeof given.us === 'number') return { us: given.us };
   throw new Error(
     `timestamp must be milliseconds since 1970, such as "2026-11-21T05:00:00Z", or { "us": … }, not ${JSON.stringify(given)}`,

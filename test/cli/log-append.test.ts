@@ -172,10 +172,32 @@ describe('what went in before a fault stays, and is told', () => {
   test.each([
     ['that can’t be read', '{"value":', 'line 3: it is no JSON'],
     ['that the log refuses', '{"value":"2","ttlMs":-1}', 'record 3 of the input: ttlMs'],
+    ['whose value is not UTF-8', '{"value":"x\xff"}', 'line 3: it is not UTF-8'],
+    ['whose key is not UTF-8', '{"value":"2","key":"\xc3"}', 'line 3: it is not UTF-8'],
+    ['with half a pair for a value', '{"value":"\\ud800z"}', 'line 3: the value has half a surrogate pair'],
+    [
+      'with half a pair for a key',
+      '{"value":"2","key":"\\udc00"}',
+      'line 3: the key has half a surrogate pair',
+    ],
+    [
+      'with half a pair for a header',
+      '{"value":"2","headers":{"a":"\\ud800"}}',
+      "line 3: the header 'a' has half",
+    ],
+    [
+      'with half a pair for a name',
+      '{"value":"2","headers":{"\\ud800":"a"}}',
+      'line 3: the name of a header has half',
+    ],
+    ['whose time is any text', '{"value":"2","timestamp":"hello 7"}', 'line 3: timestamp must be'],
+    ['whose time is a number only', '{"value":"2","timestamp":"12"}', 'line 3: timestamp must be'],
+    ['whose day there is not', '{"value":"2","timestamp":"2026-02-30"}', 'line 3: timestamp must be'],
   ])('a line %s', async (_, line, hint) => {
     const directory = newDirectory();
     const input = `{"value":"0"}\n{"value":"1"}\n${line}\n{"value":"3"}\n`;
-    const { code, stdout, stderr } = await fed(input, 'log', 'append', directory, '--json');
+    const bytes = Buffer.from(input, 'latin1');
+    const { code, stdout, stderr } = await fed(bytes, 'log', 'append', directory, '--json');
     expect({ code, told: objectsOf(stdout) }).toEqual({
       code: 1,
       told: [{ appended: 2, first: 0, last: 1 }],

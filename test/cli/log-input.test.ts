@@ -87,9 +87,8 @@ describe('a record in JSON', () => {
       ['a', '1'],
       ['a', '2'],
     ]);
-    expect(recordOf('{"value":"","timestamp":"2023-11-14T22:13:20.5Z"}').timestamp).toEqual(
-      new Date(1_700_000_000_500),
-    );
+    expect(recordOf('{"value":"","timestamp":"2023-11-14T22:13:20.5Z"}').timestamp).toBe(1_700_000_000_500);
+    expect(recordOf('{"value":"\\ud83d\\ude00"}').value).toBe('😀');
     expect(recordOf('{"value":"","timestamp":{"us":1}}').timestamp).toEqual({ us: 1 });
   });
 
@@ -115,6 +114,13 @@ describe('a record in JSON', () => {
     ['{"value":"v","headers":{"a":1}}', "the header 'a' must be a string"],
     ['{"value":"v","timestamp":"soon"}', 'timestamp must be'],
     ['{"value":"v","timestamp":{"ms":1}}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"record 5"}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"1/2/2026 (junk)"}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"2026-11-21 (junk)"}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"Sat, 21 Nov 2026 00:00:00 EST"}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"2025-02-29"}', 'timestamp must be'],
+    ['{"value":"v","timestamp":"2024-02-29"}', undefined],
+    ['{"value":"v","timestamp":"@1700000000000"}', undefined],
   ])('%s', (text, hint) => {
     if (hint === undefined) expect(recordOf(text)).toBeDefined();
     else expect(() => recordOf(text)).toThrow(hint);

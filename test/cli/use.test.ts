@@ -79,6 +79,8 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['dump', 'a', '--from', 'yesterday'], 'record:N'],
     [['dump', 'a', '--from', 'record:2026-11-21'], 'record:N'],
     [['dump', 'a', '--from', '1969-11-21'], 'record:N'],
+    [['dump', 'a', '--from', '2026-02-30'], 'record:N'],
+    [['dump', 'a', '--from', '2026-11-21 (junk)'], 'record:N'],
     [['dump', 'a', '--hex', '--text'], 'not several'],
     [['stat', 'a', '--json=yes'], "stat: --json takes no value, and was given 'yes'"],
     [['tail', 'a', '-n', '-1'], "tail: --lines takes a whole number from 0 up, not '-1'"],
@@ -99,6 +101,7 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['log', 'read', 'a', '--fron', '5'], "did you mean '--from'?"],
     [['log', 'read', 'a', '--from', 'yesterday'], 'earliest, latest, an offset'],
     [['log', 'read', 'a', '--from', '2026-11-99'], 'earliest, latest, an offset'],
+    [['log', 'read', 'a', '--from', '2026-04-31T05:00'], 'earliest, latest, an offset'],
     [['log', 'read', 'a', '--from', '1969-11-21'], 'earliest, latest, an offset'],
     [['log', 'read', 'a', '--from', '@9007199254740991'], 'earliest, latest, an offset'],
     [['log', 'read', 'a', '--reverse', '--follow'], '--reverse goes without --follow'],
@@ -199,10 +202,9 @@ describe('a time that says no zone is UTC, wherever the machine is', () => {
 
   test('as the timestamp of a record', async () => {
     const directory = newDirectory();
-    const ways = [...WAYS, '21 Nov 2026 05:00', 'Sat, 21 Nov 2026 00:00:00 EST'];
-    const input = ways.map((timestamp) => `${JSON.stringify({ value: 'v', timestamp })}\n`).join('');
+    const input = WAYS.map((timestamp) => `${JSON.stringify({ value: 'v', timestamp })}\n`).join('');
     await inNewYork(['log', 'append', directory, '--json'], input);
     const times = (await recordsOf(directory)).map(({ timestamp }) => timestamp);
-    expect(times).toEqual(ways.map(() => AT * 1000));
+    expect(times).toEqual(WAYS.map(() => AT * 1000));
   });
 });

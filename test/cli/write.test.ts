@@ -240,10 +240,14 @@ describe('what went in before a fault stays and is told, and the channel is left
     ['whose text is none', '{"text":5}', 'line 3: text must be a string, not 5'],
     ['with more in it', '{"text":"a","position":0}', "line 3: a record has no 'position'; it has text"],
     ['that the channel refuses', '{"text":"a","tag":1}', 'record 3 of the input: '],
+    ['that is not UTF-8', '{"text":"x\xff"}', 'line 3: it is not UTF-8'],
+    ['with half a pair', '{"text":"\\ud800z"}', 'line 3: text has half a surrogate pair'],
+    ['whose time is any text', '{"text":"a","timestamp":"hello 7"}', 'line 3: timestamp must be'],
   ])('a line %s', async (_, line, hint) => {
     const path = await left();
     const input = `{"text":"0"}\n{"text":"1"}\n${line}\n{"text":"3"}\n`;
-    const { code, stdout, stderr } = await fed(input, 'write', path, '--json');
+    const bytes = Buffer.from(input, 'latin1');
+    const { code, stdout, stderr } = await fed(bytes, 'write', path, '--json');
     expect({ code, told: objectsOf(stdout) }).toEqual({
       code: 1,
       told: [{ written: 2, first: 0, last: 1, state: 'open' }],

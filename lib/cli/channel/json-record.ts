@@ -1,5 +1,5 @@
 import type { BatchRecord } from '../../index.js';
-import { bytesOfText, isGiven, objectOf, timestampOf } from '../json-object.js';
+import { bytesOfText, isGiven, objectOf, textOf, timestampOf } from '../json-object.js';
 
 const PAYLOADS = ['text', 'base64', 'hex'] as const;
 const FIELDS = [...PAYLOADS, 'type', 'tag', 'timestamp'];
@@ -21,7 +21,7 @@ function payloadOf(given: Record<string, unknown>): string | Buffer {
   const written = given[encoding];
   const bytes = encoding === 'text' ? undefined : bytesOfText(encoding, written);
   if (bytes !== undefined) return bytes;
-  if (encoding === 'text' && typeof written === 'string') return written;
+  if (encoding === 'text' && typeof written === 'string') return textOf('text', written);
   const meant = encoding === 'text' ? 'a string' : `a string of ${encoding}`;
   throw new Error(`${encoding} must be ${meant}, not ${JSON.stringify(written)}`);
 }

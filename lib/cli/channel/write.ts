@@ -24,9 +24,10 @@ the exit code is 1: so where a linear channel is full.
 
   --lines         a record a line, whatever bytes it has (the default)
   --frames        a record after each four bytes that are its length, the least significant first
-  --json          an object a line: { "text" or "base64" or "hex", "type", "tag", "timestamp" }; timestamp is in milliseconds, a
-                  text (UTC unless it says its zone), or { "us": … }; it and tag are for channels with timestamps. Blank lines
-                  are passed over. What is told in the end is an object, too: so it is with --lines --json and --frames --json
+  --json          an object a line: { "text" or "base64" or "hex", "type", "tag", "timestamp" }; timestamp is in milliseconds,
+                  such as "2026-11-21T05:00:00Z" (UTC unless it says its zone), or { "us": … }; it and tag are for channels
+                  with timestamps. Blank lines are passed over. What is told in the end is an object, too: so it is with
+                  --lines --json and --frames --json
   --type N, --tag N
                   of each record that doesn't bring its own (0)
   --batch N       N records at a time, all of them or none; without it each goes in as it comes

@@ -31,9 +31,9 @@ The log is made where there is none. Where something fails, what went in before 
   --lines         a record a line, whatever bytes it has (the default)
   --frames        a record after each four bytes that are its length, the least significant first
   --json          an object a line: { "key", "value", "headers", "timestamp", "ttlMs" }; bytes are a string, { "base64": … } or
-                  { "hex": … }, a null value says that what had the key is gone, timestamp is in milliseconds, a text
-                  (UTC unless it says its zone), or { "us": … }. Blank lines are passed over. What is told in the end is an
-                  object, too: so it is with --lines --json and --frames --json
+                  { "hex": … }, a null value says that what had the key is gone, timestamp is in milliseconds, such as
+                  "2026-11-21T05:00:00Z" (UTC unless it says its zone), or { "us": … }. Blank lines are passed over. What is
+                  told in the end is an object, too: so it is with --lines --json and --frames --json
   --key KEY, --header NAME=VALUE
                   of each record that doesn't bring its own
   --batch N       N records at a time, all of them or none; without it each goes in as it comes

@@ -1,5 +1,5 @@
 import type { LogRecordInput } from '../../log/index.js';
-import { bytesOfText, isGiven, isObject, objectOf, timestampOf } from '../json-object.js';
+import { bytesOfText, isGiven, isObject, objectOf, textOf, timestampOf } from '../json-object.js';
 
 const FIELDS = ['key', 'value', 'headers', 'timestamp', 'ttlMs'];
 
@@ -17,7 +17,7 @@ export function recordOf(text: string): LogRecordInput {
 }
 
 function bytesOf(what: string, given: unknown): string | Buffer {
-  if (typeof given === 'string') return given;
+  if (typeof given === 'string') return textOf(what, given);
   if (isObject(given) && Object.keys(given).length === 1) {
     const bytes = bytesOfText('base64', given.base64) ?? bytesOfText('hex', given.hex);
     if (bytes !== undefined) return bytes;
@@ -33,6 +33,6 @@ function headersOf(given: unknown): [name: string, value: string | Buffer][] {
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
       throw new Error(`a header is a pair of a name and a value, not ${JSON.stringify(pair)}`);
     }
-    return [pair[0], bytesOf(`the header '${pair[0]}'`, pair[1])];
+    return [textOf('the name of a header', pair[0]), bytesOf(`the header '${pair[0]}'`, pair[1])];
   });
 }
