@@ -41,13 +41,16 @@ class RecordWritable extends Writable {
     this.#writeAll(chunks.map(({ chunk }) => chunk)).then(() => callback(), callback);
   }
 
-  /** With as few commits as there is room for: where all don't fit at once, fewer are tried. */
+  /**
+   * With as few commits as there is room for: where all don't go in at once, fewer are tried. So what is before one that
+   * can't be written goes in, however many came at once.
+   */
   async #writeAll(chunks: unknown[]): Promise<void> {
     const writer = this.#writer;
     const wait = { signal: this.#stop.signal, timeoutMs: this.#options.timeoutMs };
     for (let at = 0, most = chunks.length; at < chunks.length && !this.destroyed; ) {
       const batch = chunks.slice(at, at + most) as (Data | BatchRecord)[];
-      const taken = writer.tryWriteBatch(batch);
+      const taken = this.#tryAll(batch);
       if (taken > 0) {
         at += batch.length;
         most *= 2;
@@ -61,6 +64,16 @@ class RecordWritable extends Writable {
       }
     }
     if (this.#syncs) await writer.flush(wait);
+  }
+
+  /** Throws where it is a single one that can't be written; of several it is found by trying fewer. */
+  #tryAll(batch: (Data | BatchRecord)[]): number {
+    try {
+      return this.#writer.tryWriteBatch(batch);
+    } catch (error) {
+      if (batch.length === 1) throw error;
+      return Refusal.TOO_LARGE;
+    }
   }
 
   override _final(callback: Callback): void {

@@ -179,6 +179,25 @@ describe('what can never be written destroys it', () => {
     writer.close();
   });
 
+  test.each([
+    ['what is no data', { type: 7 }, {}, { code: 'ERR_INVALID_ARGUMENT' }],
+    ['a type that there is not', { data: 'x', type: 70_000 }, {}, { code: 'ERR_INVALID_ARGUMENT' }],
+    ['what the codec throws at', 5n, { codec: json }, { name: 'TypeError' }],
+  ])('%s, after those before it, whether they came at once or one by one', async (_, bad, options, told) => {
+    for (const isAtOnce of [true, false]) {
+      const writer = await Writer.create(newPath(), options);
+      const reader = await Reader.open(writer.path);
+      const stream = writable(writer, { objectMode: true });
+      if (isAtOnce) stream.cork();
+      for (const chunk of ['a', 'b', 'c', bad, 'e']) stream.write(chunk);
+      if (isAtOnce) stream.uncork();
+      expect((await once(stream, 'error'))[0]).toMatchObject(told);
+      expect(reader.readBatch(9)).toHaveLength(3);
+      reader.close();
+      writer.close();
+    }
+  });
+
   test('a channel that is full, after all that it had room for', async () => {
     const writer = await Writer.create(newPath(), { mode: 'linear', capacity: '16KiB' });
     const source = Readable.from(
