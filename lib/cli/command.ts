@@ -67,6 +67,8 @@ export function parseFor(verb: Verb, args: string[]): { values: Values; paths: s
     tokens: true,
   });
   for (const token of tokens) if (token.kind === 'option') check(verb, options, token);
+  // As a rule a variable of the shell that was not set; to the system it might be the directory one is in.
+  if (positionals.includes('')) throw new UsageError(`${verb.name}: an argument is empty`, verb.name);
   return { values: values as Values, paths: positionals };
 }
 
@@ -186,10 +188,15 @@ export function asUse(verb: Verb, error: unknown): unknown {
   return isUse ? new UsageError(`${verb.name}: ${asOption(verb, message)}`, verb.name) : error;
 }
 
-/** The library begins with the name of its own option, such as stalledAfterMs or sync.everyMs. */
+/** The library begins with the name of its own option, such as stalledAfterMs, sync.everyMs or compaction.tombstonesMs. */
 function asOption({ options }: Verb, message: string): string {
-  return message.replace(/^([a-z]+(?:[A-Z][a-z]+)*?)(?:Ms)?(?:\.\w+)?(?= m)/, (name, stem: string) => {
-    const option = stem.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    return option in options ? `--${option}` : name;
+  return message.replace(/^[\w.]+(?= m)/, (name) => {
+    const spelled = name.split('.').map((part) => kebab(part.replace(/Ms$/, '')));
+    const option = spelled.find((one) => Object.hasOwn(options, one));
+    return option === undefined ? name : `--${option}`;
   });
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { fstatSync } from 'node:fs';
 import { MillraceError } from '../index.js';
 import { UsageError, type Values, type Verb } from './command.js';
 import { plain } from './words.js';
@@ -159,6 +160,16 @@ export function inputFormatOf({ name }: Verb, { lines, frames, json }: Values): 
   }
   if (frames === true) return 'frames';
   return json === true && lines !== true ? 'json' : 'lines';
+}
+
+const STANDARD_INPUT = 0;
+
+/** Refuses what Node.js takes for an input that has ended: that of a directory says nothing, and not that it is over. */
+export function checkInput({ name }: Verb): void {
+  const input = fstatSync(STANDARD_INPUT);
+  if (input.isFile() || input.isFIFO() || input.isSocket() || input.isCharacterDevice()) return;
+  const what = input.isDirectory() ? 'a directory' : 'neither a file nor a pipe';
+  throw new UsageError(`${name}: standard input is ${what}: there is nothing to read`, name);
 }
 
 export function cutterFor<T>(

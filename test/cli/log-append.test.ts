@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { inspect } from '../../lib/index.js';
 import { LockFile, Turns } from '../../lib/log/files/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
-import { fed, objectsOf, Running } from './command.js';
+import { fed, objectsOf, Running, shell } from './command.js';
 import { closedLog, numbered, recordsOf, valuesOf } from './log.js';
 
 describe('what comes on standard input', () => {
@@ -315,6 +315,14 @@ describe('--shared: where another process stands still in its turn', () => {
     expect(stderr).toMatch(/turn to append to [^\n]+\n.+: aborted \(ERR_ABORTED\)\n$/);
     expect(await valuesOf(directory)).toEqual(['one']);
   });
+});
+
+test('a directory for standard input is wrong use, and no log is made', async () => {
+  const directory = join(newDirectory(), 'made');
+  const { code, stdout, stderr } = await shell('"$@" < "$0"', newDirectory(), ['log', 'append', directory]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('log append: standard input is a directory');
+  expect(existsSync(directory)).toBe(false);
 });
 
 describe('what it does not append to', () => {

@@ -48,6 +48,12 @@ test('takes away what later records took the place of, and tells how much that w
   expect(Object.keys(await latest(directory))).not.toContain('gone');
 });
 
+test('what is too much for --tombstones is told by that name', async () => {
+  const { code, stderr } = await compact(await keyedLog(10), '--tombstones', String(Number.MAX_SAFE_INTEGER));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^millrace: log compact: --tombstones must be [^\n]+\n$/);
+});
+
 test('not a log that has a live writer, and none that is not there', async () => {
   const directory = await keyedLog(10);
   const gone = join(newDirectory(), 'gone');

@@ -2,6 +2,7 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, w
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Found, Looker } from '../../lib/cli/top/looker.js';
+import { sortBy } from '../../lib/cli/top/order.js';
 import { pictureOf } from '../../lib/cli/top/picture.js';
 import { Reader, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
@@ -119,6 +120,25 @@ test('directories are looked through to a depth, and a log is one thing', async 
   expect((await millrace('top', log, '--once')).stdout).toMatch(/^\. +idle +1 .* 0 +3 +0 +0 +-$/m);
 });
 
+test('what channels have in bytes and logs in records is not sorted together', async () => {
+  const directory = newDirectory();
+  using writer = await Writer.create(join(directory, 'channel'), { capacity: '64KiB' });
+  using _reader = await Reader.open(writer.path, { gate: true });
+  writer.write('x');
+  const log = await closedLog(numbered(4000), join(directory, 'log'));
+  await millrace('log', 'cursors', log, 'set', 'billing', '0');
+  const { stdout } = await millrace('top', directory, '--once', '--json', '--sort', 'lag');
+  expect(objectsOf(stdout).map(({ kind }) => kind)).toEqual(['channel', 'log']);
+  const busy = { kind: 'log', path: 'a', at: 0, look: { rates: { records: 1000 } } };
+  const busier = { kind: 'log', path: 'b', at: 0, look: { rates: { records: 2000 } } };
+  const slow = { kind: 'channel', path: 'c', at: 0, rates: { records: 1, bytes: 32 } };
+  const found = [busy, slow, busier] as Found[];
+  sortBy('bytes', found);
+  expect(found).toEqual([slow, busier, busy]);
+  sortBy('rate', found);
+  expect(found).toEqual([busier, busy, slow]);
+});
+
 test('tells people who is behind, who is dead and how full it is', async () => {
   const directory = newDirectory();
   using writer = await Writer.create(join(directory, 'ring'), { capacity: '64KiB' });
@@ -224,7 +244,7 @@ test('wrong use', async () => {
   const path = newPath();
   (await Writer.create(path, { capacity: '64KiB' })).close();
   for (const [args, code, hint] of [
-    [['--sort', 'size2'], 2, 'top: --sort takes rate, bytes, records, lag, size, path'],
+    [['--sort', 'size2'], 2, 'top: --sort takes rate or bytes or records or lag or size or path, not '],
     [['--depth', '-1'], 2, 'a whole number from 0 up'],
     [['a', 'b'], 2, 'one directory at a time'],
     [[path], 1, `of a channel tells millrace stat ${path} (ERR_FORMAT)`],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inspect, Reader, type ReaderRecord, verify, Writer, type WriterOptions } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { fed, linesOf, millrace, objectsOf, Running, shell } from './command.js';
 import { closedLog, numbered } from './log.js';
 
@@ -331,6 +331,18 @@ describe('what it does not write to', () => {
 });
 
 describe('wrong use ends with 2, and leaves the channel as it is', () => {
+  test('a directory for standard input', async () => {
+    const path = await left();
+    const before = readFileSync(path);
+    expect(await shell('"$@" < "$0"', newDirectory(), ['write', path])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'millrace: write: standard input is a directory: there is nothing to read - see: millrace help write\n',
+    });
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
   test.each([
     [['--keep', '--seal'], 'one of --keep, --seal, not both'],
     [['--lines', '--frames'], 'one of --lines, --frames, not both'],

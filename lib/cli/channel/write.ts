@@ -3,7 +3,7 @@ import { type BatchSize, batchesOf } from '../batches.js';
 import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
 import { sayDropped } from '../dropped.js';
 import { Feeding } from '../feeding.js';
-import { cutterFor, INPUT_OPTIONS, inputFormatOf, type Makers } from '../input.js';
+import { checkInput, cutterFor, INPUT_OPTIONS, inputFormatOf, type Makers } from '../input.js';
 import { interruption, isInterruption } from '../interruption.js';
 import { sayError, sayProgress } from '../output.js';
 import { plain, visible } from '../words.js';
@@ -53,6 +53,7 @@ Examples
     const exactly = countOption(write, values, 'batch', 1, undefined);
     const template = templateOf(values);
     const atEnd = atEndOf(values);
+    checkInput(write);
     refuseLog(path, 'append');
     const { writer, maxRecord } = await goOn(path, template);
     const cutter = cutterFor(

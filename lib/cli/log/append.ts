@@ -11,7 +11,7 @@ import {
   type Verb,
 } from '../command.js';
 import { Feeding } from '../feeding.js';
-import { cutterFor, INPUT_OPTIONS, inputFormatOf } from '../input.js';
+import { checkInput, cutterFor, INPUT_OPTIONS, inputFormatOf } from '../input.js';
 import { interruption } from '../interruption.js';
 import { sayError } from '../output.js';
 import { offsets, plain } from '../words.js';
@@ -61,6 +61,7 @@ Examples
   },
   async run(values, paths, output) {
     const path = onePath(append, paths, 'log');
+    checkInput(append);
     const segment = sizeOption(append, values, 'segment') ?? DEFAULT_SEGMENT;
     const cutter = cutterFor(
       inputFormatOf(append, values),

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { countOption, UsageError, type Values, type Verb } from '../command.js';
+import { choiceOption, countOption, type Verb } from '../command.js';
 import { directoryOf } from '../directory.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
 import { type Found, isSound, Looker } from './looker.js';
-import { KEYS, type Key, sortBy } from './order.js';
+import { KEYS, sortBy } from './order.js';
 import { pictureOf } from './picture.js';
 
 export const top: Verb = {
@@ -22,7 +22,7 @@ LAG is that of the last one of its readers, in bytes of the stream; of a log, th
 terminal is too narrow, columns are left out.
 
   --sort KEY   what the first one has most of: rate (records/s; the default), bytes (written a second), records, lag, size; or
-               path
+               path. By bytes and lag, which logs have in records, they come behind the channels
   --depth N    how many levels of directories below it are looked through as well (1)
   --once       one look only, after a second, so that there are rates
   --json       an object a line for each channel and log, at each look: kind (channel or log), at (when, in microseconds), and
@@ -39,7 +39,7 @@ Examples
     json: { type: 'boolean' },
   },
   async run(values, paths, output) {
-    const key = keyOf(values);
+    const key = choiceOption(top, values, 'sort', KEYS) ?? 'rate';
     const depth = countOption(top, values, 'depth', 0, 1);
     const directory = directoryOf(top, paths);
     const isPicture = values.json !== true;
@@ -55,12 +55,6 @@ Examples
 };
 
 const EVERY_MS = 1000;
-
-function keyOf({ sort = 'rate' }: Values): Key {
-  const key = KEYS.find((one) => one === sort);
-  if (key !== undefined) return key;
-  throw new UsageError(`top: --sort takes ${KEYS.join(', ')}, not '${sort}'`, 'top');
-}
 
 /** True if all that the last look met could be read. */
 async function watch(

@@ -38,11 +38,16 @@ export function worstCursorLag({ look }: SeenLog): number | undefined {
   return lags.length === 0 ? undefined : Math.max(...lags);
 }
 
-/** In place: the most first, and by path where they have the same. */
+/** Of logs in records, of channels in bytes. */
+const KEYS_IN_TWO_UNITS: readonly Key[] = ['bytes', 'lag'];
+
+/** In place: the most first, and by path where they have the same. Where the units differ channels are before logs. */
 export function sortBy(key: Key, found: Found[]): void {
   const amounts = new Map(found.map((one) => [one, amountOf(one, key)]));
   const amount = (one: Found) => amounts.get(one) as number;
-  found.sort((a, b) => amount(b) - amount(a) || (a.path < b.path ? -1 : 1));
+  const isApart = KEYS_IN_TWO_UNITS.includes(key);
+  const turn = ({ kind }: Found) => (isApart && kind === 'log' ? 1 : 0);
+  found.sort((a, b) => turn(a) - turn(b) || amount(b) - amount(a) || (a.path < b.path ? -1 : 1));
 }
 
 /** What nobody can tell is least. */
