@@ -73,23 +73,20 @@ Examples
   millrace log read /var/lib/app/events --from 2026-11-21`;
 }
 
-async function run(): Promise<number> {
+async function run(): Promise<void> {
   const output = new Output(process.stdout);
   try {
-    return await main(process.argv.slice(2), output);
+    process.exitCode = await main(process.argv.slice(2), output);
+    await output.end();
   } catch (error) {
-    await output.flush();
-    if (!(error instanceof UsageError)) {
-      sayError(error);
-      return FAULT;
-    }
-    say(`${error.message} - see: millrace help${error.verb === undefined ? '' : ` ${error.verb}`}`);
-    return WRONG_USE;
-  } finally {
-    await output.flush();
+    process.exitCode = error instanceof UsageError ? WRONG_USE : FAULT;
+    // What came before it is to stand before it.
+    await output.end();
+    if (!(error instanceof UsageError)) sayError(error);
+    else say(`${error.message} - see: millrace help${error.verb === undefined ? '' : ` ${error.verb}`}`);
   }
 }
 
 // What is printed is UTC: so is a time that is given without a zone.
 process.env.TZ = 'UTC';
-process.exitCode = await run();
+await run();

@@ -8,18 +8,20 @@ const NEWLINE = 10;
 
 /**
  * Standard output in larger pieces, no faster than whoever reads it. Whoever stops reading, as `head` does, has
- * seen enough: the process ends without a word.
+ * seen enough of what is printed as it comes: `flush` ends the process then, without a word. What a verb that does work
+ * tells of it in the end is left to `end`: how that came out is in the exit code, whoever reads.
  */
 export class Output {
   readonly #stream: WriteStream & { fd: number };
   readonly #isFile: boolean;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
   #used = 0;
+  #isEnding = false;
 
   constructor(stream: WriteStream & { fd: number }) {
     this.#stream = stream;
     this.#isFile = fstatSync(stream.fd).isFile();
-    stream.on('error', endWith);
+    stream.on('error', (error: NodeJS.ErrnoException) => this.#fail(error));
   }
 
   get isTerminal(): boolean {
@@ -76,27 +78,39 @@ export class Output {
     // The stream keeps what it was given until it is written.
     this.#chunk = Buffer.allocUnsafe(CHUNK_BYTES * 2);
     this.#used = 0;
-    if (this.#isFile) writeWhole(this.#stream.fd, taken);
-    // Where that fails, the process ends.
-    else await new Promise<void>((resolve) => this.#stream.write(taken, (error) => !error && resolve()));
+    if (this.#isFile) this.#writeWhole(taken);
+    else {
+      await new Promise<void>((resolve) =>
+        this.#stream.write(taken, (error) => {
+          // Where it fails before the end, the process ends.
+          if (!error || this.#isEnding) resolve();
+        }),
+      );
+    }
   }
-}
 
-/** A stream takes a part for the whole where a disk is full. */
-function writeWhole(file: number, bytes: Buffer): void {
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-  } catch (error) {
-    endWith(error as NodeJS.ErrnoException);
+  /** A stream takes a part for the whole where a disk is full. */
+  #writeWhole(bytes: Buffer): void {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#stream.fd, bytes, at);
+    } catch (error) {
+      this.#fail(error as NodeJS.ErrnoException);
+    }
   }
-}
 
-function endWith(error: NodeJS.ErrnoException): never {
-  if (error.code !== 'EPIPE') {
-    sayError(error);
-    process.exitCode = 1;
+  /** Hands over what is left. Resolves also where nobody takes it: something may still have to be said. */
+  end(): Promise<void> {
+    this.#isEnding = true;
+    return this.flush();
   }
-  process.exit();
+
+  #fail(error: NodeJS.ErrnoException): void {
+    if (error.code !== 'EPIPE') {
+      sayError(error);
+      process.exitCode = 1;
+    }
+    if (!this.#isEnding) process.exit();
+  }
 }
 
 const CLEAR = '\u001b[H\u001b[J';

@@ -13,10 +13,12 @@ export async function verifyEach<Found extends { sound: boolean }>(
   const signal = interruption();
   let sound = true;
   for (const path of paths) {
+    // Whoever stops reading ends it before all was looked through, which is not to pass for sound.
+    process.exitCode = 1;
+    await output.flush();
     try {
       const found = await withProgress(path, (onProgress) => look(path, { signal, onProgress }));
       for (const line of show(found)) output.line(line);
-      await output.flush();
       sound &&= found.sound;
     } catch (error) {
       sayError(error);

@@ -75,9 +75,8 @@ Examples
     await endAs(writer, isWhole ? (stop.aborted && atEnd === 'sealed' ? 'closed' : atEnd) : 'open').catch(
       (error: unknown) => failures.push(error),
     );
-    output.line(values.json === true ? JSON.stringify(writing.summary) : writing.text);
-    await output.flush();
     for (const failure of failures) sayError(failure);
+    output.line(values.json === true ? JSON.stringify(writing.summary) : writing.text);
     return failures.length === 0;
   },
 };

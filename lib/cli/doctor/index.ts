@@ -36,6 +36,8 @@ Examples
     const show = values.json === true ? (found: Finding) => JSON.stringify(found) : asText;
     const stop = interruption();
     let sound = true;
+    // Until all was looked at: whoever stops reading ends it before.
+    process.exitCode = 1;
     for await (const found of examine(directory, stop)) {
       // What was looked at meanwhile was not looked at whole.
       if (stop.aborted) break;

@@ -87,9 +87,8 @@ Examples
       failures.push(error);
     }
     await log.close().catch((error: unknown) => failures.push(error));
-    output.line(values.json === true ? JSON.stringify(appending.summary) : appending.text);
-    await output.flush();
     for (const failure of failures) sayError(failure);
+    output.line(values.json === true ? JSON.stringify(appending.summary) : appending.text);
     return failures.length === 0;
   },
 };

@@ -71,13 +71,13 @@ Examples
         if (!isInterruption(error)) failures.push(withAdvice(error, ADVICE));
       }
       await recorder.close().catch((error: unknown) => failures.push(error));
-      await tell(recorder, values, output);
       for (const failure of failures) sayError(failure);
+      tell(recorder, values, output);
       return sound && failures.length === 0;
     } catch (error) {
       // It waited for a channel, and was to wait no longer.
       if (!isInterruption(error)) throw error;
-      await tell(NOTHING, values, output);
+      tell(NOTHING, values, output);
       return true;
     }
   },
@@ -119,8 +119,7 @@ const NOTHING: Told = {
   text: 'recorded nothing',
 };
 
-async function tell({ summary, text }: Told, { json }: Values, output: Output): Promise<void> {
+function tell({ summary, text }: Told, { json }: Values, output: Output): void {
   sayProgress(undefined);
   output.line(json === true ? JSON.stringify(summary) : text);
-  await output.flush();
 }

@@ -89,14 +89,13 @@ Examples
     } catch (error) {
       if (!isInterruption(error)) failures.push(error);
     }
-    // Before it is told: where nobody takes that, the process ends. An end says that all was written.
+    // An end says that all was written.
     if (failures.length === 0) writer.close();
     // Whoever looks sees how far it is without having to walk there.
     else writer.heartbeat();
-    output.line(values.json === true ? JSON.stringify(player.summary) : player.text);
-    await output.flush();
     player.tellLost();
     for (const failure of failures) sayError(failure);
+    output.line(values.json === true ? JSON.stringify(player.summary) : player.text);
     return player.isSound && failures.length === 0 && !stop.aborted;
   },
 };
