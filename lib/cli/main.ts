@@ -87,6 +87,8 @@ async function run(): Promise<void> {
   }
 }
 
+// What nobody hears is said no more; the work goes on.
+process.stderr.on('error', () => {});
 // What is printed is UTC: so is a time that is given without a zone.
 process.env.TZ = 'UTC';
 await run();

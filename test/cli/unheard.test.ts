@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Writer } from '../../lib/index.js';
+import { Log } from '../../lib/log/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { flip } from '../log/damaging.js';
 import { millrace, type Outcome, Running } from './command.js';
@@ -100,4 +102,31 @@ describe('nobody takes what is printed: a fault is said nevertheless, and the ex
     expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_TRUNCATED\)\n$/);
     expect(code).toBe(1);
   });
+});
+
+test('nobody takes what is said: the work goes on', async () => {
+  const path = newPath();
+  const first = await Writer.create(path, { capacity: '64KiB' });
+  first.write('one');
+  const directory = newDirectory();
+  const recording = new Running(['record', path, directory, '--follow', '--json']);
+  await recording.until(() => existsSync(join(directory, 'log.lock')));
+  await using log = await Log.open(directory, { readOnly: true });
+  await recording.until(() => log.next === 1);
+  const { stderr } = recording.child;
+  stderr?.destroy();
+  await once(stderr as NonNullable<typeof stderr>, 'close');
+  first.close();
+  // It says that this is another channel.
+  using second = await Writer.create(path, { capacity: '64KiB', replace: true });
+  second.write('two');
+  await recording.until(() => log.next === 2);
+  second.write('three');
+  await recording.until(() => log.next === 3);
+  const { code, stdout } = await recording.end('SIGINT');
+  expect({ code, told: JSON.parse(stdout) }).toEqual({
+    code: 0,
+    told: { recorded: 3, lost: 0, first: 0, last: 2 },
+  });
+  expect(await valuesOf(directory)).toEqual(['one', 'two', 'three']);
 });
