@@ -69,6 +69,11 @@ export function visible(text: string): string {
   });
 }
 
+/** As JSON on one line: what a terminal would heed is escaped in it, and means the same to who reads it. */
+export function toJson(value: unknown): string {
+  return visible(JSON.stringify(value));
+}
+
 /** Rows below a head, each column as wide as its widest cell; numbers to the right. */
 export function table(head: string[], rows: string[][], rightAligned: readonly string[]): string[] {
   const widths = head.map((title, column) =>

@@ -75,20 +75,24 @@ export function fed(input: string | Uint8Array, ...args: string[]): Promise<Outc
   return running.end();
 }
 
-/** What `millrace … > file` shows on a terminal. */
-export async function onTerminal(args: string[], file: string): Promise<string> {
-  const script = 'import pty, sys; pty.spawn(sys.argv[1:])';
-  const command = [
-    'sh',
-    '-c',
-    'file=$1; shift; exec "$@" > "$file"',
-    'sh',
-    file,
-    process.execPath,
-    MAIN,
-    ...args,
-  ];
-  const child = spawn('python3', ['-c', script, ...command], {
+const TERMINAL = `import fcntl, os, pty, struct, sys, termios
+rows, columns, *command = sys.argv[1:]
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', int(rows), int(columns), 0, 0))
+    os.execvp(command[0], command)
+try:
+    while data := os.read(terminal, 65536):
+        os.write(1, data)
+except OSError:
+    pass
+os.waitpid(child, 0)`;
+
+/** What `millrace …`, or `millrace … > file`, shows on a terminal, which does not tell its size unless that is said. */
+export async function onTerminal(args: string[], file?: string, rows = 0, columns = 0): Promise<string> {
+  const whereTo = file === undefined ? [] : ['sh', '-c', 'file=$1; shift; exec "$@" > "$file"', 'sh', file];
+  const command = [...whereTo, process.execPath, MAIN, ...args];
+  const child = spawn('python3', ['-c', TERMINAL, String(rows), String(columns), ...command], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,6 +1,6 @@
 import { declareAbandoned, inspect } from '../../index.js';
 import { onePath, type Verb } from '../command.js';
-import { plural, visible } from '../words.js';
+import { plural, toJson, visible } from '../words.js';
 import { advised } from './advice.js';
 import { refuseLog } from './log-instead.js';
 
@@ -23,7 +23,7 @@ Examples
     const path = onePath(abandon, paths);
     refuseLog(path, 'stat');
     const ended = end(path);
-    output.line(values.json === true ? JSON.stringify(ended) : asText(ended));
+    output.line(values.json === true ? toJson(ended) : asText(ended));
     return true;
   },
 };

@@ -10,7 +10,7 @@ import {
   type Values,
   type Verb,
 } from '../command.js';
-import { size, visible } from '../words.js';
+import { size, toJson, visible } from '../words.js';
 import { advised } from './advice.js';
 import { refuseLog } from './log-instead.js';
 import { checkNewPlace } from './new-place.js';
@@ -83,7 +83,7 @@ Examples
     const made = madeAt(path);
     output.line(
       values.json === true
-        ? JSON.stringify(made)
+        ? toJson(made)
         : `made ${visible(made.path)}: ${made.mode}, ${size(made.capacity)}, records of ${size(made.maxRecord)} at most`,
     );
     return true;

@@ -2,7 +2,7 @@ import { inspect, type ReaderRecord } from '../../index.js';
 import { countOption, onePath, type Values, type Verb } from '../command.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
-import { count, time } from '../words.js';
+import { count, time, toJson } from '../words.js';
 import { refuseLog } from './log-instead.js';
 import { placeInChannel } from './place.js';
 import { backward, forward, Gap, observe, seekEnd } from './walk.js';
@@ -79,9 +79,9 @@ function layoutFor(values: Values, path: string, output: Output): Layout {
   const encoding = encodingOf(dump, values);
   if (values.json !== true) return columns(path, encoding, values.full === true, output);
   return {
-    record: (record) => JSON.stringify(asObject(record, encoding)),
+    record: (record) => toJson(asObject(record, encoding)),
     gap: ({ damage, overwritten, next }) =>
-      JSON.stringify({
+      toJson({
         gap: damage === undefined ? { overwritten } : { code: damage.code, position: damage.position, next },
       }),
   };

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { ChannelInfo, ReaderInfo } from '../../index.js';
-import { age, count, exactSize, plural, size, table, time, visible } from '../words.js';
+import { age, count, exactSize, plural, size, table, time, toJson, visible } from '../words.js';
 import type { Rates } from './rates.js';
 
 /** A channel for people: what it is, how far it is, who reads it. */
@@ -28,7 +28,7 @@ export function describe(info: ChannelInfo, rates: Rates | undefined): string[] 
     ['id', `${info.channelId}, incarnation ${info.incarnation}`],
   );
   if (Object.keys(info.metadata).length > 0) {
-    facts.push(['metadata', visible(JSON.stringify(info.metadata))]);
+    facts.push(['metadata', toJson(info.metadata)]);
   }
   facts.push(['held back', `${plural(info.refusals, 'time')}; ${plural(info.evictions, 'reader')} evicted`]);
   facts.push(['readers', `${info.readers.length} in ${plural(info.readerSlots, 'slot')}`]);

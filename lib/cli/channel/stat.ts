@@ -3,6 +3,7 @@ import { type ChannelInfo, inspect } from '../../index.js';
 import { UsageError, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, sayError } from '../output.js';
+import { toJson } from '../words.js';
 import { refuseLog } from './log-instead.js';
 import { type Rates, ratesSince } from './rates.js';
 import { describe } from './stat-text.js';
@@ -41,7 +42,7 @@ interface Look {
 type Show = (info: ChannelInfo, rates: Rates | undefined) => string;
 
 const asText: Show = (info, rates) => `${describe(info, rates).join('\n')}\n`;
-const asJson: Show = (info, rates) => JSON.stringify(rates === undefined ? info : { ...info, rates });
+const asJson: Show = (info, rates) => toJson(rates === undefined ? info : { ...info, rates });
 
 /** Shows each channel once; returns how many could be read. */
 async function look(paths: string[], before: Map<string, Look>, show: Show, output: Output): Promise<number> {

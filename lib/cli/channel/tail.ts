@@ -4,7 +4,7 @@ import { countOption, onePath, UsageError, type Values, type Verb } from '../com
 import { interruption, isInterruption } from '../interruption.js';
 import { type Output, say } from '../output.js';
 import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf } from '../payload.js';
-import { visible } from '../words.js';
+import { toJson, visible } from '../words.js';
 import { withAdvice } from './advice.js';
 import { refuseLog } from './log-instead.js';
 import { Overwritten } from './overwritten.js';
@@ -74,7 +74,7 @@ type Format = (record: ReaderRecord) => string | Buffer;
 
 function formatFor(values: Values, output: Output): Format {
   const encoding: Encoding = encodingOf(tail, values);
-  if (values.json === true) return (record) => JSON.stringify(asObject(record, encoding));
+  if (values.json === true) return (record) => toJson(asObject(record, encoding));
   if (encoding === 'hex' || encoding === 'base64') return ({ data }) => data.toString(encoding);
   return output.isTerminal ? ({ data }) => visible(data.toString('utf8')) : ({ data }) => data;
 }

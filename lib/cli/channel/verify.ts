@@ -1,7 +1,7 @@
 import { type Verification, type VerifyOptions, verify as verifyChannel } from '../../index.js';
 import { UsageError, type Verb } from '../command.js';
 import { verifyEach } from '../verifying.js';
-import { count, plural, size, visible } from '../words.js';
+import { count, plural, size, toJson, visible } from '../words.js';
 import { refuseLog } from './log-instead.js';
 
 export const verify: Verb = {
@@ -21,7 +21,7 @@ Examples
   options: { json: { type: 'boolean' } },
   async run(values, paths, output) {
     if (paths.length === 0) throw new UsageError('verify: which channel?', 'verify');
-    const show = values.json === true ? (found: Verification) => [JSON.stringify(found)] : asText;
+    const show = values.json === true ? (found: Verification) => [toJson(found)] : asText;
     return verifyEach(paths, look, show, output);
   },
 };

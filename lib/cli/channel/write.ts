@@ -6,7 +6,7 @@ import { Feeding } from '../feeding.js';
 import { checkInput, cutterFor, INPUT_OPTIONS, inputFormatOf, type Makers } from '../input.js';
 import { interruption, isInterruption } from '../interruption.js';
 import { sayError, sayProgress } from '../output.js';
-import { plain, visible } from '../words.js';
+import { plain, toJson, visible } from '../words.js';
 import { advised } from './advice.js';
 import { recordOf } from './json-record.js';
 import { refuseLog } from './log-instead.js';
@@ -76,7 +76,7 @@ Examples
       (error: unknown) => failures.push(error),
     );
     for (const failure of failures) sayError(failure);
-    output.line(values.json === true ? JSON.stringify(writing.summary) : writing.text);
+    output.line(values.json === true ? toJson(writing.summary) : writing.text);
     return failures.length === 0;
   },
 };

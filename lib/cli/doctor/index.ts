@@ -5,7 +5,7 @@ import { MillraceError } from '../../index.js';
 import type { Verb } from '../command.js';
 import { directoryOf, isLog } from '../directory.js';
 import { interruption } from '../interruption.js';
-import { visible } from '../words.js';
+import { toJson, visible } from '../words.js';
 import { type Finding, type Findings, ok } from './finding.js';
 import { machineFindings } from './machine.js';
 import { placeFindings } from './place.js';
@@ -33,7 +33,7 @@ Examples
   options: { json: { type: 'boolean' } },
   async run(values, paths, output) {
     const directory = directoryOf(doctor, paths);
-    const show = values.json === true ? (found: Finding) => JSON.stringify(found) : asText;
+    const show = values.json === true ? (found: Finding) => toJson(found) : asText;
     const stop = interruption();
     let sound = true;
     // Until all was looked at: whoever stops reading ends it before.

@@ -14,7 +14,7 @@ import { Feeding } from '../feeding.js';
 import { checkInput, cutterFor, INPUT_OPTIONS, inputFormatOf } from '../input.js';
 import { interruption } from '../interruption.js';
 import { sayError } from '../output.js';
-import { offsets, plain } from '../words.js';
+import { offsets, plain, toJson } from '../words.js';
 import { batchSizeIn, largestIn, makersFor, type Template } from './appendable.js';
 import { openToAppend } from './open.js';
 import { inTurn } from './turn.js';
@@ -88,7 +88,7 @@ Examples
     }
     await log.close().catch((error: unknown) => failures.push(error));
     for (const failure of failures) sayError(failure);
-    output.line(values.json === true ? JSON.stringify(appending.summary) : appending.text);
+    output.line(values.json === true ? toJson(appending.summary) : appending.text);
     return failures.length === 0;
   },
 };

@@ -2,7 +2,7 @@ import type { Compacted } from '../../log/index.js';
 import { countOption, onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
-import { plural, size } from '../words.js';
+import { plural, size, toJson } from '../words.js';
 import { openToWrite } from './open.js';
 
 const DAY_MS = 86_400_000;
@@ -30,7 +30,7 @@ Examples
     const signal = interruption();
     await using log = await openToWrite(compact, path, { compaction: { tombstonesMs }, signal });
     const done = await withProgress(log.path, (onProgress) => log.compact({ signal, onProgress }));
-    output.line(values.json === true ? JSON.stringify(done) : asText(done));
+    output.line(values.json === true ? toJson(done) : asText(done));
     return true;
   },
 };

@@ -1,7 +1,7 @@
 import { type CursorInfo, Log } from '../../log/index.js';
 import { inUse, UsageError, type Values, type Verb } from '../command.js';
 import { type Output, say, sayError } from '../output.js';
-import { table } from '../words.js';
+import { table, toJson } from '../words.js';
 import { placeInLog } from './place.js';
 import { told } from './told.js';
 
@@ -79,7 +79,7 @@ export function cursorTable(found: readonly CursorLag[]): string[] {
 async function list(path: string, values: Values, output: Output): Promise<boolean> {
   await using log = await Log.open(path, { readOnly: true });
   const found = cursorsOf(log);
-  const lines = values.json === true ? found.map((one) => JSON.stringify(one)) : cursorTable(found);
+  const lines = values.json === true ? found.map((one) => toJson(one)) : cursorTable(found);
   for (const line of lines) output.line(line);
   await output.flush();
   const { fault } = told(() => log.next);
@@ -108,7 +108,7 @@ async function set(
     return false;
   }
   await cursor.flush();
-  output.line(values.json === true ? JSON.stringify({ name, offset }) : `${name} is set to ${offset}`);
+  output.line(values.json === true ? toJson({ name, offset }) : `${name} is set to ${offset}`);
   return true;
 }
 
@@ -117,7 +117,7 @@ async function remove(path: string, name: string, values: Values, output: Output
   const cursor = inUse(cursors, () => log.cursor(name));
   const deleted = await cursor.delete();
   await cursor.flush();
-  if (values.json === true) output.line(JSON.stringify({ name, deleted }));
+  if (values.json === true) output.line(toJson({ name, deleted }));
   else if (deleted) output.line(`${name} is deleted`);
   else say(`there is no cursor '${name}' in ${log.path}`);
   return deleted;

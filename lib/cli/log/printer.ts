@@ -3,7 +3,7 @@ import type { LogRecord } from '../../log/index.js';
 import { UsageError, type Values, type Verb } from '../command.js';
 import type { Output } from '../output.js';
 import { ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '../payload.js';
-import { time, visible } from '../words.js';
+import { time, toJson, visible } from '../words.js';
 
 const FORMATS = ['json', 'values', 'frames'] as const;
 
@@ -14,8 +14,9 @@ export const FORMAT_OPTIONS = {
   ...ENCODING_OPTIONS,
 } as const;
 
-export const FORMAT_HELP = `  --values        values alone, a line each: the bytes as they are
-  --frames        values alone: four bytes of length, the least significant first, and as many of the value
+export const FORMAT_HELP = `  --values        values alone, a line each: the bytes as they are, or, on a terminal, with control characters made visible
+  --frames        values alone: four bytes of length, the least significant first, and as many of the value; on a terminal as
+                  with --values
   --json          an object a line: offset, timestamp (in microseconds), key, value (null: what had the key is gone),
                   headers, expiresAt; what is not UTF-8 is { "base64": … }
   --text, --hex, --base64
@@ -49,7 +50,8 @@ export function printerFor(verb: Verb, values: Values, output: Output): Printer 
     case 'values':
       return valuePrinter(encoding, output);
     case 'frames':
-      return framePrinter(output);
+      // Frames are for programs.
+      return output.isTerminal ? valuePrinter(encoding, output) : framePrinter(output);
     default:
       return linePrinter(encoding, output);
   }
@@ -81,7 +83,7 @@ function jsonPrinter(encoding: Encoding, output: Output): Printer {
   return {
     record: ({ offset, timestamp, key, value, headers, expiresAt, tombstone }) =>
       output.line(
-        JSON.stringify({
+        toJson({
           offset,
           timestamp,
           key: key && asJson(key),
@@ -90,7 +92,7 @@ function jsonPrinter(encoding: Encoding, output: Output): Printer {
           expiresAt,
         }),
       ),
-    gap: (gap) => output.line(JSON.stringify({ gap })),
+    gap: (gap) => output.line(toJson({ gap })),
   };
 }
 

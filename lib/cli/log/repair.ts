@@ -2,7 +2,7 @@ import { Log, type LogRepair } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
-import { offsets, plain, plural, visible } from '../words.js';
+import { offsets, plain, plural, toJson, visible } from '../words.js';
 import { faultText } from './fault-text.js';
 import { besideWriter } from './open.js';
 
@@ -31,7 +31,7 @@ Examples
         throw besideWriter(path, error);
       },
     );
-    for (const line of values.json === true ? [JSON.stringify(done)] : asText(done)) output.line(line);
+    for (const line of values.json === true ? [toJson(done)] : asText(done)) output.line(line);
     return true;
   },
 };

@@ -3,7 +3,7 @@ import { inspect } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { sayError } from '../output.js';
-import { size, table, time } from '../words.js';
+import { size, table, time, toJson } from '../words.js';
 import { faultOf, told, type Untold } from './told.js';
 
 export const segments: Verb = {
@@ -26,7 +26,7 @@ Examples
     const path = onePath(segments, paths, 'log');
     await using log = await Log.open(path, { readOnly: true });
     const found = describeAll(log);
-    for (const line of values.json === true ? found.map((one) => JSON.stringify(one)) : asTable(found)) {
+    for (const line of values.json === true ? found.map((one) => toJson(one)) : asTable(found)) {
       if (output.line(line)) await output.flush();
     }
     await output.flush();

@@ -4,7 +4,7 @@ import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
-import { count, exactSize, plain, plural, visible } from '../words.js';
+import { count, exactSize, plain, plural, toJson, visible } from '../words.js';
 import { areSound, type CursorLag, cursorsOf, cursorTable } from './cursors.js';
 import { told, type Untold } from './told.js';
 
@@ -26,7 +26,7 @@ Examples
   options: { watch: { type: 'boolean', short: 'w' }, json: { type: 'boolean' } },
   async run(values, paths, output) {
     const path = onePath(stat, paths, 'log');
-    const show = values.json === true ? (look: LogLook) => JSON.stringify(look) : asText;
+    const show = values.json === true ? (look: LogLook) => toJson(look) : asText;
     if (values.watch === true) return watch(path, show, output);
     const found = await lookAtLog(path);
     output.line(show(found));

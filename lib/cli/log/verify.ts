@@ -1,7 +1,7 @@
 import { Log, type LogVerification } from '../../log/index.js';
 import { UsageError, type Verb } from '../command.js';
 import { verifyEach } from '../verifying.js';
-import { offsets, plain, plural, visible } from '../words.js';
+import { offsets, plain, plural, toJson, visible } from '../words.js';
 import { faultText } from './fault-text.js';
 
 export const verify: Verb = {
@@ -22,7 +22,7 @@ Examples
   options: { json: { type: 'boolean' } },
   async run(values, paths, output) {
     if (paths.length === 0) throw new UsageError('log verify: which log?', 'log verify');
-    const show = values.json === true ? (found: LogVerification) => [JSON.stringify(found)] : asText;
+    const show = values.json === true ? (found: LogVerification) => [toJson(found)] : asText;
     return verifyEach(paths, Log.verify, show, output);
   },
 };

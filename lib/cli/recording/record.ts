@@ -5,6 +5,7 @@ import { isLog } from '../directory.js';
 import { interruption, isInterruption } from '../interruption.js';
 import { openToAppend } from '../log/index.js';
 import { type Output, sayError, sayProgress } from '../output.js';
+import { toJson } from '../words.js';
 import { Recorder } from './recorder.js';
 
 export const record: Verb = {
@@ -121,5 +122,5 @@ const NOTHING: Told = {
 
 function tell({ summary, text }: Told, { json }: Values, output: Output): void {
   sayProgress(undefined);
-  output.line(json === true ? JSON.stringify(summary) : text);
+  output.line(json === true ? toJson(summary) : text);
 }

@@ -15,6 +15,7 @@ import { interruption, isInterruption } from '../interruption.js';
 import { placeInLog } from '../log/index.js';
 import { say, sayError } from '../output.js';
 import { withProgress } from '../progress.js';
+import { toJson } from '../words.js';
 import { endOf, hasRecords, Player } from './player.js';
 
 export const replay: Verb = {
@@ -95,7 +96,7 @@ Examples
     else writer.heartbeat();
     player.tellLost();
     for (const failure of failures) sayError(failure);
-    output.line(values.json === true ? JSON.stringify(player.summary) : player.text);
+    output.line(values.json === true ? toJson(player.summary) : player.text);
     return player.isSound && failures.length === 0 && !stop.aborted;
   },
 };

@@ -3,6 +3,7 @@ import { choiceOption, countOption, type Verb } from '../command.js';
 import { directoryOf } from '../directory.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
+import { toJson } from '../words.js';
 import { type Found, isSound, Looker } from './looker.js';
 import { KEYS, sortBy } from './order.js';
 import { pictureOf } from './picture.js';
@@ -85,6 +86,6 @@ function* asObjects(found: Found[]): Generator<string> {
   for (const one of found) {
     const { kind, path, fault } = one;
     const facts = one.kind === 'channel' ? { ...one.info, rates: one.rates } : one.look;
-    yield JSON.stringify({ kind, at, path, ...facts, fault });
+    yield toJson({ kind, at, path, ...facts, fault });
   }
 }
