@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Cutter } from './input.js';
+import { say } from './output.js';
+import { plain } from './words.js';
 
 /** What comes at once goes in at once, but no more than that. */
 export const MOST_RECORDS = 1000;
@@ -14,7 +16,10 @@ export interface BatchSize<T> {
   bytesOf(record: T): number;
 }
 
-/** The records of an input, batch by batch. Stopped, it ends with those that had come whole. */
+/**
+ * The records of an input, batch by batch. Stopped, it ends with those that had come whole. Where the input fails, those
+ * before that are given, but not a part of a batch of exactly so many, which goes in as a whole or not at all.
+ */
 export async function* batchesOf<T>(
   input: Readable,
   cutter: Cutter<T>,
@@ -48,10 +53,19 @@ export async function* batchesOf<T>(
     const last = cutter.end();
     if (last !== undefined && isFull(last)) yield taken();
   } catch (error) {
-    if (!stop.aborted) failure = error;
+    if (!(stop.aborted && isOfDestroying(error))) failure = error;
   } finally {
     stop.removeEventListener('abort', end);
   }
-  if (batch.length > 0) yield batch;
+  if (batch.length > 0) {
+    if (failure === undefined || exactly === undefined) yield batch;
+    else
+      say(`${plain(batch.length, 'record')} of a batch of ${exactly} did not go in: the input fails in it`);
+  }
   if (failure !== undefined) throw failure;
+}
+
+/** What a stream says that was ended by whoever reads it. */
+function isOfDestroying(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE';
 }

@@ -6,7 +6,7 @@ import { inspect } from '../../lib/index.js';
 import { LockFile, Turns } from '../../lib/log/files/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
-import { fed, objectsOf, Running, shell } from './command.js';
+import { fed, linesOf, objectsOf, Running, shell } from './command.js';
 import { closedLog, numbered, recordsOf, valuesOf } from './log.js';
 
 describe('what comes on standard input', () => {
@@ -204,6 +204,21 @@ describe('what went in before a fault stays, and is told', () => {
     });
     expect(stderr).toMatch(/^millrace: [^\n]+\n$/);
     expect(stderr).toContain(hint);
+    expect(await valuesOf(directory)).toEqual(['0', '1']);
+  });
+
+  test('--batch: none of so many, where one of them is a line that can’t be read', async () => {
+    const directory = newDirectory();
+    const input = '{"value":"0"}\n{"value":"1"}\n{"value":"2"}\nnope\n{"value":"3"}\n';
+    const { code, stdout, stderr } = await fed(input, 'log', 'append', directory, '--json', '--batch', '2');
+    expect({ code, told: objectsOf(stdout) }).toEqual({
+      code: 1,
+      told: [{ appended: 2, first: 0, last: 1 }],
+    });
+    expect(linesOf(stderr)).toEqual([
+      'millrace: 1 record of a batch of 2 did not go in: the input fails in it',
+      expect.stringMatching(/^millrace: line 4: it is no JSON/),
+    ]);
     expect(await valuesOf(directory)).toEqual(['0', '1']);
   });
 

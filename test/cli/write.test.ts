@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inspect, Reader, type ReaderRecord, verify, Writer, type WriterOptions } from '../../lib/index.js';
@@ -294,6 +294,46 @@ describe('what went in before a fault stays and is told, and the channel is left
       /^millrace: records 3 to 4 of the input: 8193 bytes are too much [^\n]+\(ERR_RECORD_TOO_LARGE\)\n$/,
     );
     expect(await textsOf(path)).toEqual(['0', '1', '2', '3', '4', '5', '6']);
+  });
+
+  test('--batch: none of so many, where one of them is a line that can’t be read', async () => {
+    const path = await left();
+    const records = numbered(5).map((text) => JSON.stringify({ text }));
+    const input = [...records, 'nope', '{"text":"behind"}'].join('\n');
+    const { code, stdout, stderr } = await fed(input, 'write', path, '--json', '--batch', '3');
+    expect(objectsOf(stdout)).toEqual([{ written: 3, first: 0, last: 2, state: 'open' }]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('line 6: it is no JSON');
+    expect(await textsOf(path)).toEqual(numbered(3));
+  });
+
+  test('--batch: what did not go in of an input that is cut off is told', async () => {
+    const path = await left();
+    const frames = '\u0003\0\0\0one\u0003\0\0\0two\u0003\0\0\0th';
+    const { code, stdout, stderr } = await fed(frames, 'write', path, '--frames', '--batch', '3');
+    expect(stderr).toBe(
+      'millrace: 2 records of a batch of 3 did not go in: the input fails in it\n' +
+        'millrace: the input ends within frame 3\n',
+    );
+    expect({ code, stdout }).toEqual({ code: 1, stdout: `wrote nothing; ${path} is left open\n` });
+    expect(await textsOf(path)).toEqual([]);
+  });
+
+  test('also where Ctrl-C came before it was met', async () => {
+    const path = await left();
+    const input = newPath();
+    const lines = Array.from({ length: 1500 }, (_, i) => `{"text":"${i}"}`);
+    writeFileSync(input, lines.toSpliced(1000, 0, 'nope').join('\n'));
+    const dist = new URL('../../dist/index.js', import.meta.url);
+    const interrupting = `import { Writer } from '${dist}'; const { writeBatch } = Writer.prototype;
+      Writer.prototype.writeBatch = function (batch) { process.emit('SIGINT'); writeBatch.call(this, batch); }`;
+    const script = `NODE_OPTIONS="--import data:text/javascript,${encodeURIComponent(interrupting)}" "$@" < "$0"`;
+    const { code, stdout, stderr } = await shell(script, input, ['write', path, '--json']);
+    expect(stderr).toMatch(/^millrace: line 1001: it is no JSON[^\n]+\n$/);
+    expect({ code, told: objectsOf(stdout) }).toEqual({
+      code: 1,
+      told: [{ written: 1000, first: 0, last: 999, state: 'open' }],
+    });
   });
 });
 
