@@ -1,9 +1,13 @@
-/** Aborted by Ctrl-C, or by whoever asks the process to end. A second time ends it at once. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Aborted by Ctrl-C, or by whoever asks the process to end. A second time, in whichever way, ends it at once. */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => controller.abort());
-  }
+  const stop = () => {
+    for (const signal of SIGNALS) process.off(signal, stop);
+    controller.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
   return controller.signal;
 }
 

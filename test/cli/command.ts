@@ -48,11 +48,11 @@ export class Running {
     }
   }
 
-  /** Until it hears of signals: SIGHUP is the one that Node.js itself leaves alone. */
-  async untilHearing(): Promise<void> {
+  /** Until it hears of signals, or does no more: SIGHUP is the one that Node.js itself leaves alone. */
+  async untilHearing(hears = true): Promise<void> {
     const caught = () =>
       /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1];
-    await this.until(() => (Number.parseInt((caught() ?? '0').slice(-1), 16) & 1) !== 0);
+    await this.until(() => ((Number.parseInt((caught() ?? '0').slice(-1), 16) & 1) !== 0) === hears);
   }
 
   async end(signal?: NodeJS.Signals): Promise<Outcome> {

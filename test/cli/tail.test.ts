@@ -1,5 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { declareAbandoned, Writer } from '../../lib/index.js';
 import { newPath } from '../helpers/run-directory.js';
 import { dieAfter, fed, linesOf, millrace, objectsOf, piped, Running } from './command.js';
@@ -158,6 +158,20 @@ describe('-f', () => {
     clearInterval(writing);
     expect(outcome).toMatchObject({ code: 0, stderr: '' });
     expect(linesOf(outcome.stdout)).toHaveLength(3);
+  });
+
+  test.each([
+    ['SIGINT', 'SIGTERM'],
+    ['SIGTERM', 'SIGINT'],
+  ] as const)('%s, and %s while it is ending, which ends it at once', async (first, second) => {
+    const lasting = { NODE_OPTIONS: '--import data:text/javascript,setInterval(Date.now,1000)' };
+    const following = new Running(['tail', '-f', '--wait', newPath()], 'ignore', lasting);
+    onTestFinished(() => void following.child.kill('SIGKILL'));
+    await following.untilHearing();
+    following.child.kill(first);
+    await following.untilHearing(false);
+    await following.end(second);
+    expect(following.child.signalCode).toBe(second);
   });
 
   test('counts what was overwritten before it could be printed', async () => {
