@@ -28,14 +28,14 @@ export class Output {
     return this.#stream.isTTY === true;
   }
 
-  /** Columns of the terminal; undefined where there is none. */
+  /** Columns of the terminal; undefined where there is none, or nobody told it its size, which is 0 then. */
   get width(): number | undefined {
-    return this.isTerminal ? this.#stream.columns : undefined;
+    return this.#stream.columns || undefined;
   }
 
-  /** Lines of the terminal; undefined where there is none. */
+  /** The same of its lines. */
   get height(): number | undefined {
-    return this.isTerminal ? this.#stream.rows : undefined;
+    return this.#stream.rows || undefined;
   }
 
   /** Takes a line. True: enough is held by now that the caller must `flush`. */

@@ -48,6 +48,20 @@ describe('--json has what a terminal would heed escaped, and means the same', ()
   });
 });
 
+test('a terminal that does not tell its size shows all there is', async () => {
+  const directory = newDirectory();
+  for (const name of ['orders', 'returns']) {
+    using _writer = await Writer.create(join(directory, name), { capacity: '64KiB' });
+  }
+  const lines = (await onTerminal(['top', directory, '--once'])).split('\r\n');
+  expect(lines[0]).toBe(`${directory}: 2 channels, 0 logs; 0 records/s, 0 B/s written`);
+  expect(lines[2]).toMatch(/^PATH +STATUS +MODE .* EVICTED$/);
+  expect(lines.slice(3, 5)).toEqual([
+    expect.stringMatching(/^orders +closed +ring /),
+    expect.stringMatching(/^returns +closed +ring /),
+  ]);
+});
+
 test('log read --frames shows bytes on a terminal no more than --values does', async () => {
   const log = await closedLog(['\u009b31m\u001b[2J', 'plain']);
   const shown = await onTerminal(['log', 'read', log, '--frames']);
