@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:tty';
+import { CONTROL } from './words.js';
 
 const CHUNK_BYTES = 65536;
 /** UTF-8 takes no more for each of a string's units. */
@@ -142,7 +143,3 @@ export function sayError(error: unknown): void {
 function oneLine(message: string): string {
   return message.replace(CONTROL, ' ');
 }
-
-/** Control characters, and those that turn the direction of writing: what could make a terminal show what is not so. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;

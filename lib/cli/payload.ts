@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { ReaderRecord } from '../index.js';
 import { UsageError, type Values, type Verb } from './command.js';
-import { visible } from './words.js';
+import { beginningOf, visible } from './words.js';
 
 export type Encoding = 'auto' | 'text' | 'hex' | 'base64';
 
@@ -28,8 +28,7 @@ export function preview(data: Buffer, encoding: Encoding, most: number): string 
   // A character takes four bytes at most, a byte one character at least.
   const beginning = data.length > most * 4 ? data.subarray(0, most * 4) : data;
   const whole = chosen === 'text' ? visible(beginning.toString('utf8')) : beginning.toString(chosen);
-  if (beginning === data && whole.length <= most) return whole;
-  return `${[...whole.slice(0, most)].slice(0, most - 1).join('')}…`;
+  return beginningOf(whole, most);
 }
 
 /** A record as an object for machines, payload and all. */

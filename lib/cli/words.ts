@@ -1,5 +1,3 @@
-import { CONTROL } from './output.js';
-
 const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** 1536 -> '1.5 KiB' */
@@ -59,6 +57,10 @@ export function time(us: number): string {
   return date.toISOString().replace('Z', `${String(us % 1000).padStart(3, '0')}Z`);
 }
 
+/** Control characters, and those that turn the direction of writing: what could make a terminal show what is not so. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
 /** Text that shows what is in it, on one line. */
 export function visible(text: string): string {
   return text.replace(CONTROL, (character) => {
@@ -67,6 +69,18 @@ export function visible(text: string): string {
     if (character === '\t') return '\\t';
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
+}
+
+/** The beginning of what is longer than that. Half of a character is left out with the other half. */
+export function beginningOf(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/** The same of its end. */
+export function endOf(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `…${text.slice(text.length - most + 1).replace(/^[\udc00-\udfff]/, '')}`;
 }
 
 /** As JSON on one line: what a terminal would heed is escaped in it, and means the same to who reads it. */

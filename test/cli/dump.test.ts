@@ -104,6 +104,12 @@ describe('records', () => {
     const [object] = objectsOf((await millrace('dump', path, '--base64', '--json')).stdout);
     expect(object.base64).toBe(Buffer.from(long).toString('base64'));
     expect(objectsOf((await millrace('dump', path, '--json')).stdout)[0].text).toBe(long);
+    const pairs = await closedChannel(['😀'.repeat(100), `a${'😀'.repeat(100)}`]);
+    const rows = linesOf((await millrace('dump', pairs.path)).stdout).slice(1);
+    expect(rows.map((row) => row.split('  ').at(-1))).toEqual([
+      `${'😀'.repeat(31)}…`,
+      `a${'😀'.repeat(31)}…`,
+    ]);
   });
 
   test('of a ring that wraps under a live writer, those that still stand', async () => {

@@ -62,6 +62,17 @@ test('a terminal that does not tell its size shows all there is', async () => {
   ]);
 });
 
+test.each([60, 61])('what is too long for %i columns is cut between characters', async (columns) => {
+  const directory = join(newDirectory(), '😀'.repeat(20));
+  mkdirSync(directory);
+  using _writer = await Writer.create(join(directory, '😀'.repeat(30)), { capacity: '64KiB' });
+  const [summary, , , row] = (await onTerminal(['top', directory, '--once'], undefined, 24, columns)).split(
+    '\r\n',
+  );
+  expect([summary, row]).toEqual([expect.stringMatching(/😀…$/u), expect.stringMatching(/^…(😀)+ +alive /u)]);
+  expect(Math.max(summary.length, row.length)).toBeLessThanOrEqual(columns);
+});
+
 test('log read --frames shows bytes on a terminal no more than --values does', async () => {
   const log = await closedLog(['\u009b31m\u001b[2J', 'plain']);
   const shown = await onTerminal(['log', 'read', log, '--frames']);

@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import type { ChannelInfo } from '../../index.js';
 import type { Untold } from '../log/index.js';
 import type { Output } from '../output.js';
-import { count, plural, size, table, visible } from '../words.js';
+import { beginningOf, count, endOf, plural, size, table, visible } from '../words.js';
 import { type Found, isSound, type SeenChannel, type SeenLog } from './looker.js';
 import { worstCursorLag, worstLag } from './order.js';
 
@@ -15,16 +15,17 @@ export function pictureOf(
   const channels = found.filter((one) => one.kind === 'channel');
   const logs = found.filter((one) => one.kind === 'log');
   const { width, height } = output;
+  const most = width ?? Number.POSITIVE_INFINITY;
   const left = height === undefined ? Number.POSITIVE_INFINITY : height - BESIDES;
   const reasons = reasonsOf(directory, found).slice(0, Math.max(0, Math.floor(left / PART_FOR_REASONS)));
   const room = reasons.length === 0 ? left : left - reasons.length - 1;
   // Of logs there are few, as a rule.
   const forLogs = Math.min(logs.length, Math.max(room - channels.length, Math.floor(room / 3), 1));
   return [
-    cut(summary(directory, channels, logs), width),
+    beginningOf(summary(directory, channels, logs), most),
     ...part(CHANNEL_COLUMNS, directory, channels, room - forLogs, width),
     ...part(LOG_COLUMNS, directory, logs, forLogs, width),
-    ...(reasons.length === 0 ? [] : ['', ...reasons.map((reason) => cut(reason, width))]),
+    ...(reasons.length === 0 ? [] : ['', ...reasons.map((reason) => beginningOf(reason, most))]),
     '',
   ];
 }
@@ -174,6 +175,7 @@ function part<T extends Found>(
     '',
     ...table(
       head,
+      // Names differ at their ends.
       rows.map((cells, i) => [endOf(paths[i], room), ...cells]),
       right,
     ),
@@ -209,13 +211,4 @@ function fitting<T>(
 
 function nameIn(directory: string, { path }: Found): string {
   return relative(directory, path) || '.';
-}
-
-/** Names differ at their ends. */
-function endOf(path: string, most: number): string {
-  return path.length <= most ? path : `…${path.slice(path.length - most + 1)}`;
-}
-
-function cut(text: string, most = Number.POSITIVE_INFINITY): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
