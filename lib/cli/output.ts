@@ -1,6 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:tty';
-import { CONTROL } from './words.js';
+import { CONTROL, endOf } from './words.js';
 
 const CHUNK_BYTES = 65536;
 /** UTF-8 takes no more for each of a string's units. */
@@ -131,7 +131,13 @@ export function sayProgress(text: string | undefined): void {
   const now = performance.now();
   if (text === undefined ? progressShown === 0 : now - progressShown < PROGRESS_EVERY_MS) return;
   progressShown = text === undefined ? 0 : now;
-  process.stderr.write(`\r\u001b[K${text === undefined ? '' : oneLine(text)}`);
+  process.stderr.write(`\r\u001b[K${text === undefined ? '' : fitting(text)}`);
+}
+
+/** On a line that is not full: of one that wrapped only the last row would be written over. How far it is stands at its end. */
+function fitting(text: string): string {
+  const columns = process.stderr.columns || Number.POSITIVE_INFINITY;
+  return endOf(oneLine(text), columns - 1);
 }
 
 export function sayError(error: unknown): void {

@@ -391,6 +391,15 @@ describe('how far it is', () => {
     expect(linesOf(readFileSync(file, 'utf8'))).toEqual(numbered(100_000));
   });
 
+  test('is cut to the width of the terminal, so that all of it is written over', async () => {
+    const directory = join(newDirectory(), 'x'.repeat(100));
+    await closedLog(numbered(100_000), directory);
+    const shown = await onTerminal(['log', 'read', directory], join(newDirectory(), 'out'), 24, 40);
+    const lines = shown.split('\r\u001b[K');
+    expect(lines[1]).toMatch(/^….*(?:\d %|left)$/);
+    expect(Math.max(...lines.map(({ length }) => length))).toBe(39);
+  });
+
   test('and how long it takes still', () => {
     expect(progressText(0, 100, 5000)).toBe('0 %');
     expect(progressText(25, 100, 500)).toBe('25 %');
