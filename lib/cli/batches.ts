@@ -7,6 +7,9 @@ import { plain } from './words.js';
 export const MOST_RECORDS = 1000;
 export const MOST_BYTES = 2 ** 20;
 
+/** What a record takes besides its bytes. */
+export const FRAME_BYTES = 64;
+
 export interface BatchSize<T> {
   /** So many records each, the last ones apart; left out: what has come. */
   exactly: number | undefined;

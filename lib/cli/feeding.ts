@@ -18,6 +18,7 @@ export abstract class Feeding<T> {
   /** All of them or none. */
   protected abstract put(batch: T[]): Promise<void>;
 
+  /** For whoever does more once a batch is in: what is put in one by one is that batch still. */
   async add(batch: T[]): Promise<void> {
     await this.#add(batch);
   }

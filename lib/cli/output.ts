@@ -1,10 +1,8 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { WriteStream } from 'node:tty';
-import { CONTROL, endOf } from './words.js';
+import { BYTES_A_UNIT, CONTROL, endOf } from './words.js';
 
 const CHUNK_BYTES = 65536;
-/** UTF-8 takes no more for each of a string's units. */
-const BYTES_A_UNIT = 3;
 const NEWLINE = 10;
 
 /**

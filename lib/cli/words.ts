@@ -57,6 +57,9 @@ export function time(us: number): string {
   return date.toISOString().replace('Z', `${String(us % 1000).padStart(3, '0')}Z`);
 }
 
+/** UTF-8 takes no more for each of a string's units. */
+export const BYTES_A_UNIT = 3;
+
 /** Control characters, and those that turn the direction of writing: what could make a terminal show what is not so. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;

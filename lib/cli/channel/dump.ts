@@ -5,7 +5,7 @@ import { asObject, ENCODING_OPTIONS, type Encoding, encodingOf, preview } from '
 import { count, time, toJson } from '../words.js';
 import { refuseLog } from './log-instead.js';
 import { placeInChannel } from './place.js';
-import { backward, forward, Gap, observe, seekEnd } from './walk.js';
+import { backward, checkEnd, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const dump: Verb = {
   name: 'dump',
@@ -63,8 +63,7 @@ Examples
         if (++shown === limit) return sound;
       }
     }
-    // Throws where a channel that was ended lacks records.
-    if (sound) reader.ended;
+    if (sound) checkEnd(reader);
     return sound;
   },
 };

@@ -8,7 +8,7 @@ import { toJson, visible } from '../words.js';
 import { withAdvice } from './advice.js';
 import { refuseLog } from './log-instead.js';
 import { Overwritten } from './overwritten.js';
-import { backward, forward, Gap, observe, seekEnd } from './walk.js';
+import { backward, checkEnd, forward, Gap, observe, seekEnd } from './walk.js';
 
 export const tail: Verb = {
   name: 'tail',
@@ -55,7 +55,7 @@ Examples
     let sound = await printLast(reader, lines, format, output);
     await output.flush();
     if (stop !== undefined) sound = (await follow(reader, format, output, waits, stop)) && sound;
-    else if (sound) reader.ended;
+    else if (sound) checkEnd(reader);
     return sound;
   },
 };

@@ -74,6 +74,11 @@ function passOver(reader: Reader, error: unknown): Gap {
   }
 }
 
+/** Throws where a channel that was ended lacks records, as nobody sees who only reads those that are there. */
+export function checkEnd(reader: Reader): void {
+  reader.ended;
+}
+
 /** Puts the reader at the end of what is there now, and returns that place. */
 export function seekEnd(reader: Reader): number {
   try {

@@ -1,5 +1,5 @@
 import { type BatchRecord, inspect, MillraceError, Writer } from '../../index.js';
-import { type BatchSize, batchesOf } from '../batches.js';
+import { type BatchSize, batchesOf, FRAME_BYTES } from '../batches.js';
 import { countOption, onePath, UsageError, type Values, type Verb } from '../command.js';
 import { sayDropped } from '../dropped.js';
 import { Feeding } from '../feeding.js';
@@ -132,8 +132,6 @@ async function goOn(path: string, { tag }: Template) {
 
 /** A batch lies in one piece, and must not wait for more room than there may be at once. */
 const PART_OF_CHANNEL = 16;
-/** What a record takes besides. */
-const FRAME_BYTES = 64;
 
 function batchSizeIn({ capacity }: Writer, exactly: number | undefined): BatchSize<Writable> {
   return { exactly, most: capacity / PART_OF_CHANNEL, bytesOf };

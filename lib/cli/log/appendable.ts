@@ -1,6 +1,7 @@
 import type { Appendable, LogRecordInput } from '../../log/index.js';
-import type { BatchSize } from '../batches.js';
+import { type BatchSize, FRAME_BYTES } from '../batches.js';
 import type { Largest, Makers } from '../input.js';
+import { BYTES_A_UNIT } from '../words.js';
 import { recordOf } from './json-record.js';
 
 /** What all records have that say nothing else. */
@@ -20,10 +21,6 @@ export function largestIn(segment: number): Largest {
 
 /** A batch is all in one segment. */
 const PART_OF_SEGMENT = 8;
-/** What a record takes besides. */
-const FRAME_BYTES = 64;
-/** UTF-8 takes no more for each of a string's units. */
-const BYTES_A_UNIT = 3;
 
 export function batchSizeIn(segment: number, exactly: number | undefined): BatchSize<Appendable> {
   return { exactly, most: segment / PART_OF_SEGMENT, bytesOf };
