@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelInfo, inspect } from '../../index.js';
 import { UsageError, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, sayError } from '../output.js';
+import { untilNextLook } from '../watching.js';
 import { toJson } from '../words.js';
 import { refuseLog } from './log-instead.js';
 import { type Rates, ratesSince } from './rates.js';
@@ -31,8 +31,6 @@ Examples
     return (await look(paths, new Map(), show, output)) === paths.length;
   },
 };
-
-const EVERY_MS = 1000;
 
 interface Look {
   info: ChannelInfo;
@@ -72,7 +70,7 @@ async function watch(paths: string[], show: Show, output: Output): Promise<boole
     if (output.isTerminal && show === asText) output.clear();
     const read = await look(paths, before, show, output);
     if (read === 0) return false;
-    await delay(EVERY_MS, undefined, { signal: stop }).catch(() => {});
+    await untilNextLook(stop);
     if (stop.aborted) return read === paths.length;
   }
 }

@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { inspect, type MillraceError } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
 import { onePath, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
+import { untilNextLook } from '../watching.js';
 import { count, exactSize, plain, plural, toJson, visible } from '../words.js';
 import { areSound, type CursorLag, cursorsOf, cursorTable } from './cursors.js';
 import { told, type Untold } from './told.js';
@@ -33,8 +33,6 @@ Examples
     return isLogSound(found);
   },
 };
-
-const EVERY_MS = 1000;
 
 /** What a log says of itself at one time. */
 export interface LogLook {
@@ -168,7 +166,7 @@ async function watch(path: string, show: (look: LogLook) => string, output: Outp
     if (output.isTerminal && show === asText) output.clear();
     output.line(show(now));
     await output.flush();
-    await delay(EVERY_MS, undefined, { signal: stop }).catch(() => {});
+    await untilNextLook(stop);
     if (stop.aborted) return isLogSound(now);
   }
 }

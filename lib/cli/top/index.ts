@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { choiceOption, countOption, type Verb } from '../command.js';
 import { directoryOf } from '../directory.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
+import { untilNextLook } from '../watching.js';
 import { toJson } from '../words.js';
 import { type Found, isSound, Looker } from './looker.js';
 import { KEYS, sortBy } from './order.js';
@@ -55,8 +55,6 @@ Examples
   },
 };
 
-const EVERY_MS = 1000;
-
 /** True if all that the last look met could be read. */
 async function watch(
   looker: Looker,
@@ -71,7 +69,7 @@ async function watch(
     const isLast = once && looks === 2;
     if (!once || isLast) await show(found);
     if (isLast) return sound;
-    await delay(EVERY_MS, undefined, { signal: stop }).catch(() => {});
+    await untilNextLook(stop);
     if (stop.aborted) return sound;
   }
 }
