@@ -1,5 +1,5 @@
 import { isUint8Array } from 'node:util/types';
-import { invalidArgument } from '../../errors.js';
+import { invalidArgument, type MillraceError } from '../../errors.js';
 import { show } from '../../options.js';
 import type { When } from '../runtime/index.js';
 
@@ -59,8 +59,11 @@ export function copyData(target: Buffer, at: number, data: Data, length: number,
   const copied = Array.isArray(data)
     ? copyParts(target, at, data, length)
     : copyPart(target, at, data as Uint8Array | string, length);
-  if (copied === length) return;
-  throw invalidArgument(`A record for ${path} became longer or shorter while it was written`, { path });
+  if (copied !== length) throw changedMeanwhile('record', path);
+}
+
+export function changedMeanwhile(what: 'record' | 'batch', path: string): MillraceError {
+  return invalidArgument(`A ${what} for ${path} became longer or shorter while it was written`, { path });
 }
 
 function copyParts(

@@ -33,12 +33,12 @@ export class Describer<In> {
     if (!Array.isArray(given)) {
       throw invalidArgument(`A batch must be an array, not ${show(given)}`, { path: this.#path });
     }
-    // Its elements may be computed, and another time others.
-    const records: readonly BatchOf<In>[] = [...given];
-    if (this.#codec === undefined && areBytes(records)) return records;
+    // Not copied: the appender believes nothing of what is said of them here.
+    if (this.#codec === undefined && areBytes(given)) return given;
     const items: DescribedRecord[] = [];
     try {
-      for (const record of records) items.push(this.#describe(record));
+      // Not by index: each is looked at once, since they may be computed, and another time others.
+      for (const record of given) items.push(this.#describe(record));
     } catch (error) {
       this.takeBack(items.length);
       throw error;

@@ -13,6 +13,7 @@ export { Copier, partOf } from './copier.js';
 export {
   areBytes,
   type BatchRecord,
+  changedMeanwhile,
   copyData,
   type Data,
   type DescribedRecord,

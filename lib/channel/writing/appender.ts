@@ -11,7 +11,14 @@ import {
 } from '../file/index.js';
 import * as L from '../layout.js';
 import { Flow } from '../presence/index.js';
-import { copyData, type Data, type DescribedRecord, measure, taken } from '../records/index.js';
+import {
+  changedMeanwhile,
+  copyData,
+  type Data,
+  type DescribedRecord,
+  measure,
+  taken,
+} from '../records/index.js';
 import type { Start } from '../recovery/index.js';
 import { ARRIVAL, fencesItself, wakeSleepers } from '../waiting/index.js';
 import { Publisher } from './publisher.js';
@@ -66,6 +73,8 @@ export class Appender {
 
   /** Records since the last publication. */
   #unpublished = 0;
+  /** Of the batch that was filled last: what its first frame's length will be. */
+  #firstLength = 0;
 
   constructor(channel: Mapped, start: Start) {
     const { header } = channel;
@@ -349,22 +358,24 @@ export class Appender {
     tag = 0,
     tagStep = 0,
   ): number {
-    if (records.length === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
-    let bytes = this.#fillBatch(records, timeUs, tag, tagStep);
+    const count = records.length;
+    if (count === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
+    let bytes = this.#fillBatch(records, count, timeUs, tag, tagStep);
     if (bytes === 0) {
       const tooLarge = this.sizes.batchTooLarge(records);
       if (tooLarge !== undefined) return this.#tooLarge(tooLarge.size as number);
       const need = this.sizes.batchBytes(records);
       const refusal = this.#place(need, need);
       if (refusal < 0) return refusal;
-      bytes = this.#fillBatch(records, timeUs, tag, tagStep);
+      bytes = this.#fillBatch(records, count, timeUs, tag, tagStep);
+      if (bytes === 0) throw changedMeanwhile('batch', this.#channel.path);
     }
     const at = this.#at;
     // step 7
-    storeRelease(this.#words, at >> 2, records[0].length + this.frameHeader);
+    storeRelease(this.#words, at >> 2, this.#firstLength);
     // step 8
     this.#at = at + bytes;
-    this.#unpublished += records.length;
+    this.#unpublished += count;
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
     this.#raiseLatest(records, timeUs);
     if (this.#at > this.#due) this.publish();
@@ -375,9 +386,13 @@ export class Appender {
    * Fills the frames of a batch, all but the first one's length: that is stored last, by the one release store that
    * covers the whole batch. Returns their bytes; 0 where they don't fit here, and then nothing has happened: as long
    * as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
+   *
+   * Each record is looked at once: an array may have computed elements, which are others another time. So the checks are
+   * written to fail for a length that is no number.
    */
   #fillBatch(
     records: readonly Uint8Array[] | readonly DescribedRecord[],
+    count: number,
     timeUs: number,
     tag: number,
     tagStep: number,
@@ -387,12 +402,12 @@ export class Appender {
     const start = this.#at;
     const until = Math.min(this.#until, start + this.sizes.largestBatch);
     let at = start;
-    for (let i = 0; i < records.length; i++) {
+    for (let i = 0; i < count; i++) {
       const record = records[i];
       const length = record.length;
       const next = at + ((length + frameHeader + 15) & -16);
-      if (next > until || length > this.#maxRecord) return 0;
-      const kind = i === records.length - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
+      if (!(next <= until && length <= this.#maxRecord)) return 0;
+      const kind = i === count - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
         this.#fill(at, next, kind, tag + i * tagStep, timeUs);
@@ -400,7 +415,8 @@ export class Appender {
         copyData(this.bytes, at + frameHeader, record.data, length, this.#channel.path);
         this.#fill(at, next, kind | (record.type << 16), record.tag, record.timeUs ?? timeUs);
       }
-      if (at !== start) words[at >> 2] = length + frameHeader;
+      if (at === start) this.#firstLength = length + frameHeader;
+      else words[at >> 2] = length + frameHeader;
       // step 62
       at = next;
     }
