@@ -1,3 +1,5 @@
+import { syncBuiltinESMExports } from 'node:module';
+import timers from 'node:timers';
 import { Disk, watchSyncs } from './simulator.js';
 
 /** No timer beats while a schedule runs but those that it makes beat: these are known by how long they are. */
@@ -113,8 +115,10 @@ export class Machine {
   }
 
   #watchTimers() {
-    const { setInterval, clearInterval } = globalThis;
-    this.#replace(globalThis, {
+    const { setInterval, clearInterval } = timers;
+    // Pushed first, to be done last: whoever imported them by name has them as they were, too.
+    this.#undo.push(syncBuiltinESMExports);
+    this.#replace(timers, {
       setInterval: (beat, ms, ...given) => {
         if (!OURS.includes(ms)) return setInterval(beat, ms, ...given);
         const timer = { beat, unref: () => timer };
@@ -126,6 +130,7 @@ export class Machine {
         clearInterval(timer);
       },
     });
+    syncBuiltinESMExports();
   }
 
   #watchDisk() {

@@ -25,11 +25,11 @@ export const MODELLED = [
     steps: ['writer: wake: glance'],
     without: 'the writer looks for sleepers before it commits',
   }),
-  numbered(62, 'appender.ts', 'if (at !== start) words[at >> 2] = length + frameHeader;', {
+  numbered(62, 'appender.ts', 'else words[at >> 2] = length + frameHeader;', {
     steps: ['writer: inner length'],
     without: 'the first frame of a batch is committed first',
   }),
-  numbered(7, 'appender.ts', 'storeRelease(this.#words, at >> 2, records[0].length + this.frameHeader);', {
+  numbered(7, 'appender.ts', 'storeRelease(this.#words, at >> 2, this.#firstLength);', {
     steps: ['writer: commit'],
     without: 'the first frame of a batch is committed first',
   }),
@@ -191,7 +191,7 @@ export const MODELLED = [
   row('recovery.ts', 'const limit = loadPosition(words, LIMIT);', ['writer: resume: limit']),
   row('damage.ts', 'const length = words[word];', ['writer: resume: length']),
   row('damage.ts', 'words[word + 2] === stampOf(position)', ['writer: resume: body']),
-  numbered(42, 'recovery.ts', 'storePosition(channel.words, TAIL, recovered.position);', {
+  numbered(42, 'recovery.ts', 'storePosition(channel.words, TAIL, position);', {
     steps: ['writer: resume: publish'],
     without: 'who resumes does not publish the tail',
   }),
