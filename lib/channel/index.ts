@@ -78,6 +78,7 @@ export {
   isShortOfFiles,
   isTurnDue,
   isTurnOver,
+  isUnopened,
   LEAST_RECORDS_A_BATCH,
   type Logger,
   onAbort,

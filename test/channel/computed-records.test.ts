@@ -100,6 +100,29 @@ test('nor does what its tag and time are then', async () => {
   }
 });
 
+test('an element of a batch that writes a record of its own is refused, and that record is whole', async () => {
+  for (const at of [0, 1, 2]) {
+    using writer = await Writer.create(newPath());
+    using reader = await Reader.open(writer.path);
+    // From then on there is room that it need not ask for.
+    writer.write('first');
+    let looks = 0;
+    const batch = new Proxy([short(), short(), short()], {
+      get: (array, key) => {
+        // The first three looks only see what they are.
+        if (/^[0-2]$/.test(String(key)) && ++looks === 4 + at) writer.write('its own');
+        return Reflect.get(array, key);
+      },
+    });
+    expect(await failure(() => writer.writeBatch(batch))).toMatchObject({
+      code: 'ERR_BUSY',
+      path: writer.path,
+    });
+    writer.write('the next');
+    expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first', 'its own', 'the next']);
+  }
+});
+
 test('nor do the elements of an array', async () => {
   for (const looks of [1, 2, 3, 4]) {
     const first = () => changing<Buffer>(looks, short(), long());

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -15,6 +15,7 @@ async function open(directory: string, options: LogOptions = {}): Promise<Log> {
 }
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await Promise.all(opened.splice(0).map((log) => log.close()));
 });
 
@@ -59,6 +60,9 @@ test('whoever appends by turns with a lock that was removed is refused: others h
   expect(await before.appendAsync('a')).toBe(0);
   unlinkSync(join(directory, 'log.lock'));
   const after = await open(directory, { writers: 'shared' });
+  // It looks at the name now and then.
+  const { now } = performance;
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 1000);
   for (const append of [() => before.appendAsync('lost'), () => before.commit('lost')]) {
     expect(await failure(append)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
   }

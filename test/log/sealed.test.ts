@@ -129,6 +129,39 @@ describe('segments that were sealed', () => {
   });
 });
 
+test('a directory that could not be opened for a while is brought to the disk when it can be', async () => {
+  for (const sync of ['none', { everyMs: 60_000 }] as const) {
+    const log = await Log.open(newDirectory(), { segment: '16KiB', sync });
+    const cause = Object.assign(new Error('no'), { code: 'EACCES', errno: -13, syscall: 'open' });
+    vi.spyOn(disk, 'syncDirectory').mockRejectedValue(cause);
+    roll(log);
+    for (let i = 0; i < 2; i++)
+      expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_PERMISSION' });
+    roll(log);
+    expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_PERMISSION' });
+    vi.restoreAllMocks();
+    expect(await log.flush()).toBe(log.next);
+    expect(log.durable).toBe(log.next);
+    await log.close();
+  }
+});
+
+test('what could be opened and fails then is no such thing', async () => {
+  const log = await Log.open(newDirectory(), { sync: 'none' });
+  log.append('one');
+  for (const [code, syscall] of [
+    ['EIO', 'open'],
+    ['EACCES', 'fsync'],
+  ]) {
+    const cause = Object.assign(new Error('no'), { code, errno: -5, syscall });
+    vi.spyOn(disk, 'syncDirectory').mockRejectedValue(cause);
+    expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+    vi.restoreAllMocks();
+  }
+  expect(await failure(() => log.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  await log.close().catch(() => {});
+});
+
 test('a segment whose sync failed is not followed by another one when it is old: nothing more is appended', async () => {
   const log = await Log.open(newDirectory(), { sync: { everyMs: 60_000 }, rollAfterMs: 1 });
   log.append('old');

@@ -56,9 +56,14 @@ export function taken(data: Data): Data {
 
 /** Copies what was measured as `length` bytes. Refuses what has another length by now, as a buffer may that was resized. */
 export function copyData(target: Buffer, at: number, data: Data, length: number, path: string): void {
+  // Nobody changes a string.
+  if (typeof data === 'string') {
+    target.write(data, at);
+    return;
+  }
   const copied = Array.isArray(data)
     ? copyParts(target, at, data, length)
-    : copyPart(target, at, data as Uint8Array | string, length);
+    : copyPart(target, at, data as Uint8Array, length);
   if (copied !== length) throw changedMeanwhile('record', path);
 }
 

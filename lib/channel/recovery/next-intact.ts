@@ -85,9 +85,12 @@ function recordAtTail(
   const counted = before?.record ?? recordAt(channel, damaged);
   if (counted === undefined) return count;
   const isPossible = (record: number) => record >= counted + least && record <= counted + most;
-  if (isPossible(count)) return count;
+  // Where nothing but what is damaged is lost, that tells.
+  const likely = counted + least;
+  if (count === likely) return count;
   const published = count - recordsFrom(channel, position);
-  return isPossible(published) ? published : count;
+  if (!isPossible(published)) return count;
+  return published === likely || !isPossible(count) ? published : count;
 }
 
 /** A place that is damaged, where reading goes on behind it, and which of the records that were walked over that is. */

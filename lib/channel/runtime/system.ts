@@ -96,10 +96,17 @@ export function isShortOfFiles(error: unknown): boolean {
   return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
 }
 
-/** Whether what was to be brought to the disk could not even be opened. */
+const UNOPENED = new Set(['ENOMEM', 'EACCES', 'EPERM']);
+
+/**
+ * Whether what was to be brought to the disk could not even be opened, for a reason that may pass and says nothing of the
+ * disk. What was taken for a failed sync before is one.
+ */
 export function isUnopened(error: unknown): boolean {
+  if (isShortOfFiles(error)) return true;
+  if (error instanceof MillraceError && error.code === 'ERR_SYNC_FAILED') return false;
   const cause = error instanceof MillraceError ? error.cause : error;
-  return isSystemError(cause) && cause.syscall === 'open';
+  return isSystemError(cause) && cause.syscall === 'open' && UNOPENED.has(cause.code);
 }
 
 /** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */

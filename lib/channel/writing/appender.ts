@@ -405,6 +405,8 @@ export class Appender {
     for (let i = 0; i < count; i++) {
       const record = records[i];
       const length = record.length;
+      // Who computes it may have written a record of its own.
+      if (this.#at !== start) throw writtenWithin(this.#channel.path);
       const next = at + ((length + frameHeader + 15) & -16);
       if (!(next <= until && length <= this.#maxRecord)) return 0;
       const kind = i === count - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
@@ -491,4 +493,12 @@ export class Appender {
     this.stopped = reason;
     this.#until = NOTHING;
   }
+}
+
+function writtenWithin(path: string): MillraceError {
+  return new MillraceError(
+    'ERR_BUSY',
+    `An element of a batch that is being written to ${path} can't write another record to it`,
+    { path },
+  );
 }

@@ -14,7 +14,7 @@ import {
   explain,
   inTurns,
   isRam,
-  isShortOfFiles,
+  isUnopened,
   refuseFileSystem,
   syncFile,
 } from '../runtime/index.js';
@@ -76,7 +76,7 @@ async function syncName(file: FileHandle, name: string, path: string): Promise<v
     // Nobody takes the name from it meanwhile: it holds the writer's lock.
     if (whereLeads({ path: name, file }) === 'here') rmSync(name, { force: true });
     // The directory could not even be opened: that may go well another time.
-    throw isShortOfFiles(error) ? error : syncFailed(path, error);
+    throw isUnopened(error) ? error : syncFailed(path, error);
   }
 }
 

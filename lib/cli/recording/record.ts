@@ -71,7 +71,10 @@ Examples
       } catch (error) {
         if (!isInterruption(error)) failures.push(withAdvice(error, ADVICE));
       }
-      await recorder.close().catch((error: unknown) => failures.push(error));
+      await recorder.close().catch((error: unknown) => {
+        // Unless closing is what failed before.
+        if (!failures.includes(error)) failures.push(error);
+      });
       for (const failure of failures) sayError(failure);
       tell(recorder, values, output);
       return sound && failures.length === 0;

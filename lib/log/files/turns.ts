@@ -13,6 +13,8 @@ const PIDS = 1024 >> 2;
 const FIRST_APPENDER_BYTE = 2;
 const MOST_APPENDERS = 700;
 const NOBODY = 0;
+/** A look costs a good part of a turn. */
+const NAMED_EACH_MS = 10;
 
 /** What the one whose turn it is has to know of those before. */
 export interface TurnFacts {
@@ -40,6 +42,8 @@ export class Turns {
   readonly #words: Int32Array;
   readonly #number: number;
   #last = 0;
+  /** When the lock's name was looked at last. */
+  #namedAtMs = Number.NEGATIVE_INFINITY;
 
   /** Joins those who append. */
   constructor(lock: LockFile) {
@@ -86,7 +90,7 @@ export class Turns {
   explain(error: unknown): unknown {
     if (!(error instanceof MillraceError) || error.code !== 'ERR_TIMEOUT') return error;
     const holder = Atomics.load(this.#words, APPENDING) - 1;
-    if (holder < 0) return error;
+    if (holder < 0 || holder === this.#number) return error;
     const pid = this.#words[PIDS + holder];
     const { code, message } = error;
     return new MillraceError(code, `${message}; process ${pid} has it`, { ...error, appender: holder, pid });
@@ -97,7 +101,7 @@ export class Turns {
       Atomics.store(this.#words, WANTED, 1);
       return undefined;
     }
-    this.#assertNamed();
+    this.#assertNamedStill();
     const wasLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
     Atomics.store(this.#words, APPENDING, this.#number + 1);
     // step 150
@@ -106,20 +110,28 @@ export class Turns {
 
   /** Does it where the last turn there was is one of ours, and nobody can take one meanwhile. Waits for nothing. */
   asLast(work: () => void): void {
-    if (!binding().lockByte(this.#lock.file, TURN_BYTE)) return;
+    // Others who close at the same time don't stand in each other's way.
+    if (!this.#isLast || !binding().lockByte(this.#lock.file, TURN_BYTE)) return;
     try {
-      const isLeft = Atomics.load(this.#words, APPENDING) !== NOBODY;
-      if (!isLeft && Atomics.load(this.#words, TURN) === this.#last) work();
+      if (this.#isLast) work();
     } finally {
       binding().unlockByte(this.#lock.file, TURN_BYTE);
     }
   }
 
+  get #isLast(): boolean {
+    return Atomics.load(this.#words, APPENDING) === NOBODY && Atomics.load(this.#words, TURN) === this.#last;
+  }
+
   /** Whoever removes the lock of a log that is appended to makes way for others with another one. */
-  #assertNamed(): void {
+  #assertNamedStill(): void {
+    const now = performance.now();
+    if (now - this.#namedAtMs < NAMED_EACH_MS) return;
+    this.#namedAtMs = now;
     try {
       this.#lock.assertNamed();
     } catch (error) {
+      this.#namedAtMs = Number.NEGATIVE_INFINITY;
       this.abandon();
       throw error;
     }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Limits, throwIfAborted, within } from '../../channel/index.js';
+import { type Limits, type Task, throwIfAborted, within } from '../../channel/index.js';
 import { closedHandle } from '../../errors.js';
 import { type Directory, type LockFile, type TurnFacts, Turns } from '../files/index.js';
 import type { LogSettings } from '../options.js';
@@ -41,6 +41,8 @@ export class SharedWriter {
   #rolling: Promise<number> | undefined;
   /** Ends the waiting for a turn in which nothing would be done any more. */
   #inVain = new AbortController();
+  /** What is waited for is no turn, but the disk. */
+  #isForRoom = false;
   #closed = false;
 
   private constructor(
@@ -92,18 +94,40 @@ export class SharedWriter {
   /** Appends in the next turn; what `append` throws is what this rejects with. */
   async inTurn(append: (writer: LogWriter) => number, limits: Limits): Promise<number> {
     if (this.#closed) throw closedHandle('log', this.#directory.path);
-    throwIfAborted(limits.signal, this.#turns.task);
+    const task = this.#task;
+    throwIfAborted(limits.signal, task);
     const wanted = new Wanted(append);
     this.#wanted.push(wanted);
     this.#working ??= this.#work();
     try {
-      return await within(wanted.offset, this.#turns.task, limits);
+      return await within(wanted.offset, task, limits);
     } catch (error) {
       // In the very moment in which patience ended it was done.
       if (!this.#wanted.includes(wanted)) return wanted.offset;
       this.#wanted = this.#wanted.filter((other) => other !== wanted);
       if (this.#wanted.length === 0) this.#inVain.abort();
-      throw this.#turns.explain(error);
+      throw this.#isForRoom ? error : this.#turns.explain(error);
+    }
+  }
+
+  /** What it is that one waits for, as of when that is told. */
+  get #task(): Task {
+    const isForRoom = () => this.#isForRoom;
+    const { what, path } = this.#turns.task;
+    return {
+      path,
+      get what() {
+        return isForRoom() ? `Waiting for room to append to ${path}` : what;
+      },
+    };
+  }
+
+  async #roomGiven(limits: Limits): Promise<void> {
+    this.#isForRoom = true;
+    try {
+      await this.#writer.ready(limits);
+    } finally {
+      this.#isForRoom = false;
     }
   }
 
@@ -114,7 +138,7 @@ export class SharedWriter {
       const limits = { signal: this.#inVain.signal };
       try {
         // What waits for the disk keeps nobody else from a turn.
-        await this.#writer.ready(limits);
+        await this.#roomGiven(limits);
         const facts = await this.#turns.take(limits);
         others = await this.#use(facts);
       } catch (error) {
@@ -134,7 +158,7 @@ export class SharedWriter {
     try {
       await this.#catchUp(facts);
       // Others may have taken the room meanwhile. Would they go on while this waits for it, there might never be any.
-      await this.#writer.ready({});
+      await this.#roomGiven({});
       this.#appendWanted();
       // step 154
       this.#writer.publish();

@@ -1,7 +1,7 @@
 import {
   disk,
   explain,
-  isShortOfFiles,
+  isUnopened,
   type SegmentWriter,
   syncFailed,
   syncSealed,
@@ -39,14 +39,14 @@ class SealedSegment {
       else this.isLeft = true;
     } catch (error) {
       this.#failure = error;
-      this.isLeft = isShortOfFiles(error);
+      this.isLeft = isUnopened(error);
     }
   }
 
   /** Once for all, unless there was no file to be had for it. */
   synced(): Promise<void> {
     this.#synced ??= this.#sync().catch((error) => {
-      if (isShortOfFiles(error)) this.#synced = undefined;
+      if (isUnopened(error)) this.#synced = undefined;
       throw error;
     });
     return this.#synced;
@@ -162,7 +162,7 @@ export class Sealed {
 
   #listedSynced(): Promise<void> {
     this.#listed ??= this.#syncListed().catch((error) => {
-      if (isShortOfFiles(error)) this.#listed = undefined;
+      if (isUnopened(error)) this.#listed = undefined;
       throw error;
     });
     return this.#listed;
@@ -187,7 +187,7 @@ export class Sealed {
     try {
       await disk.syncDirectory(path);
     } catch (error) {
-      throw isShortOfFiles(error) ? explain(error, path, 'sync') : syncFailed(path, error);
+      throw isUnopened(error) ? explain(error, path, 'sync') : syncFailed(path, error);
     }
   }
 
