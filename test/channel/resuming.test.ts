@@ -110,20 +110,18 @@ describe.each(MODES)('a %s channel whose writer died between a batch and its mar
   });
 
   // On a ring the record begins a lap.
-  test.runIf(mode === 'linear')(
-    'has them after a large record, too, of which no frame starts in the strides that it covers',
-    async () => {
-      using writer = await filled();
-      writer.heartbeat();
-      const large = Buffer.alloc(120_000);
-      writer.write(large, { timestamp: TIME + 1000 });
-      const dead = leave(writer.path);
-      using resumed = await Writer.resume(dead);
-      for (const one of [writer, resumed]) {
-        one.write('behind it', { timestamp: TIME + 2000 });
-        one.heartbeat();
-      }
-      expect(marksOf(dead)).toEqual(marksOf(writer.path));
-    },
-  );
+  if (mode === 'ring') return;
+  test('has them after a large record, too, of which no frame starts in the strides that it covers', async () => {
+    using writer = await filled();
+    writer.heartbeat();
+    const large = Buffer.alloc(120_000);
+    writer.write(large, { timestamp: TIME + 1000 });
+    const dead = leave(writer.path);
+    using resumed = await Writer.resume(dead);
+    for (const one of [writer, resumed]) {
+      one.write('behind it', { timestamp: TIME + 2000 });
+      one.heartbeat();
+    }
+    expect(marksOf(dead)).toEqual(marksOf(writer.path));
+  });
 });

@@ -1,4 +1,4 @@
-import { MillraceError } from '../../errors.js';
+import type { MillraceError } from '../../errors.js';
 import {
   join,
   LINK_BYTES,
@@ -22,7 +22,7 @@ import {
 import type { Start } from '../recovery/index.js';
 import { ARRIVAL, fencesItself, wakeSleepers } from '../waiting/index.js';
 import { Publisher } from './publisher.js';
-import { LastRefusal, Refusal } from './refusal.js';
+import { claimIsOpen, LastRefusal, Refusal, writtenWithin } from './refusal.js';
 import { Sizes } from './sizes.js';
 
 /** Nothing may be filled: every write has to come through `place`. */
@@ -241,15 +241,7 @@ export class Appender {
   /** In one piece, going over the end of a ring with a PAD frame. Publishes the tail before more is granted. */
   #tryPlace(need: number): number {
     if (this.stopped !== undefined) return Refusal.ENDED;
-    if (this.busy) {
-      throw new MillraceError(
-        'ERR_BUSY',
-        `A claim on ${this.#channel.path} is open: commit or abort it first`,
-        {
-          path: this.#channel.path,
-        },
-      );
-    }
+    if (this.busy) throw claimIsOpen(this.#channel.path);
     if (this.#ring && this.#at === this.#dataEnd) this.#wrap();
     if (!this.#ring) {
       return need + RESERVED_BYTES <= this.#dataEnd - this.#at ? this.#settle() : Refusal.FULL;
@@ -493,12 +485,4 @@ export class Appender {
     this.stopped = reason;
     this.#until = NOTHING;
   }
-}
-
-function writtenWithin(path: string): MillraceError {
-  return new MillraceError(
-    'ERR_BUSY',
-    `An element of a batch that is being written to ${path} can't write another record to it`,
-    { path },
-  );
 }

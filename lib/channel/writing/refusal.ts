@@ -1,3 +1,5 @@
+import { MillraceError } from '../../errors.js';
+
 /** What `tryWrite` returns where nothing was written. */
 export const Refusal = { BACK_PRESSURE: -1, FULL: -2, TOO_LARGE: -3, ENDED: -4 } as const;
 
@@ -51,4 +53,19 @@ export class LastRefusal {
   inTheWayBelow(position: number, capacity: number): number {
     return position + this.#all - capacity;
   }
+}
+
+export function claimIsOpen(path: string): MillraceError {
+  return busy(path, `A claim on ${path} is open: commit or abort it first`);
+}
+
+export function writtenWithin(path: string): MillraceError {
+  return busy(
+    path,
+    `An element of a batch that is being written to ${path} can't write another record to it`,
+  );
+}
+
+function busy(path: string, message: string): MillraceError {
+  return new MillraceError('ERR_BUSY', message, { path });
 }
