@@ -91,7 +91,7 @@ function* endWhereSenseEnds(channel: Mapped): InSlices<void> {
   if (ending === undefined && position < bound) Atomics.store(words, wordAt(channel, position), 0);
   const counted = countedTail(channel);
   if (counted !== undefined) publishRecovered(channel, { position, record: counted.record + records });
-  // There, nothing is made good that has none.
+  // Where the machine cut it off, a frame without a checksum may be torn: none is given it now.
   if (!isCutOff(channel)) sumUnflushed(channel, { position, ending });
   storeEnd(channel, STATES[ending ?? 'abandoned'], position);
 }
