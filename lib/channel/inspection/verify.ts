@@ -2,11 +2,19 @@ import { resolve } from 'node:path';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import { aPath, checkSignal, knownOptions, show } from '../../options.js';
-import { loadPosition, type Mapped, type Mark, Marks, openMapped, STATE } from '../file/index.js';
+import { loadPosition, type Mapped, type Mark, Marks, openMapped, STATE, wordAt } from '../file/index.js';
 import * as L from '../layout.js';
 import { isOfThisBoot, type Standing, writerStatus } from '../presence/index.js';
 import { Cursor, OvertakenGuard, Places, pollUntil } from '../reading/index.js';
-import { Checker, isCutOff, plausibleLength, recoverable, truncated } from '../recovery/index.js';
+import {
+  Checker,
+  damaged,
+  isCutOff,
+  kindAt,
+  plausibleLength,
+  recoverable,
+  truncated,
+} from '../recovery/index.js';
 import { isTurnOver, SLICE_BYTES, turn } from '../runtime/index.js';
 import { throwIfAborted } from '../waiting/index.js';
 
@@ -355,13 +363,17 @@ class Verifier {
     }
   }
 
-  /** Who finds the END of a writer that died finishes what that was about, and abandons nothing. */
   #checkAbandoned(): void {
     const { words, header } = this.#channel;
-    const { end } = this.#report;
-    if (plausibleLength(this.#channel, end) === 0) return;
-    const kind =
-      words[((header.dataOffset + ((end - header.basePosition) % header.capacity)) >> 2) + 1] & 0xff;
+    const { end, faults } = this.#report;
+    if (header.mode === 'linear' && end === header.basePosition + header.capacity) return;
+    if (words[wordAt(this.#channel, end)] === 0) return;
+    if (plausibleLength(this.#channel, end) === 0) {
+      faults.push(asFault(damaged(this.#channel, end, ', where it was abandoned')));
+      return;
+    }
+    // Who finds the END of a writer that died finishes what that was about, and abandons nothing.
+    const kind = kindAt(this.#channel, end);
     if (kind === L.KIND_END) this.#wrong('is abandoned, and ends with END');
     if (kind === L.KIND_LINK) this.#wrong('is abandoned, and ends with LINK');
   }

@@ -1,7 +1,17 @@
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { highOf, join, loadAcquire, type Mapped, readFrozen, releaseSplit, stampOf } from '../file/index.js';
+import {
+  highOf,
+  join,
+  loadAcquire,
+  loadPosition,
+  type Mapped,
+  readFrozen,
+  releaseSplit,
+  stampOf,
+} from '../file/index.js';
 import * as L from '../layout.js';
+import { endedAs } from '../presence/index.js';
 import { type Checker, nextIntact } from '../recovery/index.js';
 import { fencesItself, ROOM, wakeSleepers } from '../waiting/index.js';
 import type { Backoff } from './backoff.js';
@@ -22,6 +32,7 @@ export interface Head {
 export const NO_LIMIT = 0x7fffffff;
 const ROOM_WANTED = L.ROOM_WANTED_OFFSET >> 2;
 const TAIL_LOW = (L.TAIL_OFFSET >> 2) + 1;
+const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 /** What a look for more records came to. */
 const NOTHING_YET = 0;
 const FOUND = 1;
@@ -254,7 +265,7 @@ export class Cursor {
     const stamped = this.#words[(this.#at >> 2) + 2] === this.#stamp;
     const lapLeft = this.#capacity - (this.#at + this.#shift);
     const misplaced = kind === L.KIND_PAD && this.#channel.header.mode === 'linear';
-    if (length < least || length > lapLeft || !stamped || misplaced) throw this.#corrupt();
+    if (length < least || length > lapLeft || !stamped || misplaced) return this.#endHere();
     // Of a PAD nobody looks at more than its header, however long it is.
     if (kind !== L.KIND_PAD && need > this.#end - this.#at) return this.#refill(need);
     switch (kind) {
@@ -270,7 +281,7 @@ export class Cursor {
         this.ended = 'sealed';
         return false;
       default:
-        throw this.#corrupt();
+        return this.#endHere();
     }
   }
 
@@ -354,7 +365,8 @@ export class Cursor {
   #doubt(offset: number): number {
     this.#emptyRegion(offset);
     if (this.#guard?.lost(this) === true) return MOVED;
-    throw this.#corrupt();
+    this.#endHere();
+    return NOTHING_YET;
   }
 
   #copyRegion(offset: number, span: number): number {
@@ -389,7 +401,8 @@ export class Cursor {
       const isPad = (this.#words[(at >> 2) + 1] & 0xff) === L.KIND_PAD;
       if (need > this.#end - at && !isPad) return FOUND;
       this.#emptyRegion(offset);
-      throw this.#corrupt();
+      this.#endHere();
+      return NOTHING_YET;
     }
     this.#end = right;
     return FOUND;
@@ -407,6 +420,14 @@ export class Cursor {
     this.#bytes = this.#channel.bytes;
     this.#at = this.#end = this.#dataStart + offset;
     this.#shift = -this.#dataStart | 0;
+  }
+
+  /** What is here makes no sense: damage, unless its channel was abandoned right here because of that. Says false. */
+  #endHere(): false {
+    const isEnd =
+      endedAs(this.#channel) === 'abandoned' && loadPosition(this.#shared, FINAL_POSITION) === this.position;
+    if (isEnd) return false;
+    throw this.#corrupt();
   }
 
   #corrupt(): MillraceError {

@@ -75,7 +75,8 @@ function* remainsOf(channel: Mapped): InSlices<Remains | undefined> {
 
 /**
  * What is damaged, or was left by an earlier start of the machine without checksums, ends where its readers come to by
- * themselves: where the frames from the tail on make no sense any more. A 0 there says so to all of them.
+ * themselves: where the frames from the tail on make no sense any more. What is damaged there stays as it is, for who
+ * verifies; what the machine did not bring to the disk whole is no damage, and gets the 0 that its writer had put there.
  */
 function* endWhereSenseEnds(channel: Mapped): InSlices<void> {
   const { words, header } = channel;
@@ -88,7 +89,8 @@ function* endWhereSenseEnds(channel: Mapped): InSlices<void> {
     return;
   }
   const { position, records, ending } = yield* senseFrom(channel, tail, bound);
-  if (ending === undefined && position < bound) Atomics.store(words, wordAt(channel, position), 0);
+  const isTorn = ending === undefined && position < bound && !isOfThisBoot(channel);
+  if (isTorn) Atomics.store(words, wordAt(channel, position), 0);
   const counted = countedTail(channel);
   if (counted !== undefined) publishRecovered(channel, { position, record: counted.record + records });
   // Where the machine cut it off, a frame without a checksum may be torn: none is given it now.

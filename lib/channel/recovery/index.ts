@@ -1,7 +1,7 @@
 export { abandoning, declareAbandoned } from './abandon.js';
 export { Checker, isTrueFrame } from './checksums.js';
 export { frameRemains, isCutOff, syncedBehind } from './cut-off.js';
-export { damaged, plausibleLength, truncated } from './damage.js';
+export { damaged, kindAt, plausibleLength, truncated } from './damage.js';
 export { heal, refuseUnhealable } from './healing.js';
 export { countedTail } from './known.js';
 export { nextIntact } from './next-intact.js';
