@@ -50,6 +50,20 @@ describe('what is appended without waiting for the one before', () => {
     expect((await all(log)).slice(-3).map(textOf)).toEqual(['a', 'c', 'd']);
   });
 
+  test('goes on waiting where another one takes the room as soon as it is there', async () => {
+    // By the ticks of promises that lie between, in what order both go on.
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const log = await open({ maxUnsyncedBytes: '4KiB', sync: { everyMs: 3_600_000 } });
+      log.append(Buffer.alloc(5000));
+      const taken = log.ready().then(async () => {
+        for (let i = 0; i < ticks; i++) await undefined;
+        return log.append(Buffer.alloc(5000));
+      });
+      const waited = log.appendAsync('waits', { timeoutMs: 3_600_000 });
+      expect(new Set(await Promise.all([taken, waited])), `${ticks} ticks`).toEqual(new Set([1, 2]));
+    }
+  });
+
   test('may be bytes of another context', async () => {
     const bytes: Uint8Array = runInNewContext('Uint8Array.of(97, 98)');
     const log = await open();

@@ -20,7 +20,9 @@ export class AppendLine {
   }
 
   async #appendWithRoom(append: () => number, limits: Limits): Promise<number> {
-    await this.#writer.ready(limits);
+    // In the moment between there being room and this, another one may have taken it.
+    do await this.#writer.ready(limits);
+    while (this.#writer.isPressed);
     return append();
   }
 }
