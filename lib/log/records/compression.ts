@@ -48,6 +48,11 @@ export function compress(bytes: Uint8Array, algorithm: Algorithm, level?: number
   return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: chosen } });
 }
 
+/** Whether it is known, but only newer ones have it of the Node.js that this runs on: nothing is damaged there. */
+export function needsOtherNode(number: number): boolean {
+  return number === NUMBERS.zstd && zstd === undefined;
+}
+
 /** Refuses what was packed in a way that isn't known here. */
 export function checkNumber(number: number, offset: number): void {
   if (number === NUMBERS.deflate || (number === NUMBERS.zstd && zstd !== undefined)) return;

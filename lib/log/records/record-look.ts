@@ -1,3 +1,4 @@
+import { needsOtherNode } from './compression.js';
 import { packedHead, unpackEach } from './packing.js';
 import { PACKED } from './record.js';
 import { RecordParts } from './record-decoder.js';
@@ -13,7 +14,10 @@ export interface FrameLook {
 const parts = new RecordParts();
 const keepNothing = () => {};
 
-/** Reads all of a frame's payload, and keeps nothing of it. Throws where that isn't what it says it is. */
+/**
+ * Reads all of a frame's payload, as far as that can be done here, and keeps nothing of it. Throws where that isn't what it
+ * says it is.
+ */
 export function lookAtFrame(
   bytes: Buffer,
   start: number,
@@ -26,8 +30,9 @@ export function lookAtFrame(
     look(bytes, start, end, type, tag, timeUs);
     return { first: tag, last: tag, count: 1 };
   }
-  const { first, count } = packedHead(bytes, start, end, tag, timeUs);
-  unpackEach(bytes, start, end, tag, timeUs, look);
+  const { first, count, algorithm } = packedHead(bytes, start, end, tag, timeUs);
+  // What can't be unpacked here is taken at its word.
+  if (!needsOtherNode(algorithm)) unpackEach(bytes, start, end, tag, timeUs, look);
   return { first, last: tag, count };
 }
 
