@@ -16,6 +16,7 @@ import {
 } from './modelled.js';
 import { clock, withOwnClock } from './own-clock.js';
 import { packSegment } from './pack-segment.js';
+import { fillTo, open } from './retained.js';
 
 withOwnClock();
 
@@ -150,6 +151,17 @@ describe('what goes and what stays', () => {
     expect(offsetsOf(await stored(log.path))[0]).toBe(1);
     const untold = compactWith(log, { synced: () => Promise.reject(new Error('no disk')) });
     await expect(untold).rejects.toThrow('no disk');
+  });
+
+  test('what is over goes also where its batch takes more room without it', async () => {
+    const log = await open({ compression: 'deflate', segment: '64KiB' });
+    const numbers = Array.from({ length: 500 }, (_, i) => String(i).padStart(4, '0'));
+    log.appendBatch(numbers.map((number) => ({ key: `k${number}`, value: `state ${number}` })));
+    log.append({ key: 'k0250', value: 'new' });
+    fillTo(log, 2);
+    expect(await log.compact()).toMatchObject({ segments: 1, records: 1 });
+    expect(offsetsOf(await stored(log.path)).slice(249, 252)).toEqual([249, 251, 252]);
+    expect(await log.compact()).toMatchObject({ segments: 0 });
   });
 
   test('a segment of which nothing is left is an empty one, and gives its space back', async () => {

@@ -37,5 +37,5 @@ Examples
 
 function asText({ segments, records, bytes }: Compacted): string {
   if (segments === 0) return 'there was nothing to take away';
-  return `took ${plural(records, 'record')} out of ${plural(segments, 'segment')}, and gave ${size(bytes)} back`;
+  return `took ${plural(records, 'record')} out of ${plural(segments, 'segment')}, and gave ${size(Math.max(0, bytes))} back`;
 }

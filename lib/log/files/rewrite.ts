@@ -12,6 +12,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
+import { LARGEST_SEGMENT } from '../options.js';
 import {
   type EncodedRecord,
   frameBytes,
@@ -57,6 +58,8 @@ export interface Rewritten {
 type Emit = (data: Uint8Array, type: number, tag: number, timeUs: number) => void;
 
 const LEAST_CAPACITY = 16 * 1024;
+/** The new one is made large enough: what was one batch, and is small for that, stays one. */
+const LARGEST_BATCH = largestInSegment(LARGEST_SEGMENT);
 const CAPACITY_STEP = 4096;
 const PERMISSIONS = 0o600;
 
@@ -214,7 +217,7 @@ class Rewrite {
     return { kept, dropped, bytes: segmentBytes(capacity) };
   }
 
-  /** How large the new segment has to be; undefined where too little would be won. */
+  /** How large the new segment has to be; undefined where too little would be won, or none is so large. */
   async #measure(): Promise<number | undefined> {
     const { keep, leastWon = 0 } = this.#options;
     const answers = this.#answers;
@@ -225,9 +228,11 @@ class Rewrite {
       bytes += frameBytes(length);
       largest = Math.max(largest, length);
     });
-    if (bytes > this.#old.bytes * (1 - leastWon)) return undefined;
+    // A batch that is packed anew may come to more than it was before. What is to go goes all the same.
+    if (leastWon > 0 && bytes > this.#old.bytes * (1 - leastWon)) return undefined;
     const least = Math.max(leastCapacity(bytes, largest), LEAST_CAPACITY);
-    return Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
+    const capacity = Math.ceil(least / CAPACITY_STEP) * CAPACITY_STEP;
+    return capacity > LARGEST_SEGMENT ? undefined : capacity;
   }
 
   async #fill(writer: SegmentWriter): Promise<void> {
@@ -272,7 +277,7 @@ class Rewrite {
     }
     const { algorithm } = packedHead(bytes, start, end, tag, timeUs);
     const again = numberOf('zstd') === algorithm ? 'zstd' : 'deflate';
-    for (const { data, type, tag, timeUs } of packAll(kept, largestInSegment(this.#old.capacity), again))
+    for (const { data, type, tag, timeUs } of packAll(kept, LARGEST_BATCH, again))
       emit(data, type, tag, timeUs);
   }
 

@@ -25,7 +25,7 @@ export interface Compacted {
   segments: number;
   /** How many records are gone. */
   records: number;
-  /** How much of the disk was given back. */
+  /** How much of the disk was given back; below zero where batches that had to be packed anew take more than before. */
   bytes: number;
 }
 
