@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { environment, LEAST_RECORDS_A_BATCH, SegmentReader } from '../../lib/channel/index.js';
 import { turnBegins } from '../../lib/channel/runtime/index.js';
 import { MillraceError } from '../../lib/errors.js';
 import { Log } from '../../lib/log/index.js';
@@ -94,6 +95,79 @@ describe.each([
     const offsets = (read as (LogRecord | LogRecord[])[]).flat().map(({ offset }) => offset);
     expect(offsets).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(source.closed).toBe(true);
+  });
+});
+
+/** By a clock that stands still otherwise each step takes its time. How many there are, and in one turn of the event loop. */
+async function stepsOf(
+  spyOn: (step: () => void) => void,
+  reading: () => AsyncIterable<unknown>,
+): Promise<{ all: number; inOneTurn: number }> {
+  let now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  let all = 0;
+  let before = 0;
+  let inOneTurn = 0;
+  let over = false;
+  const look = () => {
+    inOneTurn = Math.max(inOneTurn, all - before);
+    before = all;
+  };
+  spyOn(() => {
+    now += 2;
+    all++;
+  });
+  setImmediate(function turn() {
+    look();
+    if (!over) setImmediate(turn);
+  });
+  for await (const _ of reading());
+  over = true;
+  look();
+  return { all, inOneTurn };
+}
+
+const WAYS: [string, (log: Log) => AsyncIterable<unknown>][] = [
+  ['iteration', (log) => log.read()],
+  ['batches', (log) => log.batches()],
+  ['the way back', (log) => log.read({ reverse: true })],
+];
+
+describe.each(WAYS)('what is passed over leaves the event loop its turns: %s', (_, reading) => {
+  test.each([{}, { compression: 'deflate' }] as const)('what has expired, %o', async (options) => {
+    await using log = await Log.open(newDirectory(), options);
+    const record = { value: 'x', timestamp: 1, ttlMs: 1 };
+    log.appendBatch(Array(RECORDS).fill(record));
+    const steps = await stepsOf(
+      (step) => {
+        const nowUs = environment.nowUs.bind(environment);
+        vi.spyOn(environment, 'nowUs').mockImplementation(() => {
+          step();
+          return nowUs();
+        });
+      },
+      () => reading(log),
+    );
+    expect(steps.all).toBeGreaterThanOrEqual(RECORDS);
+    expect(steps.inOneTurn).toBeLessThanOrEqual(LEAST_RECORDS_A_BATCH + 4);
+  });
+
+  test('empty segments', async () => {
+    await using log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
+    while (log.segments().length < 30) log.append({ value: Buffer.alloc(3000), timestamp: 1, ttlMs: 1 });
+    expect(await log.compact()).toMatchObject({ segments: 29 });
+    const steps = await stepsOf(
+      (step) => {
+        const openNow = SegmentReader.openNow.bind(SegmentReader);
+        vi.spyOn(SegmentReader, 'openNow').mockImplementation((...given) => {
+          step();
+          return openNow(...given);
+        });
+      },
+      () => reading(log),
+    );
+    expect(steps.all).toBeGreaterThanOrEqual(30);
+    expect(steps.inOneTurn).toBeLessThanOrEqual(4);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
+import { isTurnOver, type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
 import { type Directory, isBroken, lastBefore, type SegmentFile, wholeBefore } from '../files/index.js';
 import { decodeRecord, fromPool, hasExpired, type LogRecord, PACKED, unpack } from '../records/index.js';
@@ -9,9 +9,13 @@ export type Behind = number | MillraceError;
 
 /**
  * The records before an offset, last one first, back to the earliest. Ends by an error where some can't be read: `offset`
- * is the last one of them then, and `nextOffset` the one to go on at.
+ * is the last one of them then, and `nextOffset` the one to go on at. Undefined: where what is passed over takes long, the event
+ * loop is to have a turn before it goes on.
  */
-export function backwards(directory: Directory, behind: Behind): Generator<LogRecord, void, undefined> {
+export function backwards(
+  directory: Directory,
+  behind: Behind,
+): Generator<LogRecord | undefined, void, undefined> {
   return new BackwardWalk(directory, behind).records();
 }
 
@@ -19,6 +23,8 @@ class BackwardWalk {
   readonly #directory: Directory;
   /** What is at or behind it was handed out, or not asked for. */
   #before: number;
+  /** Whether the last record of the segment that was come to is handed out. */
+  #hasPassed = false;
   /** Met, but not told yet: nobody knows before the next whole segment whether it was part of the log. */
   #fault: MillraceError | undefined;
 
@@ -28,7 +34,7 @@ class BackwardWalk {
     this.#fault = typeof behind === 'number' ? undefined : behind;
   }
 
-  *records(): Generator<LogRecord, void, undefined> {
+  *records(): Generator<LogRecord | undefined, void, undefined> {
     const files = this.#directory.segments().filter(({ base }) => base < this.#before);
     for (const file of files.reverse()) {
       const segment = this.#open(file);
@@ -38,8 +44,11 @@ class BackwardWalk {
       }
       try {
         this.#meet(segment);
+        this.#hasPassed = false;
         yield* this.#recordsOf(segment);
         this.#before = file.base;
+        // All of them may be empty.
+        if (!this.#hasPassed && isTurnOver()) yield undefined;
       } finally {
         segment.close();
       }
@@ -85,26 +94,33 @@ class BackwardWalk {
     );
   }
 
-  *#recordsOf(segment: SegmentReader): Generator<LogRecord, void, undefined> {
+  *#recordsOf(segment: SegmentReader): Generator<LogRecord | undefined, void, undefined> {
     let position = Number.NaN;
     try {
       const frame = straddling(segment, this.#before);
       position = segment.position;
-      for (const record of frame === undefined ? [] : recordsIn(frame))
-        if (this.#passes(record)) yield record;
+      if (frame !== undefined) yield* this.#passing(recordsIn(frame));
       for (const frame of segment.backwards()) {
         position = frame.position;
         if (frame.type === PACKED) {
-          for (const record of recordsIn(frame)) if (this.#passes(record)) yield record;
+          yield* this.#passing(recordsIn(frame));
         } else {
           const record = recordIn(frame);
           if (this.#passes(record)) yield record;
+          else if (isTurnOver()) yield undefined;
         }
       }
     } catch (error) {
       if (!isBroken(error)) throw error;
       const last = lastBefore(segment, error.position ?? position);
       throw this.#told(error, last ?? this.#lastBefore(segment));
+    }
+  }
+
+  *#passing(records: readonly LogRecord[]): Generator<LogRecord | undefined, void, undefined> {
+    for (const record of records) {
+      if (this.#passes(record)) yield record;
+      else if (isTurnOver()) yield undefined;
     }
   }
 
@@ -117,7 +133,8 @@ class BackwardWalk {
   #passes({ offset, expiresAt }: LogRecord): boolean {
     if (offset >= this.#before) return false;
     this.#before = offset;
-    return !hasExpired(expiresAt);
+    this.#hasPassed = !hasExpired(expiresAt);
+    return this.#hasPassed;
   }
 
   /** Who goes on at `nextOffset` gets further, whatever damage says of that. */

@@ -16,6 +16,7 @@ import { firstFrom, seekRecord } from './seek-record.js';
 
 /** Of a log that has no segment yet: who polls it in a busy loop is not to list its directory each time. */
 const LOOK_EACH_MS = 10;
+const NEVER = () => false;
 
 /** Reads the frames of a log, across its segments. */
 export class FrameReader {
@@ -52,15 +53,15 @@ export class FrameReader {
     return (this.#segment as SegmentReader).timeUs;
   }
 
-  /** Hands out up to `limit` frames; returns how many. */
-  poll(handler: RecordHandler, limit: number): number {
+  /** Hands out up to `limit` frames; returns how many. Asks at the end of each segment whether it `isEnough`. */
+  poll(handler: RecordHandler, limit: number, isEnough = NEVER): number {
     this.#handler = handler;
     this.#count = 0;
     try {
       while (this.#count < limit && this.#isOpen()) {
         const segment = this.#segment as SegmentReader;
         segment.poll(this.#handle, limit - this.#count);
-        if (this.#count >= limit || !isOver(segment) || !this.#goOn(segment)) break;
+        if (this.#count >= limit || !isOver(segment) || !this.#goOn(segment) || isEnough()) break;
       }
     } catch (error) {
       if (error !== HALT) throw this.explain(error);

@@ -1,4 +1,4 @@
-import type { Limits, WaitOptions } from '../../channel/index.js';
+import { type Limits, turn, type WaitOptions } from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../../options.js';
 import { type Directory, isBroken } from '../files/index.js';
@@ -67,7 +67,7 @@ export interface RecordSource {
   readonly path: string;
   /** The offset from which on nothing was looked at. */
   readonly offset: number;
-  /** What is there now, up to `max`; nothing: wait. */
+  /** What is there now, up to `max`; nothing: wait. That may be a turn of the event loop only. */
   read(max: number): LogRecord[];
   /** False: there will be nothing more. */
   wait(limits: Limits, isOver: () => boolean): Promise<boolean>;
@@ -101,14 +101,18 @@ class Forwards implements RecordSource {
 
   read(max: number): LogRecord[] {
     if (this.#tail.offset >= this.#until) return [];
-    const records = this.#tail.readBatch(max);
+    const records = this.#tail.readInTurn(max);
     const beyond = records.findIndex(({ offset }) => offset >= this.#until);
     return beyond < 0 ? records : records.slice(0, beyond);
   }
 
   async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    if (this.#tail.closed || this.#tail.offset >= this.#until) return false;
+    if (this.#tail.isPaused) {
+      await turn();
+      return true;
+    }
     if (this.#until !== Number.POSITIVE_INFINITY) {
-      if (this.#tail.closed || this.#tail.offset >= this.#until) return false;
       if (this.#tail.hasNext()) return true;
       // What is there is read: not as if that were all.
       if (Number.isNaN(this.#until)) this.#findEnd();
@@ -131,13 +135,13 @@ class Backwards implements RecordSource {
   readonly path: string;
   /** All lies behind it. */
   readonly offset = 0;
-  readonly #records: Iterator<LogRecord>;
+  readonly #records: Iterator<LogRecord | undefined>;
   readonly #log: ReadLog;
   #done = false;
   #failure: { error: unknown } | undefined;
   #closed = false;
 
-  constructor(path: string, records: Iterator<LogRecord>, log: ReadLog) {
+  constructor(path: string, records: Iterator<LogRecord | undefined>, log: ReadLog) {
     this.path = path;
     this.#records = records;
     this.#log = log;
@@ -153,6 +157,7 @@ class Backwards implements RecordSource {
     while (read.length < max && !this.#done) {
       const next = this.#next();
       if (next.done === true) this.#done = true;
+      else if (next.value === undefined) break;
       else read.push(next.value);
     }
     if (this.#failure !== undefined && read.length === 0) throw this.#failure.error;
@@ -160,7 +165,7 @@ class Backwards implements RecordSource {
   }
 
   /** What was read before a failure is handed out before that is thrown. */
-  #next(): IteratorResult<LogRecord> {
+  #next(): IteratorResult<LogRecord | undefined> {
     if (this.#failure === undefined) {
       try {
         return this.#records.next();
@@ -172,6 +177,7 @@ class Backwards implements RecordSource {
   }
 
   async wait(): Promise<boolean> {
+    if (!this.#done) await turn();
     return !this.#done;
   }
 

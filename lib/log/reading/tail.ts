@@ -1,5 +1,6 @@
 import {
   Copier,
+  isTurnOver,
   type Limits,
   limitsFromNow,
   type RecordHandler,
@@ -45,6 +46,15 @@ export class Tail {
   #takesPacked = false;
   #metPacked = false;
   #halted = false;
+  /** Whether what is read is read in turns; and whether the last one ended before all was looked at. */
+  #inTurns = false;
+  #isPaused = false;
+  readonly #pauses = () => {
+    this.#isPaused = this.#inTurns && isTurnOver();
+    return this.#isPaused;
+  };
+  /** Whether something was passed over in the poll that is running: it has expired. */
+  #passedOver = false;
   /** All of it is on the disk, though it does not say so itself. */
   #durableSegment: SegmentReader | undefined;
   #busy = false;
@@ -79,11 +89,13 @@ export class Tail {
     this.#busy = true;
     this.#handler = handler;
     this.#count = 0;
+    this.#isPaused = this.#passedOver = false;
     try {
       while (this.#count < most && !this.#closing) {
         const unpacked = this.#unpacked.current;
         if (unpacked !== undefined) this.#handOutUnpacked(unpacked);
         else if (!this.#pollFrames(most)) break;
+        if (this.#isPaused || (this.#passedOver && this.#pauses())) break;
       }
       return this.#count;
     } finally {
@@ -99,7 +111,7 @@ export class Tail {
     this.#halted = this.#metPacked = false;
     const frames = this.#inRange(() => {
       wanted = most - this.#count;
-      return this.#frames.poll(this.#handle, wanted);
+      return this.#frames.poll(this.#handle, wanted, this.#pauses);
     });
     if (frames > 0) this.#sought = undefined;
     const thrown = this.#thrown;
@@ -222,14 +234,18 @@ export class Tail {
     }
     const parts = this.#parts;
     parts.find(bytes, start, end, type, frames.tag, frames.timeUs);
-    if (hasExpired(parts.expiresAtUs)) return;
+    if (hasExpired(parts.expiresAtUs)) {
+      this.#passedOver = true;
+      return;
+    }
     parts.findValue(bytes, end, type, frames.tag);
     this.#handOut(bytes, parts.rest, end);
   }
 
   /** It may have been unpacked long ago. */
   #handOutUnpacked({ value, expiresAt }: LogRecord): void {
-    if (!hasExpired(expiresAt)) {
+    if (hasExpired(expiresAt)) this.#passedOver = true;
+    else {
       this.#handler(value, 0, value.length);
       this.#count++;
     }
@@ -292,6 +308,24 @@ export class Tail {
     const kept = this.#kept;
     this.#kept = [];
     return kept;
+  }
+
+  /**
+   * @internal The same; ends, perhaps with nothing, also where nothing is handed out and the event loop is to have its turn.
+   * `isPaused` says so.
+   */
+  readInTurn(max: number): LogRecord[] {
+    this.#inTurns = true;
+    try {
+      return this.readBatch(max);
+    } finally {
+      this.#inTurns = false;
+    }
+  }
+
+  /** @internal */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Goes to another place. Where that fails, it stands where it stood. */
