@@ -64,6 +64,7 @@ export class Log {
   readonly #end: AppendingEnd | undefined;
   readonly #cursors: CursorFile;
   readonly #tails = new Set<Tail>();
+  readonly #movers = new Set<CursorMover>();
   readonly #upkeep: Upkeep | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #pace = new Pace({ records: 0, bytes: 0 });
@@ -245,7 +246,13 @@ export class Log {
     this.#assertOpen();
     const stood = options.from === undefined ? cursor?.get() : undefined;
     const source = sourceOf(this, this.#directory, { ...options, from: options.from ?? stood });
-    return { source, mover: cursor && new CursorMover(cursor, this.#stood(cursor, stood, source.offset)) };
+    return { source, mover: cursor && this.#moverOf(cursor, this.#stood(cursor, stood, source.offset)) };
+  }
+
+  #moverOf(cursor: NamedCursor, stood: Stood | undefined): CursorMover {
+    const mover = new CursorMover(cursor, stood, (ended) => this.#movers.delete(ended));
+    this.#movers.add(mover);
+    return mover;
   }
 
   /** Where it stood beyond the log's end, and `outOfRange` says where to begin, it is to be set back. */
@@ -388,6 +395,7 @@ export class Log {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     for (const tail of this.#tails) tail.close();
+    for (const mover of this.#movers) mover.leave();
     const keptUp = this.#upkeep?.close();
     try {
       await this.#end?.close();

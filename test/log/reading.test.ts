@@ -238,6 +238,22 @@ test('a named cursor is where its reader is: behind a record once the next one w
   expect(log.cursor('jobs').lag).toBe(1);
 });
 
+test.each(['leaves', 'goes on'])(
+  'who closes the log within its reading, and %s, has passed what it did',
+  async (how) => {
+    const log = await open();
+    log.appendBatch(Array(50).fill('x'));
+    let count = 0;
+    for await (const _ of log.read({ cursor: 'jobs' })) {
+      if (++count === 40) await log.close();
+      if (count === 40 && how === 'leaves') break;
+    }
+    expect(count).toBe(40);
+    const again = await open({}, log.path);
+    expect(again.cursor('jobs').get()).toBe(39);
+  },
+);
+
 test('a cursor is behind what was passed within a tenth of a second, however long each record takes', async () => {
   const log = await open();
   log.appendBatch(['a', 'b', 'c', 'd', 'e']);

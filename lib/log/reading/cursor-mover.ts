@@ -21,6 +21,7 @@ export interface Stood {
  */
 export class CursorMover {
   readonly #cursor: NamedCursor;
+  readonly #onEnd: (mover: CursorMover) => void;
   /** Whether it moves past what is read: reading began where it stood, or has handed out a record. */
   #goesAlong: boolean;
   #given: number | undefined;
@@ -31,9 +32,10 @@ export class CursorMover {
   #failure: unknown;
   #moved: Promise<unknown> | undefined;
 
-  /** `stood`: left out where there was no such cursor, or reading began elsewhere without regard to it. */
-  constructor(cursor: NamedCursor, stood?: Stood) {
+  /** `stood`: undefined where there was no such cursor, or reading began elsewhere without regard to it. */
+  constructor(cursor: NamedCursor, stood: Stood | undefined, onEnd: (mover: CursorMover) => void) {
     this.#cursor = cursor;
+    this.#onEnd = onEnd;
     this.#goesAlong = stood !== undefined && stood.begins <= stood.at;
     this.#movedTo = stood?.begins ?? 0;
     if (stood?.tellSetBack !== undefined) this.#back = stood;
@@ -83,6 +85,18 @@ export class CursorMover {
     this.#moved = moved.catch((error) => {
       this.#failure ??= error;
     });
+  }
+
+  /** The log is closed: who is at work on a record comes to no other, and what was passed before is passed. */
+  leave(): void {
+    // Where one failed already, who reads hears of it.
+    if (this.#failure === undefined) this.move();
+  }
+
+  /** Nothing more is read. Resolves as `moved` does. */
+  async end(): Promise<void> {
+    this.#onEnd(this);
+    await this.moved();
   }
 
   /** Resolves once it stands where it is to stand. */

@@ -140,7 +140,7 @@ function iteratorOf<T>(
       rouse: () => source.rouse(),
       async end() {
         source.close();
-        await mover?.moved();
+        await mover?.end();
       },
     },
     clock,
