@@ -1,3 +1,4 @@
+import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { Reader } from '../../lib/index.js';
 import { thrown } from '../helpers/failure.js';
@@ -80,6 +81,28 @@ describe.each(SETUPS)('a handler of a $mode channel whose reader was opened with
     expect(count).toBe(3);
     expect(codes).toEqual(Array(15).fill('ERR_BUSY'));
     expect(reader.read()).toBeUndefined();
+    reader.close();
+    writer.close();
+  });
+
+  test.each([undefined, { copy: true }])('can send away nothing of what it is lent (%o)', async (options) => {
+    const { writer, reader } = await openedAs(setup, 3);
+    writer.heartbeat(); // so that they are read as one
+    const { port1, port2 } = new MessageChannel();
+    const records: string[] = [];
+    const count = reader.poll((bytes, start, end) => {
+      try {
+        port1.postMessage(bytes.subarray(start, end), [bytes.buffer as ArrayBuffer]);
+      } catch (error) {
+        // Before Node.js 21 a copy is sent instead.
+        expect((error as Error).name).toBe('DataCloneError');
+      }
+      records.push(bytes.toString('utf8', start, end));
+    }, options);
+    expect(count).toBe(3);
+    expect(records).toEqual(['0', '1', '2']);
+    port1.close();
+    port2.close();
     reader.close();
     writer.close();
   });

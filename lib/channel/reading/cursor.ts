@@ -1,3 +1,4 @@
+import { markAsUntransferable } from 'node:worker_threads';
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import {
@@ -411,6 +412,8 @@ export class Cursor {
   #growScratch(span: number): void {
     const size = Math.max(span, this.#chunk);
     const buffer = new ArrayBuffer(size);
+    // Whoever sent away what it was lent would take the records along that are still to be handed out.
+    markAsUntransferable(buffer);
     this.#scratchWords = new Int32Array(buffer);
     this.#scratchBytes = Buffer.from(buffer);
   }
