@@ -96,6 +96,8 @@ export class Source<Out> implements Head {
   goOnBehind({ code, next }: MillraceError): boolean {
     switch (code) {
       case 'ERR_OVERTAKEN':
+      // Within a handler of its own reader: it can be read again once that returns.
+      case 'ERR_BUSY':
         return true;
       case 'ERR_EVICTED':
         return this.#goTo('oldest');
