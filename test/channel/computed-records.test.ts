@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type BatchRecord, type Data, Reader, Writer } from '../../lib/index.js';
+import { type BatchRecord, type Claim, type Data, Reader, Writer } from '../../lib/index.js';
 import { failure } from '../helpers/failure.js';
 import { resizable } from '../helpers/resizable.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -121,6 +121,27 @@ test('an element of a batch that writes a record of its own is refused, and that
     writer.write('the next');
     expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first', 'its own', 'the next']);
   }
+});
+
+test('an element of a batch that opens a claim has that batch refused, and the claim is as good as any', async () => {
+  using writer = await Writer.create(newPath());
+  using reader = await Reader.open(writer.path);
+  writer.write('first');
+  const claims: (Claim | undefined)[] = [];
+  let looks = 0;
+  const batch = new Proxy([short(), short()], {
+    get: (array, key) => {
+      // The first two looks only see what they are.
+      if (/^[01]$/.test(String(key)) && ++looks === 4) claims.push(writer.claim(5));
+      return Reflect.get(array, key);
+    },
+  });
+  expect(await failure(() => writer.writeBatch(batch))).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
+  const [claim] = claims;
+  claim?.bytes.write('claim', claim.start);
+  claim?.commit();
+  writer.write('the next');
+  expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first', 'claim', 'the next']);
 });
 
 test('nor do the elements of an array', async () => {

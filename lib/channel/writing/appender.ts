@@ -362,6 +362,8 @@ export class Appender {
       bytes = this.#fillBatch(records, count, timeUs, tag, tagStep);
       if (bytes === 0) throw changedMeanwhile('batch', this.#channel.path);
     }
+    // Who computes an element may have opened a claim: that is of the same room.
+    if (this.busy) throw claimIsOpen(this.#channel.path);
     const at = this.#at;
     // step 7
     storeRelease(this.#words, at >> 2, this.#firstLength);
