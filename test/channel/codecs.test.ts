@@ -228,3 +228,22 @@ test('what a codec decodes is its own to keep', async () => {
   expect(kept.every((value, i) => value.equals(Buffer.alloc(100, i)))).toBe(true);
   kept[0].fill(0);
 });
+
+test('a codec may close its reader while that reads backwards', async () => {
+  using writer = await Writer.create(newPath());
+  for (const text of TEXTS) writer.write(text);
+  let decoded = 0;
+  const reader: Reader<Buffer> = await Reader.open(writer.path, {
+    codec: {
+      decode(bytes) {
+        if (++decoded === 2) reader.close();
+        return bytes;
+      },
+    },
+  });
+  expect(thrown(() => reader.backwards().next())).toMatchObject({
+    code: 'ERR_CLOSED_HANDLE',
+    path: writer.path,
+  });
+  expect(decoded).toBe(2);
+});

@@ -39,7 +39,11 @@ export function* backwards<Out>(
         pollUntil(
           cursor,
           () => cursor.position >= end,
-          (bytes, at, until, type) => stretch.push(maker.make(bytes, at, until, type)),
+          (bytes, at, until, type) => {
+            stretch.push(maker.make(bytes, at, until, type));
+            // What the codec did may have closed the reader.
+            assertOpen();
+          },
         );
         walking = false;
       } catch (error) {
