@@ -63,6 +63,12 @@ export function knownOptions(what: string, given: unknown, known: readonly strin
   }
 }
 
+/** Options as they are now, for who looks at them later, too: by then their object may say what it said to others. */
+export function saidNow<T extends object>(options: T, known: readonly (keyof T)[]): T {
+  const said = known.map((name) => [name, options[name]]);
+  return Object.fromEntries(said);
+}
+
 /** Names the option that was probably meant. */
 export function unknownOption(what: string, name: string, known: readonly string[]): MillraceError {
   const meant = closest(name, known);

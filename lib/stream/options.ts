@@ -1,6 +1,6 @@
 import { forget, onAbort, type WaitOptions } from '../channel/index.js';
 import { MillraceError } from '../errors.js';
-import { checkWait, knownOptions, oneOf, wholeNumber } from '../options.js';
+import { checkWait, knownOptions, oneOf, saidNow, wholeNumber } from '../options.js';
 
 /** What streams of both directions take. */
 export interface StreamOptions extends WaitOptions {
@@ -12,14 +12,23 @@ export interface StreamOptions extends WaitOptions {
   close?: boolean;
 }
 
-export function checkStreamOptions(what: string, options: StreamOptions, others: string[] = []): void {
-  knownOptions(what, options, ['objectMode', 'highWaterMark', 'close', 'signal', 'timeoutMs', ...others]);
+const OF_BOTH = ['objectMode', 'highWaterMark', 'close', 'signal', 'timeoutMs'] as const;
+
+/** Returns them as they are now. */
+export function checkStreamOptions<T extends StreamOptions>(
+  what: string,
+  options: T,
+  others: readonly (keyof T & string)[] = [],
+): T {
+  const known = [...OF_BOTH, ...others];
+  knownOptions(what, options, known);
   oneOf('objectMode', options.objectMode ?? false, [true, false]);
   oneOf('close', options.close ?? true, [true, false]);
   if (options.highWaterMark !== undefined) {
     wholeNumber('highWaterMark', options.highWaterMark, 0, Number.MAX_SAFE_INTEGER);
   }
   checkWait(options);
+  return saidNow(options, known);
 }
 
 /** Destroys a stream when the user's signal says so. Listens no longer than until `over`. `path`: of what is streamed. */

@@ -25,7 +25,7 @@ export interface ReadableSource {
  * taken.
  */
 export function readable(reader: ReadableSource, options: ReadableOptions = {}): Readable {
-  checkStreamOptions('readable', options, ['values']);
+  const own = checkStreamOptions('readable', options, ['values']);
   oneOf('values', options.values ?? false, [true, false]);
   if (options.values === true && options.objectMode !== true) {
     throw invalidArgument('Values are not bytes: values: true needs objectMode: true');
@@ -33,7 +33,7 @@ export function readable(reader: ReadableSource, options: ReadableOptions = {}):
   if (typeof reader?.ready !== 'function' || typeof reader.poll !== 'function') {
     throw invalidArgument(`What is to be streamed must be a Reader or a ManyReader, not ${show(reader)}`);
   }
-  return new RecordReadable(reader, options);
+  return new RecordReadable(reader, own);
 }
 
 class RecordReadable extends Readable {

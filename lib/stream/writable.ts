@@ -13,9 +13,9 @@ type Callback = (error?: Error | null) => void;
  * writer. In object mode chunks are what `writeBatch` takes.
  */
 export function writable<In = Data>(writer: Writer<In>, options: WritableOptions = {}): Writable {
-  checkStreamOptions('writable', options);
+  const own = checkStreamOptions('writable', options);
   if (!(writer instanceof Writer)) throw invalidArgument(`There is no Writer, but ${show(writer)}`);
-  return new RecordWritable(writer as Writer<unknown>, options);
+  return new RecordWritable(writer as Writer<unknown>, own);
 }
 
 class RecordWritable extends Writable {

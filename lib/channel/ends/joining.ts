@@ -1,5 +1,5 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
-import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { knownOptions, oneOf, saidNow, show, wholeNumber } from '../../options.js';
 import { type Mapped, openMapped } from '../file/index.js';
 import * as L from '../layout.js';
 import { claimSlot, noReaderSlot } from '../presence/index.js';
@@ -114,7 +114,8 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
   return { slot, gating, evictAfterMs };
 }
 
-export function checkReaderOptions(options: ReaderOptions<unknown>): void {
+/** Returns them as they are now. */
+export function checkReaderOptions<Out>(options: ReaderOptions<Out>): ReaderOptions<Out> {
   knownOptions('Reader.open', options, READER_OPTIONS);
   const { from, gate, name } = options;
   if (from !== undefined) checkWhere(from);
@@ -139,6 +140,7 @@ export function checkReaderOptions(options: ReaderOptions<unknown>): void {
       `name must be a string of at most ${L.SLOT_NAME_BYTES} bytes, without control characters, not ${show(name)}`,
     );
   }
+  return saidNow(options, READER_OPTIONS);
 }
 
 /** What others list and print. */

@@ -128,10 +128,10 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** Opens a channel for reading, from any process or thread, while it is written or after. */
   static async open<Out = Buffer>(path: string, options: ReaderOptions<Out> = {}): Promise<Reader<Out>> {
-    checkReaderOptions(options);
+    const own = checkReaderOptions(options);
     const absolute = resolve(aPath(path));
-    const teller = new Teller({ role: 'reader', path: absolute, name: options.name ?? '' }, options.logger);
-    return new Reader<Out>(await Session.open(absolute, options, teller), options, teller);
+    const teller = new Teller({ role: 'reader', path: absolute, name: own.name ?? '' }, own.logger);
+    return new Reader<Out>(await Session.open(absolute, own, teller), own, teller);
   }
 
   /**
@@ -231,8 +231,9 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   ): AsyncIterableIterator<ReaderRecord<Out>[], undefined, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
+    const { signal, timeoutMs } = options;
     const clock = new TurnClock();
-    return this.#iterate(() => this.#readInTime(max, clock), clock, options);
+    return this.#iterate(() => this.#readInTime(max, clock), clock, { signal, timeoutMs });
   }
 
   #readInTime(max: number, clock: TurnClock): ReaderRecord<Out>[] | undefined {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { binding } from '../../native.js';
-import { aPath, knownOptions, show, wholeNumber } from '../../options.js';
+import { aPath, knownOptions, saidNow, show, wholeNumber } from '../../options.js';
 import { type Mapped, ringsDoNotLast, type Sync, showSync } from '../file/index.js';
 import * as L from '../layout.js';
 import { type Beating, beat, heart, listReaders, type ReaderInfo } from '../presence/index.js';
@@ -122,8 +122,9 @@ export class Writer<In = Data> {
   static async resume<In = Data>(path: string, options: WritingOptions<In> = {}): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, WRITING_OPTIONS);
     checkWritingOptions(options);
+    const own = saidNow(options, WRITING_OPTIONS);
     const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)), refuseSegment);
-    return new Writer<In>(channel, recovered, options, recovery);
+    return new Writer<In>(channel, recovered, own, recovery);
   }
 
   /**
@@ -425,10 +426,12 @@ export async function createWriter<In = Data>(
   options: WriterOptions<In>,
   base?: Base,
 ): Promise<Writer<In>> {
-  knownOptions('Writer.create', options, [...CHANNEL_OPTIONS, ...WRITING_OPTIONS]);
+  const known = [...CHANNEL_OPTIONS, ...WRITING_OPTIONS];
+  knownOptions('Writer.create', options, known);
   checkWritingOptions(options);
-  const channel = await createChannel(path, options, base);
+  const own = saidNow(options, known);
+  const channel = await createChannel(path, own, base);
   const { basePosition, baseRecord } = channel.header;
   const start = { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 };
-  return startWriter<In>(channel, start, options);
+  return startWriter<In>(channel, start, own);
 }

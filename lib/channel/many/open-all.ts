@@ -19,11 +19,11 @@ export async function openAll<Out = Buffer>(
   options: ManyOptions<Out> = {},
 ): Promise<ManyReader<Out>> {
   const isDirectory = typeof channels === 'string';
-  checkManyOptions(options, isDirectory);
+  const own = checkManyOptions(options, isDirectory);
   const paths = isDirectory ? resolve(aPath(channels)) : checkedPaths(channels);
   // Where it can't be loaded that is said, whether there is a channel to open or none yet.
   binding();
-  return typeof paths === 'string' ? openDirectory(paths, options) : openList(paths, options);
+  return typeof paths === 'string' ? openDirectory(paths, own) : openList(paths, own);
 }
 
 function checkedPaths(channels: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import { invalidArgument, type MillraceError, withFacts } from '../../errors.js';
-import { checkWait, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { checkWait, knownOptions, oneOf, saidNow, show, wholeNumber } from '../../options.js';
 import { checkReaderOptions, type ReaderOptions } from '../ends/index.js';
 import { checkWhere, type Where } from '../reading/index.js';
 import type { When } from '../runtime/index.js';
@@ -52,8 +52,9 @@ const PASSED_ON = [
 
 const OF_DIRECTORIES = ['match', 'watch'] as const;
 
-export function checkManyOptions(options: ManyOptions<unknown>, isDirectory: boolean): void {
-  const known = [...PASSED_ON, ...OF_DIRECTORIES, 'from', 'onDeath', 'order', 'holdMs'];
+/** Returns them as they are now. */
+export function checkManyOptions<Out>(options: ManyOptions<Out>, isDirectory: boolean): ManyOptions<Out> {
+  const known = [...PASSED_ON, ...OF_DIRECTORIES, 'from', 'onDeath', 'order', 'holdMs'] as const;
   knownOptions('openAll', options, known);
   checkReaderOptions(passedOn(options));
   checkWait(options);
@@ -80,6 +81,7 @@ export function checkManyOptions(options: ManyOptions<unknown>, isDirectory: boo
   if (match !== undefined && typeof match !== 'function' && !(match instanceof RegExp)) {
     throw invalidArgument(`match must be a RegExp or a function, not ${show(match)}`);
   }
+  return saidNow(options, known);
 }
 
 function checkFrom(from: ManyOptions['from']): void {
