@@ -235,7 +235,8 @@ test('a codec may close its reader while that reads backwards', async () => {
   let decoded = 0;
   const reader: Reader<Buffer> = await Reader.open(writer.path, {
     codec: {
-      decode(bytes) {
+      encode: (bytes: never) => bytes,
+      decode(bytes: Buffer) {
         if (++decoded === 2) reader.close();
         return bytes;
       },

@@ -136,7 +136,10 @@ test('an element of a batch that opens a claim has that batch refused, and the c
       return Reflect.get(array, key);
     },
   });
-  expect(await failure(() => writer.writeBatch(batch))).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
+  expect(await failure(() => writer.writeBatch(batch))).toMatchObject({
+    code: 'ERR_BUSY',
+    path: writer.path,
+  });
   const [claim] = claims;
   claim?.bytes.write('claim', claim.start);
   claim?.commit();

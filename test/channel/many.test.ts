@@ -427,16 +427,19 @@ test('what cannot be opened fails the whole, with its path, and leaves nothing o
   expect(writers[0].readers()).toEqual([]);
 });
 
-test.each(['fair', 'timestamp'] as const)('within a handler of one of its readers it is busy (%s)', async (order) => {
-  using given = await group(2, { order }, true);
-  const { many, writers, paths } = given;
-  for (const writer of writers) writer.write('x');
-  const codes: string[] = [];
-  many.reader(paths[0])?.poll(() => codes.push(thrown(() => many.read()).code));
-  expect(codes).toEqual(['ERR_BUSY']);
-  writers[0].write('y');
-  expect(said(many.readBatch(10)).sort()).toEqual(['x', 'y']);
-});
+test.each(['fair', 'timestamp'] as const)(
+  'within a handler of one of its readers it is busy (%s)',
+  async (order) => {
+    using given = await group(2, { order }, true);
+    const { many, writers, paths } = given;
+    for (const writer of writers) writer.write('x');
+    const codes: string[] = [];
+    many.reader(paths[0])?.poll(() => codes.push(thrown(() => many.read()).code));
+    expect(codes).toEqual(['ERR_BUSY']);
+    writers[0].write('y');
+    expect(said(many.readBatch(10)).sort()).toEqual(['x', 'y']);
+  },
+);
 
 test('a list can wait for its channels', async () => {
   const path = newPath();
