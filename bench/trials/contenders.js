@@ -8,6 +8,7 @@ import { Side } from '../harness/side.js';
 //   perSecond, records   records or round trips
 //   front, back          { ms, cpuMs, waitedMs } of either end
 //   seen                 of those records, where the reader doesn't see all of them
+//   us                   how long round trips took, where each was timed: after pauses, which it leaves out
 
 const LEAST_SIZE = 16;
 const MOST_SIZE = 65536;
@@ -51,12 +52,19 @@ export class Contenders {
     const ofThread = config.crossing === 'postMessage';
     const text = JSON.stringify({ ...config, address, cpus, node, ofThread });
     const command = [process.execPath, ...node, fileURLToPath(script), 'front', text];
-    return this.#asking(name, cpus[0], command, what, ({ records, trips, elapsedNs, ms, front, back }) => ({
-      records: records ?? trips,
-      perSecond: records === undefined ? (trips / ms) * 1e3 : (records / elapsedNs) * 1e9,
-      front: usageOf(front),
-      back: usageOf(back),
-    }));
+    return this.#asking(
+      name,
+      cpus[0],
+      command,
+      what,
+      ({ records, trips, elapsedNs, ms, us, front, back }) => ({
+        records: records ?? trips,
+        perSecond: records === undefined ? (trips / ms) * 1e3 : (records / elapsedNs) * 1e9,
+        us: us?.p50 === undefined ? undefined : us,
+        front: usageOf(front),
+        back: usageOf(back),
+      }),
+    );
   }
 
   /** Two processes in C that wake each other: see floor/waking.c. */

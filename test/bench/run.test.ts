@@ -5,6 +5,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Contenders } from '../../bench/trials/contenders.js';
 
 const BENCH = fileURLToPath(new URL('../../bench/bench.js', import.meta.url));
 const TOYS = fileURLToPath(new URL('./toy-trials.js', import.meta.url));
@@ -143,6 +144,24 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
     const page = readFileSync(join(into, 'report.html'), 'utf8');
     expect(page).toContain('The trial one');
     expect(page).not.toContain('The trial three');
+  });
+
+  test('keeps the times of trips after pauses, which their rate does not tell', async () => {
+    const contenders = new Contenders({ folder: into, cpus: [0, 1], node: [] });
+    const child = new URL('./toy-child.js', import.meta.url);
+    for (const [pauseMs, us] of [
+      [5, { p50: 70 }],
+      [0, undefined],
+    ]) {
+      const { turn, end } = await contenders
+        .talking('toy', child, (ms: number) => `trips ${ms} ${pauseMs}`, {})
+        .start();
+      try {
+        expect(await turn(10)).toMatchObject({ records: 2, perSecond: 200, us });
+      } finally {
+        await end();
+      }
+    }
   });
 
   test('takes no word or option that it does not know', async () => {

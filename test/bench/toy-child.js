@@ -1,4 +1,4 @@
-// Answers with a value; as a `parent` it has a child of its own, which never ends by itself, and never answers.
+// Answers with a value, or with trips; as a `parent` it has a child of its own, which never ends by itself, and never answers.
 import { fileURLToPath } from 'node:url';
 import { answerTurns } from '../../bench/harness/listener.js';
 import { say } from '../../bench/harness/participant.js';
@@ -14,5 +14,15 @@ if (role === 'parent') {
   say({ pid: process.pid });
   setInterval(() => {}, 1000);
 } else {
-  answerTurns({ value: () => ({ value: 7 }) });
+  const end = { ms: 10, cpuMs: 10, waitedMs: 0 };
+  answerTurns({
+    value: () => ({ value: 7 }),
+    trips: (_ms, pauseMs) => ({
+      trips: 2,
+      ms: 10,
+      us: pauseMs > 0 ? { p50: 70 } : { mean: 5000 },
+      front: end,
+      back: end,
+    }),
+  });
 }
