@@ -8,17 +8,19 @@ export const SHARED = ', shared cores';
 
 /**
  * Lets two sides take turns, pair by pair; says by placement what they did and what was dropped, or that one of them
- * is absent.
+ * that `mayBeAbsent` is.
  */
 export async function compare({ base, contender }, cpus, probe, options) {
   const started = [];
   try {
-    for (const description of [base, contender]) started.push(await Side.start(description, cpus));
-  } catch (error) {
-    await Promise.all(started.map((side) => side.end()));
-    return { absent: reason(error) };
-  }
-  try {
+    for (const description of [base, contender]) {
+      try {
+        started.push(await Side.start(description, cpus));
+      } catch (error) {
+        if (!description.mayBeAbsent) throw error;
+        return { absent: reason(error) };
+      }
+    }
     const measured = await alternate(probe, ...started, options);
     return { summary: summarize(measured), pairs: measured.map(compact) };
   } finally {

@@ -35,17 +35,19 @@ export async function holdContests(descriptions, { folder, probe, progress, opti
 
 /**
  * Lets contenders take turns in rounds. A contender has a name, and `start()`, which resolves with its
- * `turn(ms)` and `end()`. Who can't start is absent, with the reason; all others are ended, whatever happens.
+ * `turn(ms)` and `end()`. Who can't start and `mayBeAbsent` is absent, with the reason; of all others that is a
+ * failure. All who have started are ended, whatever happens.
  */
 async function hold(contenders, { turns, ms, probe, progress }) {
   const sides = [];
   const absent = {};
   try {
-    for (const { name, start } of contenders) {
+    for (const { name, start, mayBeAbsent } of contenders) {
       try {
         const { turn, end } = await start();
         sides.push({ name, turn: () => turn(ms), end });
       } catch (error) {
+        if (!mayBeAbsent) throw error;
         absent[name] = reason(error);
       }
     }

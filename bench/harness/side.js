@@ -9,7 +9,7 @@ const threadsProcess = fileURLToPath(new URL('./threads-process.js', import.meta
  * Two processes, or two threads of one, that do one piece of work together. A side's description:
  * name, kind ('one-way' or 'round-trip'), and front and back, each [command, ...arguments], or those in `threads`
  * (see threads-process.js). The front writes (or pings), the back reads (or answers). cleanUp(), if any, is called
- * once both are gone.
+ * once both are gone. `mayBeAbsent`: what it needs may not be installed.
  */
 export class Side {
   #front;

@@ -19,6 +19,9 @@ export const SIZE = 64;
 
 export const crossings = { 'process.send': processSend, postMessage, socket, zeromq, millrace, log };
 
+/** Those that are packages, which may not be installed. */
+export const INSTALLED = ['zeromq'];
+
 export function removeCrossing(address) {
   for (const path of [address, `${address}-there`, `${address}-back`])
     rmSync(path, { recursive: true, force: true });

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { floorProgram } from '../harness/floor.js';
 import { PinnedProcess } from '../harness/process.js';
 import { Side } from '../harness/side.js';
+import { INSTALLED } from '../peers/crossings.js';
 
 // What takes part in a contest (harness/contest.js). A turn is told by
 //   perSecond, records   records or round trips
@@ -42,7 +43,7 @@ export class Contenders {
         end: () => side.end(),
       };
     };
-    return { name, start };
+    return { name, start, mayBeAbsent: description.mayBeAbsent };
   }
 
   /** Two event loops or blocked threads; the front has started the back, and is asked `what` each turn. */
@@ -52,19 +53,15 @@ export class Contenders {
     const ofThread = config.crossing === 'postMessage';
     const text = JSON.stringify({ ...config, address, cpus, node, ofThread });
     const command = [process.execPath, ...node, fileURLToPath(script), 'front', text];
-    return this.#asking(
-      name,
-      cpus[0],
-      command,
-      what,
-      ({ records, trips, elapsedNs, ms, us, front, back }) => ({
-        records: records ?? trips,
-        perSecond: records === undefined ? (trips / ms) * 1e3 : (records / elapsedNs) * 1e9,
-        us: us?.p50 === undefined ? undefined : us,
-        front: usageOf(front),
-        back: usageOf(back),
-      }),
-    );
+    const toTurn = ({ records, trips, elapsedNs, ms, us, front, back }) => ({
+      records: records ?? trips,
+      perSecond: records === undefined ? (trips / ms) * 1e3 : (records / elapsedNs) * 1e9,
+      us: us?.p50 === undefined ? undefined : us,
+      front: usageOf(front),
+      back: usageOf(back),
+    });
+    const mayBeAbsent = INSTALLED.includes(config.crossing);
+    return { ...this.#asking(name, cpus[0], command, what, toTurn), mayBeAbsent };
   }
 
   /** Two processes in C that wake each other: see floor/waking.c. */

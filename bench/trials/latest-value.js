@@ -32,7 +32,7 @@ class Players {
       const args = [role, String(SIZE), ...paths, String(pauseMs)];
       return [process.execPath, script, ...args];
     });
-    return this.#contenders.spinning(LOCK, { name: LOCK, kind, front, back });
+    return this.#contenders.spinning(LOCK, { name: LOCK, kind, front, back, mayBeAbsent: true });
   }
 
   updates(name, idle, pauseMs) {

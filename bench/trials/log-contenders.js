@@ -36,7 +36,7 @@ export function storeContender(name, line, config, { folder, cpus, node }) {
       end: () => process.end(),
     };
   };
-  return { name, start };
+  return { name, start, mayBeAbsent: EMBEDDED.some((one) => STORES[one] === config.store) };
 }
 
 /** Who of them took part. */

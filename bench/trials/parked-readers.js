@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { barOf, figure, percent, reason, share, waitedShares } from '../harness/figures.js';
+import { barOf, figure, percent, share, waitedShares } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
@@ -52,15 +52,8 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
   async run({ folder, cpus, node, probe, options: { turns, seconds }, progress }) {
     const [inSilence, inRounds] = parts(progress, [seconds + SETTLING_MS / 3000, turns / 10]);
     const sides = [];
-    const absent = {};
     try {
-      for (const way of WAYS) {
-        try {
-          sides.push(await start(way, folder, cpus, node));
-        } catch (error) {
-          absent[way.name] = reason(error);
-        }
-      }
+      for (const way of WAYS) sides.push(await start(way, folder, cpus, node));
       await setTimeout(SETTLING_MS);
       const idle = {};
       for (const [i, { name, idleFor }] of sides.entries()) {
@@ -68,13 +61,13 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
         inSilence(i + 1, sides.length);
       }
       const rounds = await takeRounds(sides, { turns, probe, progress: inRounds });
-      return { size: SIZE, batch: 1, count: COUNT, seconds, absent, idle, rounds };
+      return { size: SIZE, batch: 1, count: COUNT, seconds, idle, rounds };
     } finally {
       await Promise.all(sides.map(({ end }) => end()));
     }
   },
 
-  rows({ absent, idle, rounds }) {
+  rows({ idle, rounds }) {
     const names = Object.keys(idle);
     const of = (fact) => new Rounds(rounds, (turn) => turn[fact]);
     const silent = (name) => {
@@ -102,11 +95,7 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
       ),
       samples: rounds.length,
     });
-    return [
-      ...names.map(silent),
-      ...names.map(hearing),
-      ...Object.entries(absent).map(([name, why]) => ({ group: SILENT, name, absent: why })),
-    ];
+    return [...names.map(silent), ...names.map(hearing)];
   },
 };
 

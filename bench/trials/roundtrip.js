@@ -1,16 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  barOf,
-  cpuFigures,
-  curve,
-  figure,
-  reason,
-  share,
-  shareOf,
-  sum,
-  waitedShares,
-} from '../harness/figures.js';
+import { barOf, cpuFigures, curve, figure, share, shareOf, sum, waitedShares } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
@@ -66,8 +56,9 @@ too. Times one by one, and so p99, are from runs of their own. A process that is
     const { turns, ms, restedMs, latencyMs, restedLatencyMs, idleSeconds } = options;
     const aloneMs = latencyMs + restedLatencyMs + idleSeconds * 1000;
     const [inBusy, inRested, inAlone] = parts(progress, [turns * ms, turns * restedMs, aloneMs]);
-    const { sides, absent } = await startAll(folder, cpus, node);
+    const sides = [];
     try {
+      for (const [i, { name, config }] of WAYS.entries()) sides.push(await start(i, name, config));
       const tell = (line) => sides.map(({ name, ask }) => ({ name, turn: () => ask(line) }));
       const rounds = await takeRounds(tell(`trips ${ms} 0`), { turns, probe, progress: inBusy });
       const rested = await takeRounds(tell(`trips ${restedMs} ${PAUSE_MS}`), {
@@ -85,13 +76,35 @@ too. Times one by one, and so p99, are from runs of their own. A process that is
         };
         inAlone(i + 1, sides.length);
       }
-      return { size: SIZE, batch: 1, pauseMs: PAUSE_MS, absent, alone, rounds, rested };
+      return { size: SIZE, batch: 1, pauseMs: PAUSE_MS, alone, rounds, rested };
     } finally {
       await Promise.all(sides.map(({ end }) => end()));
     }
+
+    async function start(i, name, config) {
+      const address = join(folder, `crossing-${i}`);
+      const text = JSON.stringify({ ...config, address, cpus, node });
+      const front = new PinnedProcess(cpus[0], process.execPath, [...node, script, 'front', text]);
+      const ask = async (line) => {
+        front.say(line);
+        return front.hear(60_000);
+      };
+      const end = async () => {
+        await front.end();
+        removeCrossing(address);
+      };
+      try {
+        await front.hear();
+        await ask('trips 20 0');
+      } catch (error) {
+        await end();
+        throw error;
+      }
+      return { name, ask, end };
+    }
   },
 
-  rows({ absent, alone, rounds, rested }) {
+  rows({ alone, rounds, rested }) {
     const names = Object.keys(alone);
     return [
       ...compared(BUSY, names, new Rounds(rounds, ({ us }) => us.mean), alone, BARS.busy),
@@ -104,7 +117,6 @@ too. Times one by one, and so p99, are from runs of their own. A process that is
           'cpu of the back': share(shareOf([alone[name].idle], 'back')),
         },
       })),
-      ...Object.entries(absent).map(([name, why]) => ({ group: BUSY, name, absent: why })),
     ];
   },
 
@@ -122,7 +134,7 @@ too. Times one by one, and so p99, are from runs of their own. A process that is
 };
 
 function compared(group, names, trips, alone, bars) {
-  const fastest = trips.least([...SENT, SOCKET.name].filter((name) => names.includes(name)));
+  const fastest = trips.least([...SENT, SOCKET.name]);
   const which = group === BUSY ? 'busy' : 'rested';
   return names.map((name) => {
     const bar = bars[name];
@@ -148,31 +160,4 @@ function compared(group, names, trips, alone, bars) {
       samples: sum(own.map((turn) => turn.trips)),
     };
   });
-}
-
-async function startAll(folder, cpus, node) {
-  const sides = [];
-  const absent = {};
-  for (const [i, { name, config }] of WAYS.entries()) {
-    const address = join(folder, `crossing-${i}`);
-    const text = JSON.stringify({ ...config, address, cpus, node });
-    const process = new PinnedProcess(cpus[0], globalThis.process.execPath, [...node, script, 'front', text]);
-    const ask = async (line) => {
-      process.say(line);
-      return process.hear(60_000);
-    };
-    const end = async () => {
-      await process.end();
-      removeCrossing(address);
-    };
-    try {
-      await process.hear();
-      await ask('trips 20 0');
-      sides.push({ name, ask, end });
-    } catch (error) {
-      absent[name] = reason(error);
-      await end();
-    }
-  }
-  return { sides, absent };
 }

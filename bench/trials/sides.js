@@ -56,10 +56,10 @@ export function millraceRoundTrip(folder, size, idle) {
   ]);
 }
 
-/** Two processes that leave at the same moment may each think that the other one removes the segment. */
+/** Of a package. Two processes that leave at the same moment may each think that the other one removes the segment. */
 function removing(keys, side) {
   const removals = keys.flatMap((key) => ['-M', key]);
-  return { ...side, cleanUp: () => spawnSync('ipcrm', removals, { stdio: 'ignore' }) };
+  return { ...side, mayBeAbsent: true, cleanUp: () => spawnSync('ipcrm', removals, { stdio: 'ignore' }) };
 }
 
 export function shmRingOneWay(_folder, size, batch) {

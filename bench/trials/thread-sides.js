@@ -22,7 +22,8 @@ const RINGBUF_BYTES = (8 << 20) + 12;
 
 /** Its reader pops `one` or `many` records at once. */
 export function ringbuf(kind, size, howMany) {
-  return twoThreads(kind, '../peers/ringbuf-thread.js', RINGBUF_BYTES, String(size), howMany);
+  const side = twoThreads(kind, '../peers/ringbuf-thread.js', RINGBUF_BYTES, String(size), howMany);
+  return { ...side, mayBeAbsent: true };
 }
 
 export function spunPort(kind, size, form) {

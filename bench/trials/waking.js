@@ -8,6 +8,8 @@ import { Rounds, takeRounds } from '../harness/rounds.js';
 const REST_US = 2000;
 
 const BASE = 'stream';
+/** From Linux 5.16 on. */
+const WAITV = 'waitv-eventfd';
 const WAYS = [
   ['inotify-access', 'inotify, a byte read (IN_ACCESS)'],
   ['inotify-modify', 'inotify, a byte written (IN_MODIFY)'],
@@ -16,7 +18,7 @@ const WAYS = [
   ['datagram', 'Unix datagram socket'],
   ['futex', 'futex, no epoll'],
   ['futex-eventfd', 'futex thread, eventfd, epoll'],
-  ['waitv-eventfd', 'futex_waitv thread (100 words), eventfd, epoll'],
+  [WAITV, 'futex_waitv thread (100 words), eventfd, epoll'],
 ];
 
 const BUSY = 'back to back';
@@ -43,6 +45,8 @@ each trip, so that their cpus were idle. The call that wakes is timed alone, whi
           await process.hear();
           sides.push({ name, process, turn: () => ask(process, `run ${ms}`) });
         } catch (error) {
+          await process.end();
+          if (name !== WAITV) throw error;
           absent[name] = reason(error);
         }
       }

@@ -3,9 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { compare } from '../../bench/harness/comparison.js';
 import { holdContests } from '../../bench/harness/contest.js';
 import { Line } from '../../bench/harness/line.js';
 import { contestRows } from '../../bench/trials/beside.js';
+import { Contenders } from '../../bench/trials/contenders.js';
+import { storeContender } from '../../bench/trials/log-contenders.js';
+import { millraceRoundTrip, shmRingRoundTrip } from '../../bench/trials/sides.js';
+import { ringbuf, threadRing } from '../../bench/trials/thread-sides.js';
 
 test('two things that are said in one breath are both heard', async () => {
   const input = new PassThrough();
@@ -36,6 +41,7 @@ describe('a contest', () => {
   });
   const missing = {
     name: 'missing',
+    mayBeAbsent: true,
     start: () => Promise.reject(new Error("Error: Cannot find package 'missing'")),
   };
   const failing = {
@@ -65,6 +71,13 @@ describe('a contest', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('without who must be there is a failure, which ends all of them', async () => {
+    const needed = { ...missing, mayBeAbsent: false };
+    await expect(hold([contender('ours', 60), needed])).rejects.toThrow("Cannot find package 'missing'");
+    expect(ended).toEqual(['ours']);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test('with one that loses records is a failure, which ends all of them', async () => {
     await expect(hold([contender('ours', 60), failing])).rejects.toThrow('lost or mangled records');
     expect(ended.sort()).toEqual(['failing', 'ours']);
@@ -90,4 +103,30 @@ describe('a contest', () => {
       { absent: 'nobody to compare' },
     ]);
   });
+});
+
+describe('a comparison', () => {
+  const CPUS = [0, 1];
+  const nobody = { name: 'nobody', kind: 'one-way', front: ['/nowhere/front'], back: ['/nowhere/back'] };
+  const between = (base: object) => compare({ base, contender: base }, CPUS, undefined, { pairs: 1, ms: 1 });
+
+  test('fails without who must be there, and tells of who may be absent', async () => {
+    await expect(between(nobody)).rejects.toThrow();
+    expect(await between({ ...nobody, mayBeAbsent: true })).toEqual({ absent: expect.any(String) });
+  });
+});
+
+test('only what needs a package may be absent', () => {
+  const place = { folder: '/nowhere', cpus: [0, 1], node: [] };
+  const contenders = new Contenders(place);
+  const script = new URL(import.meta.url);
+  const talking = (crossing: string) => contenders.talking('one', script, () => '', { crossing });
+  const storing = (store: string) => storeContender('one', () => '', { store }, place);
+  const spinning = (side: object) => contenders.spinning('one', side);
+  const may = [talking('zeromq'), storing('sqlite'), storing('lmdb')];
+  may.push(spinning(shmRingRoundTrip('', 64)), spinning(ringbuf('one-way', 64, 'one')));
+  const must = [talking('millrace'), talking('socket'), storing('log'), storing('file')];
+  must.push(spinning(millraceRoundTrip('', 64, 'spin')), spinning(threadRing('one-way', 64)));
+  expect(may.filter(({ mayBeAbsent }) => !mayBeAbsent)).toEqual([]);
+  expect(must.filter(({ mayBeAbsent }) => mayBeAbsent)).toEqual([]);
 });
