@@ -45,6 +45,6 @@ export class Interruption {
     if (this.came) process.exit(code);
     this.code = code;
     this.#controller.abort(new Error(`interrupted by ${name}`));
-    PinnedProcess.endAll();
+    PinnedProcess.endForGood();
   }
 }

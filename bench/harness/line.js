@@ -49,7 +49,13 @@ export class Line {
 
   #take(line) {
     if (this.#closed) return;
-    const said = JSON.parse(line);
+    let said;
+    try {
+      said = JSON.parse(line);
+    } catch {
+      this.break(new Error(`${this.#title} said what isn't JSON: ${line}`));
+      return;
+    }
     if (this.#waiting === undefined) {
       this.#heard.push(said);
       return;

@@ -15,10 +15,15 @@ export class PinnedProcess {
   #gone;
   #complaints = '';
 
-  /** Ends all of them at once; no other one starts. */
+  /** Ends all of them at once. */
   static endAll() {
-    PinnedProcess.#allEnded = true;
     for (const process of PinnedProcess.#alive) process.#child.kill('SIGKILL');
+  }
+
+  /** The same, and no other one starts. */
+  static endForGood() {
+    PinnedProcess.#allEnded = true;
+    PinnedProcess.endAll();
   }
 
   /**

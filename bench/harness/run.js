@@ -5,6 +5,7 @@ import { Surroundings, showSurroundings } from './load.js';
 import { describeMachine, showMachine } from './machine.js';
 import { RememberingProbe, showPlacement } from './placement.js';
 import { Probe } from './probe.js';
+import { PinnedProcess } from './process.js';
 import { duration, Progress } from './progress.js';
 import { loadResults, saveResult } from './results.js';
 import { textOf } from './table.js';
@@ -45,6 +46,9 @@ export async function runTrials(chosen, command, into) {
       } else {
         outcome.failed.push(trial.name);
         console.log(`\n${trial.name}: FAILED, ${error.message}`);
+        // It may have left some, which would be in the way of the next one.
+        PinnedProcess.endAll();
+        probe = undefined;
       }
     }
   }

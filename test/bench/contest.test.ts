@@ -21,6 +21,13 @@ test('two things that are said in one breath are both heard', async () => {
   expect(await line.hear()).toEqual({ records: 1 });
 });
 
+test('what is no JSON is a failure of whoever said it', async () => {
+  const input = new PassThrough();
+  const line = new Line('somebody', input, new PassThrough());
+  input.write('Segmentation fault\n');
+  await expect(line.hear()).rejects.toThrow("somebody said what isn't JSON: Segmentation fault");
+});
+
 describe('a contest', () => {
   const OPTIONS = { turns: 2, ms: 400 };
   let folder: string;

@@ -105,6 +105,14 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
     expect(page).not.toContain('<script');
   });
 
+  test('ends what a failed trial left behind, and goes on', { timeout: TAKES_MS }, async () => {
+    const run = new Run(TOYS, 'leaving', 'two');
+    const [, pid] = await run.said(/it left (\d+) behind/);
+    expect(await run.code(), run.text).toBe(1);
+    expect(isAlive(Number(pid))).toBe(false);
+    expect(result('two').results.values).toEqual([7, 21]);
+  });
+
   test.each(['SIGINT', 'SIGTERM'] as const)(
     'that %s cuts short keeps what is valid, and leaves nothing behind',
     { timeout: TAKES_MS },

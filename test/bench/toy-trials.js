@@ -60,6 +60,13 @@ async function failing() {
   throw new Error('it is broken');
 }
 
+/** As one that gives up on a process that says nothing. */
+async function leaving({ cpus }) {
+  const left = new PinnedProcess(cpus[0], process.execPath, [child, 'deaf']);
+  const { pid } = await left.hear();
+  throw new Error(`it left ${pid} behind`);
+}
+
 async function endless({ folder, disk, cpus }) {
   const side = new PinnedProcess(cpus[0], process.execPath, [child, 'parent']);
   const { pids } = await side.hear();
@@ -70,6 +77,7 @@ async function endless({ folder, disk, cpus }) {
 const trials = [
   toy('one', quick),
   toy('failing', failing),
+  toy('leaving', leaving),
   toy('two', quick),
   toy('endless', endless),
   toy('three', quick),
