@@ -26,7 +26,8 @@ export function parseCommand(args, trials) {
     set: full ? 'full' : 'quick',
     words: given.positionals,
     list,
-    cpus: cpusOf(cpus),
+    cpus: cpusOf(cpus ?? '0,1'),
+    ownCpus: cpus !== undefined,
     dir,
     node,
     into,
@@ -45,7 +46,7 @@ function parse(args, optionNames) {
         ...ofTrials,
         full: { type: 'boolean' },
         list: { type: 'boolean' },
-        cpus: { type: 'string', default: '0,1' },
+        cpus: { type: 'string' },
         dir: { type: 'string' },
         node: { type: 'string', multiple: true, default: [] },
         into: { type: 'string' },
@@ -76,16 +77,21 @@ function cpusOf(text) {
   throw new UsageError(`--cpus ${text} is not two cpus, such as 0,1`);
 }
 
-/** The trials that a command means, each with the options that it runs with. */
+/** The trials that a command means, each with the options that it runs with. Each word and option must mean one. */
 export function chosenTrials(trials, { set, words, overriding }) {
-  const named = trials.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
-  const chosen = named.filter((trial) => trial[set] !== undefined);
-  if (chosen.length === 0) {
-    throw new UsageError(
-      named.length === 0
-        ? `no trial has one of these words in its name: ${words.join(' ')}`
-        : `only in the ${set === 'quick' ? '--full' : 'quick'} set: ${named.map(({ name }) => name).join(', ')}`,
-    );
+  const inSet = trials.filter((trial) => trial[set] !== undefined);
+  for (const word of words) {
+    const named = trials.filter(({ name }) => name.includes(word));
+    if (named.length === 0) throw new UsageError(`no trial has this word in its name: ${word}`);
+    if (!named.some((trial) => inSet.includes(trial))) {
+      const other = set === 'quick' ? '--full' : 'quick';
+      throw new UsageError(`only in the ${other} set: ${named.map(({ name }) => name).join(', ')}`);
+    }
+  }
+  const chosen = inSet.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  const strange = Object.keys(overriding).find((name) => !chosen.some((trial) => name in trial[set]));
+  if (strange !== undefined) {
+    throw new UsageError(`--${strange} is no option of ${chosen.map(({ name }) => name).join(', ')}`);
   }
   return chosen.map((trial) => ({
     trial,

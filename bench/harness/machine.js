@@ -40,5 +40,7 @@ export function fileSystemOf(folder) {
 
 /** What the harness can't do without, and isn't here. */
 export function lackingTools() {
-  return ['cc', 'taskset', 'setpriv'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
+  return ['cc', 'taskset', 'setpriv', 'ipcrm'].filter(
+    (tool) => spawnSync(tool, ['--version']).error !== undefined,
+  );
 }

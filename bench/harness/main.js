@@ -2,7 +2,7 @@ import { barsOf, reportable } from '../report/results.js';
 import { writeReport } from '../report/write.js';
 import { chosenTrials, parseCommand, USAGE, UsageError } from './command.js';
 import { lackingTools } from './machine.js';
-import { resultsFolder } from './results.js';
+import { checkFolder, resultsFolder } from './results.js';
 import { runTrials } from './run.js';
 
 /** Does what the command line says; resolves with the exit code. */
@@ -27,6 +27,11 @@ async function obey(trials, command) {
   if (lacking.length > 0) {
     console.error(`without ${lacking.join(', ')} there are no benchmarks`);
     return 2;
+  }
+  try {
+    checkFolder(into);
+  } catch (error) {
+    throw new UsageError(`${into} takes no results: ${error.message}`);
   }
   const outcome = command.reportOnly ? nothingRun : await runTrials(chosen, command, into);
   const reported = reportable(into, trials, ({ message }) => console.error(`left out: ${message}`));

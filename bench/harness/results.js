@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -6,18 +14,23 @@ const RESULTS = fileURLToPath(new URL('../results/', import.meta.url));
 
 /**
  * Where the results of a run are put. Full runs are kept apart from all others, which would take their place
- * with figures of less weight: quick ones, and those with options of the user's own.
+ * with figures of less weight, or of other places: quick ones, and those with options of the user's own.
  */
-export function resultsFolder({ into, set, overriding, node }) {
+export function resultsFolder({ into, set, overriding, node, dir, ownCpus = false }) {
   if (into !== undefined) return into;
-  const own = Object.keys(overriding).length > 0 || node.length > 0;
+  const own = Object.keys(overriding).length > 0 || node.length > 0 || dir !== undefined || ownCpus;
   if (own) return join(RESULTS, 'own');
   return set === 'full' ? RESULTS : join(RESULTS, 'quick');
 }
 
+/** Throws where nothing can be saved in `folder`: better before hours of measuring than after. */
+export function checkFolder(folder) {
+  mkdirSync(folder, { recursive: true });
+  rmSync(mkdtempSync(join(folder, 'trial-')), { recursive: true });
+}
+
 /** At once or not at all: a run that is cut short leaves no half of a file. */
 export function saveResult(folder, result) {
-  mkdirSync(folder, { recursive: true });
   const path = join(folder, `${result.name}.json`);
   writeFileSync(`${path}.tmp`, `${JSON.stringify(result, null, 1)}\n`);
   renameSync(`${path}.tmp`, path);

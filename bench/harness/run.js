@@ -16,11 +16,14 @@ import { textOf } from './table.js';
  * signal that came.
  */
 export async function runTrials(chosen, command, into) {
-  const { cpus, node, set, overriding } = command;
+  const { cpus, node, dir, set, overriding } = command;
   const interruption = new Interruption();
   const { signal } = interruption;
-  const memory = workingFolder(MEMORY);
-  const disk = diskFolder(command);
+  const memory = folderIn(MEMORY, MEMORY);
+  const disk =
+    command.dir === undefined
+      ? folderIn(diskByDefault(), 'the disk')
+      : folderIn(command.dir, `--dir ${command.dir}`);
   const machine = describeMachine(memory, disk);
   const progress = new Progress(process.stderr, set, secondsOfLastRun(chosen, into));
   const outcome = { saved: [], failed: [], cut: [], notBegun: [] };
@@ -76,6 +79,7 @@ export async function runTrials(chosen, command, into) {
       placement: remembering.describe(),
       cpus,
       node,
+      dir,
       overriding: Object.keys(overriding).filter((name) => name in options),
       options,
       results,
@@ -83,12 +87,11 @@ export async function runTrials(chosen, command, into) {
   }
 }
 
-function diskFolder({ dir }) {
+function folderIn(base, title) {
   try {
-    return workingFolder(dir ?? diskByDefault());
+    return workingFolder(base);
   } catch (error) {
-    if (dir === undefined) throw error;
-    throw new UsageError(`--dir ${dir} takes no channels: ${error.message}`);
+    throw new UsageError(`${title} takes no channels: ${error.message}`);
   }
 }
 

@@ -164,13 +164,13 @@ function curves(trial, distributions) {
   return `<h3>Distributions</h3>\n${inlinePicture(picture, named)}`;
 }
 
-function facts({ when, seconds, options, cpus, node, load, placement, overriding }) {
+function facts({ when, seconds, options, cpus, node, dir, load, placement, overriding }) {
   const parts = [
     `${when.slice(0, 16).replace('T', ' ')} UTC${seconds === undefined ? '' : `, in ${duration(seconds)}`}`,
     `options ${Object.entries(options)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}${overriding?.length > 0 ? ' (some of the user’s own)' : ''}`,
-    `cpus ${cpus.join(', ')}${node.length > 0 ? `, node ${node.join(' ')}` : ''}`,
+    `cpus ${cpus.join(', ')}${node.length > 0 ? `, node ${node.join(' ')}` : ''}${dir === undefined ? '' : `, on the disk of ${dir}`}`,
     ...(placement === undefined ? [] : [showPlacement(placement)]),
     ...(load === undefined ? [] : [showSurroundings(load)]),
   ];

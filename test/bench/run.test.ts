@@ -12,7 +12,9 @@ const TOYS = fileURLToPath(new URL('./toy-trials.js', import.meta.url));
 /** On a machine that others use. */
 const TAKES_MS = 120_000;
 
-const lacking = ['cc', 'taskset', 'setpriv'].filter((tool) => spawnSync(tool, ['--version']).status !== 0);
+const lacking = ['cc', 'taskset', 'setpriv', 'ipcrm'].filter(
+  (tool) => spawnSync(tool, ['--version']).status !== 0,
+);
 if (os.availableParallelism() < 2) lacking.push('a second cpu');
 const why = lacking.length > 0 ? ` (skipped: without ${lacking.join(', ')})` : '';
 
@@ -29,7 +31,7 @@ class Run {
   text = '';
 
   constructor(script: string, ...args: string[]) {
-    const words = [script, ...args, '--into', into];
+    const words = [script, '--into', into, ...args];
     this.child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.closed = once(this.child, 'close');
     for (const stream of [this.child.stdout, this.child.stderr]) {
@@ -173,12 +175,27 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
   });
 
   test('takes no word or option that it does not know', async () => {
-    const word = new Run(TOYS, 'nonsense');
-    expect(await word.code()).toBe(2);
-    expect(word.text).toContain('no trial has one of these words in its name: nonsense');
-    const option = new Run(TOYS, '--turns', 'many');
-    expect(await option.code()).toBe(2);
-    expect(option.text).toContain('--turns many is not a number above 0');
+    for (const [args, complaint] of [
+      [['nonsense'], 'no trial has this word in its name: nonsense'],
+      [['one', 'nonsense'], 'no trial has this word in its name: nonsense'],
+      [['one', 'long'], 'only in the --full set: long'],
+      [['one', '--hours', '2'], '--hours is no option of one'],
+      [['--turns', 'many'], '--turns many is not a number above 0'],
+    ] as const) {
+      const run = new Run(TOYS, ...args);
+      expect(await run.code(), run.text).toBe(2);
+      expect(run.text).toContain(complaint);
+      expect(readdirSync(into)).toEqual([]);
+    }
+  });
+
+  test('takes no folder for results that is none, and measures nothing before it says so', async () => {
+    for (const how of [[], ['--report-only']]) {
+      const run = new Run(TOYS, 'one', ...how, '--into', TOYS);
+      expect(await run.code(), run.text).toBe(2);
+      expect(run.text).toContain(`${TOYS} takes no results: `);
+      expect(run.text).not.toContain('The trial one');
+    }
   });
 
   test('takes no folder for channels that is none', async () => {

@@ -81,6 +81,7 @@ const trials = [
   toy('two', quick),
   toy('endless', endless),
   toy('three', quick),
+  { ...toy('long', quick), quick: undefined, full: { hours: 1 } },
 ];
 
 process.exitCode = await main(trials, process.argv.slice(2));
