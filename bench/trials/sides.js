@@ -56,10 +56,22 @@ export function millraceRoundTrip(folder, size, idle) {
   ]);
 }
 
-/** Of a package. Two processes that leave at the same moment may each think that the other one removes the segment. */
+const segments = new Set();
+process.on('exit', () => remove([...segments]));
+
+/**
+ * Of a package. Two processes that leave at the same moment may each think that the other one removes the segment, and
+ * those that are ended by a signal leave it to us; as no file it would stay for as long as the machine is up.
+ */
 function removing(keys, side) {
+  for (const key of keys) segments.add(key);
+  return { ...side, mayBeAbsent: true, cleanUp: () => remove(keys) };
+}
+
+function remove(keys) {
+  for (const key of keys) segments.delete(key);
   const removals = keys.flatMap((key) => ['-M', key]);
-  return { ...side, mayBeAbsent: true, cleanUp: () => spawnSync('ipcrm', removals, { stdio: 'ignore' }) };
+  if (removals.length > 0) spawnSync('ipcrm', removals, { stdio: 'ignore' });
 }
 
 export function shmRingOneWay(_folder, size, batch) {

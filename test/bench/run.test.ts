@@ -174,6 +174,24 @@ describe.skipIf(lacking.length > 0)(`a run of the benchmarks${why}`, () => {
     }
   });
 
+  test('leaves no shared memory behind, if it ends before its sides do', () => {
+    const called = join(into, 'called');
+    writeFileSync(join(into, 'ipcrm'), `#!/bin/sh\necho "$@" >> ${called}\n`, { mode: 0o755 });
+    const sides = new URL('../../bench/trials/sides.js', import.meta.url);
+    const script = `const { shmRingOneWay, shmRingRoundTrip } = await import('${sides}');
+      const [ended, left] = [shmRingOneWay('', 64, 1), shmRingRoundTrip('', 64)];
+      ended.cleanUp();
+      console.log(ended.front[3], left.front[3], left.front[4]);
+      process.exit(0);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, PATH: `${into}:${process.env.PATH}` },
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    const [ended, there, back] = stdout.trim().split(' ');
+    expect(readFileSync(called, 'utf8')).toBe(`-M ${ended}\n-M ${there} -M ${back}\n`);
+  });
+
   test('takes no word or option that it does not know', async () => {
     for (const [args, complaint] of [
       [['nonsense'], 'no trial has this word in its name: nonsense'],
