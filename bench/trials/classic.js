@@ -62,7 +62,7 @@ export const classic = {
   quick: { turns: 5, records: 1_000_000, ms: 400 },
   full: { turns: 8, records: 10_000_000, ms: 3000 },
 
-  async run({ folder, cpus, node, probe, options, progress, signal }) {
+  async run({ folder, cpus, node, probe, options, progress }) {
     const { turns, records, ms } = options;
     if (records % BATCH > 0) throw new Error(`records must be whole batches of ${BATCH}, not ${records}`);
     const started = [];
@@ -82,7 +82,7 @@ export const classic = {
           absent[name] = reason(error);
         }
       }
-      const rounds = await takeRounds(started, { turns, warmUp: 1, probe, progress, signal });
+      const rounds = await takeRounds(started, { turns, warmUp: 1, probe, progress });
       return { size: SIZE, records, ms, absent, rounds };
     } finally {
       await Promise.all(started.map(({ end }) => end()));

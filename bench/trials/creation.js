@@ -30,7 +30,7 @@ export const creation = {
   quick: { turns: 4, capacities: [2 ** 16, 2 ** 23, 2 ** 26] },
   full: { turns: 10, capacities: [2 ** 16, 2 ** 23, 2 ** 28, 2 ** 30] },
 
-  async run({ folder, disk, cpus, node, probe, options, progress, signal }) {
+  async run({ folder, disk, cpus, node, probe, options, progress }) {
     const folders = { memory: folder, disk };
     const places = Object.keys(folders);
     const paths = places.map((place) => join(folders[place], 'creation'));
@@ -63,7 +63,7 @@ export const creation = {
           { name: sideName(place, capacity, PLAIN), turn: bare('plain') },
         ];
       });
-      const rounds = await takeRounds(sides, { turns: options.turns, warmUp: 1, probe, progress, signal });
+      const rounds = await takeRounds(sides, { turns: options.turns, warmUp: 1, probe, progress });
       return { size: 1024, batch: 1, samples: options.turns, plan, absent, rounds };
     } finally {
       await Promise.all(started.map((process) => process.end()));

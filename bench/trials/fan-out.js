@@ -35,7 +35,7 @@ export const fanOut = {
   quick: { turns: 6, ms: 50 },
   full: { turns: 20, ms: 100 },
 
-  async run({ folder, cpus, node, probe, options, progress, signal }) {
+  async run({ folder, cpus, node, probe, options, progress }) {
     const path = join(folder, 'fan-out');
     const others = otherCpus(cpus);
     const started = [];
@@ -71,7 +71,7 @@ export const fanOut = {
             turn: cost(count, `paced ${options.ms} ${RATE}`),
           })),
         ],
-        { turns: options.turns, probe, progress, signal },
+        { turns: options.turns, probe, progress },
       );
       return {
         size: SIZE,

@@ -38,7 +38,7 @@ export const fixedRate = {
   quick: { turns: 2, ms: 120, rates: [10_000, 100_000, 1_000_000] },
   full: { turns: 12, ms: 1000, rates: [10_000, 100_000, 1_000_000] },
 
-  async run({ folder, cpus, node, probe, options, progress, signal }) {
+  async run({ folder, cpus, node, probe, options, progress }) {
     const { turns, ms, rates } = options;
     const [starting, taking] = parts(progress, [1, turns]);
     const sides = [];
@@ -55,7 +55,7 @@ export const fixedRate = {
           name: sideName(rate, name),
           turn: () => ask(`run ${rate} ${ms}`),
         })),
-        { turns, warmUp: 0, probe, progress: taking, signal },
+        { turns, warmUp: 0, probe, progress: taking },
       );
       const all = {};
       for (const { rate, name, ask } of each) all[sideName(rate, name)] = await ask(`all ${rate}`);

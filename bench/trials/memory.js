@@ -42,7 +42,7 @@ export const memory = {
   quick: { turns: 3, records: 160_000, messages: 40_000 },
   full: { turns: 10, records: 400_000, messages: 200_000 },
 
-  async run({ folder, cpus, node, probe, options, progress, signal }) {
+  async run({ folder, cpus, node, probe, options, progress }) {
     const path = join(folder, 'memory');
     const { records, messages } = options;
     if (records * FRAME * 2 > CAPACITY)
@@ -80,7 +80,7 @@ export const memory = {
           ...Object.keys(WRITING).map((way) => ({ name: way, turn: () => channel(way, 'poll') })),
           { name: 'send', turn: () => ask(sender, `send ${messages}`) },
         ],
-        { turns: options.turns, probe, progress, signal },
+        { turns: options.turns, probe, progress },
       );
       return { size: SIZE, batch: 1, capacity: CAPACITY, records, messages, resident, rounds };
 

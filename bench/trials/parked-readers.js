@@ -49,12 +49,12 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
   quick: { turns: 5, seconds: 2 },
   full: { turns: 20, seconds: 10 },
 
-  async run({ folder, cpus, node, probe, options: { turns, seconds }, progress }) {
+  async run({ folder, cpus, node, probe, options: { turns, seconds }, progress, signal }) {
     const [inSilence, inRounds] = parts(progress, [seconds + SETTLING_MS / 3000, turns / 10]);
     const sides = [];
     try {
       for (const way of WAYS) sides.push(await start(way, folder, cpus, node));
-      await setTimeout(SETTLING_MS);
+      await setTimeout(SETTLING_MS, undefined, { signal });
       const idle = {};
       for (const [i, { name, idleFor }] of sides.entries()) {
         idle[name] = await idleFor(seconds);
