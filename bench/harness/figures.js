@@ -20,12 +20,12 @@ const DISTURBED = 0.1;
 
 /**
  * Whether a bar is met; or that this can't be said, as others used the cpus. `waited` are shares of the time; `of` names the
- * figure that is judged, where that is not the row's ratio.
+ * figure that is judged, where that is not the row's ratio; `limit` is where the bar lies, if that figure has a spread.
  */
-export function barOf(text, met, waited = [], of = undefined) {
+export function barOf(text, met, { waited = [], of, limit } = {}) {
   const most = Math.max(0, ...waited);
   if (most > DISTURBED) return { text, of, met: undefined, why: `waited for a cpu ${percent(most)}` };
-  return { text, of, met };
+  return { text, of, met, limit };
 }
 
 /**
@@ -33,9 +33,10 @@ export function barOf(text, met, waited = [], of = undefined) {
  * that: where it would change nothing, it can be said.
  */
 export function barOfRates(text, ratio, least, waited) {
-  if (ratio * (1 - waited.other) >= least) return barOf(text, true);
-  if (ratio < least * (1 - waited.ours)) return barOf(text, false);
-  return barOf(text, ratio >= least, [waited.ours, waited.other]);
+  const limit = least;
+  if (ratio * (1 - waited.other) >= least) return barOf(text, true, { limit });
+  if (ratio < least * (1 - waited.ours)) return barOf(text, false, { limit });
+  return barOf(text, ratio >= least, { waited: [waited.ours, waited.other], limit });
 }
 
 /** What of the turns' time one end used, or waited for a cpu. */

@@ -21,7 +21,7 @@ export function tablesOf(rows) {
         ratio: row.ratio && spreadText(row.ratio),
         /** Of what, where that is not in the title. */
         ratioOf: row.ratio && onlyRatio === undefined ? ratioTitle(row.ratio) : undefined,
-        verdict: verdictOf(row.bar),
+        verdict: verdictOf(row),
         absent: row.absent,
         note: noteOf(row),
       })),
@@ -64,6 +64,9 @@ function noteOf({ note, samples }) {
   return [note, counted].filter((text) => text !== undefined).join('; ');
 }
 
+export const BY_THE_MEDIAN =
+  'The median decides. By the median: p10..p90 reach across the bar, so that a tenth of the turns or more were on its other side.';
+
 const VERDICTS = new Map([
   [true, { kind: 'met', word: 'met' }],
   [false, { kind: 'missed', word: 'MISSED' }],
@@ -78,11 +81,17 @@ export function measuredOf({ bar, ratio, figures }) {
   return { text: `${spreadText(figure, multiply)} ${unit}`, of: bar.of };
 }
 
-/** A bar in words: what it asks for, and what came of that. */
-export function verdictOf(bar) {
+/**
+ * A bar in words: what it asks for, and what came of that. The median decides; where p10..p90 reach across the bar, that
+ * is said, for a tenth of the turns or more were on the other side.
+ */
+export function verdictOf({ bar, ratio, figures }) {
   if (bar === undefined) return undefined;
   const { kind, word } = VERDICTS.get(bar.met);
-  return { kind, text: bar.text, word: bar.why === undefined ? word : `${word}: ${bar.why}` };
+  const { p10, p90 } = figures?.[bar.of] ?? ratio ?? {};
+  const across = bar.met !== undefined && p10 < bar.limit && bar.limit < p90;
+  const more = across ? ' by the median' : bar.why === undefined ? '' : `: ${bar.why}`;
+  return { kind, text: bar.text, word: word + more };
 }
 
 /** For a terminal. */

@@ -1,7 +1,7 @@
 import { showSurroundings } from '../harness/load.js';
 import { showPlacement } from '../harness/placement.js';
 import { duration } from '../harness/progress.js';
-import { tablesOf } from '../harness/table.js';
+import { BY_THE_MEDIAN, tablesOf } from '../harness/table.js';
 import { kindOf } from './bars.js';
 import { tellMachines } from './machines.js';
 import { inlineHtml } from './markdown.js';
@@ -76,7 +76,7 @@ function bars(all) {
       `${measured.text === undefined ? '<td></td>' : ratioCell(measured.text, measured.of)}${verdictCell(verdict)}</tr>`,
   );
   return `<section id="bars"><h2>What it must reach</h2>
-<p>${counts.join(', ')}.</p>
+<p>${counts.join(', ')}. ${escaped(BY_THE_MEDIAN)}</p>
 <div class="table"><table><thead><tr><th scope="col">who, where</th><th scope="col">measured</th><th scope="col" class="text">bar</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody></table></div></section>`;
 }

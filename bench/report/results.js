@@ -30,7 +30,7 @@ export function barsOf(reported) {
         group: row.group,
         name: row.name,
         measured: measuredOf(row),
-        verdict: verdictOf(row.bar),
+        verdict: verdictOf(row),
       })),
   );
 }

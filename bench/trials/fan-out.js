@@ -159,6 +159,7 @@ function costRow(results, pace, readers) {
     bar: {
       text: `each adds under ${percent(BAR)}`,
       met: refusals > 0 ? undefined : (ratio.median - 1) / readers < BAR,
+      limit: 1 + BAR * readers,
     },
     ...(refusals > 0 && { note: `the writer was held back ${refusals} times` }),
   };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, cpuFigures, curve, figure, sum, waitedShares } from '../harness/figures.js';
+import { barOf, barOfRates, cpuFigures, curve, figure, sum, waitedShares } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
@@ -109,11 +109,10 @@ in which records were read; *less waiting* without the time in which the thread 
         ratio: { to: base, what: 'rate', ...ratio },
         bar:
           bar &&
-          barOf(
-            `at least ${bar} times ${base}'s rate`,
-            ratio.median >= bar,
-            waitedShares(own, rates.turns(base)),
-          ),
+          barOfRates(`at least ${bar} times ${base}'s rate`, ratio.median, bar, {
+            ours: sum(waitedShares(own)),
+            other: sum(waitedShares(rates.turns(base))),
+          }),
         samples: sum(own.map((turn) => turn.records)),
       };
     };
@@ -133,12 +132,10 @@ in which records were read; *less waiting* without the time in which the thread 
           'waits p99.99': ms(waits.p9999),
         },
         bar: name.startsWith('millrace')
-          ? barOf(
-              `p99.99 at most ${HELD_MS} ms`,
-              turns.p9999 <= HELD_MS,
-              waitedShares([alone[name]]),
-              'p99.99',
-            )
+          ? barOf(`p99.99 at most ${HELD_MS} ms`, turns.p9999 <= HELD_MS, {
+              waited: waitedShares([alone[name]]),
+              of: 'p99.99',
+            })
           : undefined,
         samples: turns.count,
       };

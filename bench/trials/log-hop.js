@@ -88,5 +88,5 @@ function contestRows({ group, names, rounds }) {
 function judged(ratio, paused, waited) {
   const text = `at most ${TIMES} times`;
   if (paused) return { text, met: undefined, why: 'the pauses are in it' };
-  return barOf(text, ratio.median <= TIMES, waited);
+  return barOf(text, ratio.median <= TIMES, { waited, limit: TIMES });
 }

@@ -62,7 +62,7 @@ many logs with one record of 1000 bytes each: what all of that takes of the disk
         'heap more': figure('B', after.heapBytes - before.heapBytes),
         'rss more': figure('B', after.rssBytes - before.rssBytes),
       },
-      bar: barOf(`at most ${MOST_MAPPED}`, after.segmentsMapped <= MOST_MAPPED, [], 'segments mapped'),
+      bar: barOf(`at most ${MOST_MAPPED}`, after.segmentsMapped <= MOST_MAPPED, { of: 'segments mapped' }),
       samples: records,
     });
     const most = (SEVERAL_MIB * many.count) / SEVERAL;
@@ -76,7 +76,7 @@ many logs with one record of 1000 bytes each: what all of that takes of the disk
           'of the disk': figure('B', many.bytes),
           'for each': figure('B', many.bytes / many.count),
         },
-        bar: barOf(`under ${most} MiB`, many.bytes < most * 2 ** 20, [], 'of the disk'),
+        bar: barOf(`under ${most} MiB`, many.bytes < most * 2 ** 20, { of: 'of the disk' }),
         samples: many.count,
       },
     ];

@@ -88,7 +88,7 @@ twice the time, as they should. Beside it a linear channel's \`poll\`, better-sq
         name,
         figures: { rate: { unit: '/s', ...rates.spread(name) }, ...usageFigures(rates.turns(name)) },
         ratio: ratio && { to: base, what: 'time', ...ratio },
-        bar: ratio && barOf(`at most ${TIMES} times`, ratio.median <= TIMES, waited),
+        bar: ratio && barOf(`at most ${TIMES} times`, ratio.median <= TIMES, { waited, limit: TIMES }),
         samples: sum(rates.turns(name).map(({ records }) => records)),
       };
     });

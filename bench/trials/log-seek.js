@@ -81,17 +81,17 @@ many segments opening has mapped is counted in the process's own map.`,
           p99: { unit: 'us', ...spread(turns.map(({ us }) => us.p99)) },
           'segments mapped': figure('', turns.at(-1).mapped),
         },
-        bar: barOf('median under 1 ms', median.median < SEEK_US, [], 'median'),
+        bar: barOf('median under 1 ms', median.median < SEEK_US, { of: 'median', limit: SEEK_US }),
         samples: sum(turns.map(({ count }) => count)),
       };
     };
-    const opening = (name, turns, leastMs) => {
+    const opening = (name, turns, mostMs) => {
       const took = { unit: 'ms', ...spread(turns.map(({ openMs }) => openMs)) };
       return {
         group: `opening ${log}`,
         name,
         figures: { took, 'segments mapped': figure('', spread(turns.map(({ mapped }) => mapped)).median) },
-        bar: barOf(`under ${leastMs} ms`, took.median < leastMs, [], 'took'),
+        bar: barOf(`under ${mostMs} ms`, took.median < mostMs, { of: 'took', limit: mostMs }),
         samples: turns.length,
       };
     };

@@ -63,12 +63,10 @@ the time in which the thread stood ready and other threads, those of its own pro
         'waits p99.99, less waiting': ms(one.waitsWithoutCpuWait.p9999),
         'longest append': ms(one.longestActMs),
       },
-      bar: barOf(
-        `waits p99.99 at most ${MOST_MS} ms`,
-        one.waits.p9999 <= MOST_MS,
-        [one.waitedForCpuMs / (one.seconds * 1000)],
-        'waits p99.99',
-      ),
+      bar: barOf(`waits p99.99 at most ${MOST_MS} ms`, one.waits.p9999 <= MOST_MS, {
+        waited: [one.waitedForCpuMs / (one.seconds * 1000)],
+        of: 'waits p99.99',
+      }),
       samples: one.turns.count,
     });
     const surroundings = (one) => ({
@@ -85,7 +83,7 @@ the time in which the thread stood ready and other threads, those of its own pro
         heap: figure('B', one.heapBytes),
         rss: figure('KiB', one.rssKiB),
       },
-      bar: barOf('no roll waits', one.rollStalls === 0, [], 'rolls that waited'),
+      bar: barOf('no roll waits', one.rollStalls === 0, { of: 'rolls that waited' }),
       note: longTurns(one),
     });
     return [...summary.map(turns), ...summary.map(surroundings)];

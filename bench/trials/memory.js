@@ -133,7 +133,7 @@ function allocationRow({ rounds, records, messages }, who, way, name, end) {
       'scavenges a million records': figure('', (scavenges / turns.length / each) * 1e6),
     },
     ...(FRUGAL.includes(way) && {
-      bar: barOf('nothing', bytes.median < NOTHING_BYTES && scavenges === 0),
+      bar: barOf('nothing', bytes.median < NOTHING_BYTES && scavenges === 0, { of: 'heap' }),
     }),
     samples: turns.length * each,
   };

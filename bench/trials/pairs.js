@@ -167,7 +167,7 @@ function judgedAmong(placements) {
 function judge(bar, kind, base, median, placement) {
   const text = kind === 'round-trip' ? `no longer than ${base}'s` : `no less than ${base}'s`;
   if (placement.endsWith(SHARED)) return { text, met: undefined, why: 'cores were shared' };
-  return { text, met: kind === 'round-trip' ? median <= bar : median >= bar };
+  return { text, met: kind === 'round-trip' ? median <= bar : median >= bar, limit: bar };
 }
 
 function sideOf({ perSecond, samples, cpu, heapMiB, rssMiB }, kind) {

@@ -83,7 +83,10 @@ from before the writer's first record. For comparison ${COUNT} Unix sockets betw
           "writer's rss": figure('KiB', front.rssKiB),
         },
         bar: name.includes('channel')
-          ? barOf(`at most ${percent(BAR)} of a cpu`, used <= BAR, waitedShares([idle[name]]), READERS_CPU)
+          ? barOf(`at most ${percent(BAR)} of a cpu`, used <= BAR, {
+              waited: waitedShares([idle[name]]),
+              of: READERS_CPU,
+            })
           : undefined,
       };
     };

@@ -152,11 +152,10 @@ function compared(group, names, trips, alone, bars) {
       ratio: { to: base, what: 'time', ...ratio },
       bar:
         bar &&
-        barOf(
-          `at most ${bar[1]} of ${base}'s time`,
-          ratio.median <= bar[1],
-          waitedShares(own, trips.turns(base)),
-        ),
+        barOf(`at most ${bar[1]} of ${base}'s time`, ratio.median <= bar[1], {
+          waited: waitedShares(own, trips.turns(base)),
+          limit: bar[1],
+        }),
       samples: sum(own.map((turn) => turn.trips)),
     };
   });

@@ -44,6 +44,14 @@ test('docs/performance.md is not made without the results in a file that is brok
   }
 });
 
+test('docs/performance.md says of each bar what was measured', () => {
+  const [, table] = read(DOCS, 'performance.md').split('| who | where | bar | measured | |\n');
+  const [bars] = (table as string).split('\n\n');
+  const measured = (bars as string).split('\n').map((line) => line.split(' | ')[3]);
+  expect(measured.length).toBeGreaterThan(50);
+  expect(measured.filter((text) => text?.trim() === '')).toEqual([]);
+});
+
 test('docs/performance.md shows every picture that is there, and no other', () => {
   const page = read(DOCS, 'performance.md');
   const pictures = [...page.matchAll(/!\[.+\]\(performance\/(.+)\)/g)].map(([, file]) => file);

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { barOf, barOfRates } from '../../bench/harness/figures.js';
+import { verdictOf } from '../../bench/harness/table.js';
 import { logHop } from '../../bench/trials/log-hop.js';
 
 // What trials make of results: here of such as nobody measured.
@@ -32,5 +34,31 @@ describe('log-hop', () => {
       bar: { met: undefined, why: 'the pauses are in it' },
     });
     expect(Object.keys(tail?.figures ?? {})).toContain('two hops and the pause');
+  });
+});
+
+describe('a verdict', () => {
+  const spread = { median: 1.2, p10: 0.9, p90: 1.4 };
+  const wordOf = (row: object) => verdictOf(row)?.word;
+
+  test('says so where only the median is on its side of the bar', () => {
+    const judged = (met: boolean, limit: number) => wordOf({ bar: barOf('', met, { limit }), ratio: spread });
+    expect(judged(true, 1)).toBe('met by the median');
+    expect(judged(false, 1.3)).toBe('MISSED by the median');
+    expect(judged(true, 0.9)).toBe('met');
+    expect(judged(false, 1.4)).toBe('MISSED');
+    const waited = { ours: 0, other: 0 };
+    expect(wordOf({ bar: barOfRates('', 1.2, 1, waited), ratio: spread })).toBe('met by the median');
+  });
+
+  test('goes by the figure that its bar is about', () => {
+    const bar = barOf('', true, { of: 'took', limit: 1 });
+    const figures = { took: { unit: 'ms', median: 0.5, p10: 0.4, p90: 0.6 } };
+    expect(wordOf({ bar, figures, ratio: spread })).toBe('met');
+  });
+
+  test('that can’t be said says why, and no more', () => {
+    const bar = barOf('', true, { waited: [0.2], limit: 1 });
+    expect(wordOf({ bar, ratio: spread })).toBe("can't be said: waited for a cpu 20 %");
   });
 });
