@@ -1,5 +1,5 @@
 // The writing half of the frame protocol, with the cheapest instructions that are right in C: a commit is a release
-// store (a plain mov on x64), where JavaScript's Atomics.store is a full exchange. COMMIT_LIKE_JS measures that difference.
+// store (a plain mov on x64), where JavaScript's Atomics.store is a full exchange. `like_js` measures that difference.
 #ifndef FLOOR_WRITER_H
 #define FLOOR_WRITER_H
 

@@ -25,7 +25,8 @@ export const creation = {
     'Rings of several sizes, in memory (tmpfs) and on a disk. _Create_ is `Writer.create`, which allocates and maps all of the file on another' +
     ' thread; _held_ the longest time between two turns of the event loop meanwhile, in a creation of its own. Then the ring is written full twice with' +
     ' records of 1 KiB: pages that are there already are as quick the first time as the second. _Open_ is `Reader.open` in another process;' +
-    ' _close_ the call `writer.close()`. In C the same file is made, mapped and copied into, once with its pages allocated and populated, and once with' +
+    ' _close_ the call `writer.close()`, which leaves the unmapping to another thread; in C it is in it. In C the same file is made, mapped and' +
+    ' copied into, once with its pages allocated and populated, and once with' +
     ' `ftruncate`, which leaves each page to its first touch.',
   quick: { turns: 4, capacities: [2 ** 16, 2 ** 23, 2 ** 26] },
   full: { turns: 10, capacities: [2 ** 16, 2 ** 23, 2 ** 28, 2 ** 30] },

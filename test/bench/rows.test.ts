@@ -1,9 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { barOf, barOfRates } from '../../bench/harness/figures.js';
 import { verdictOf } from '../../bench/harness/table.js';
+import { flood } from '../../bench/trials/flood.js';
 import { logHop } from '../../bench/trials/log-hop.js';
+import { waking } from '../../bench/trials/waking.js';
 
-// What trials make of results: here of such as nobody measured.
+// What trials make of results: here of such as nobody measured, or changed ones.
+
+function measured(name: string) {
+  const file = new URL(`../../bench/results/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')).results;
+}
 
 const ends = { ms: 400, cpuMs: 400, waitedMs: 0 };
 const SILENCE = 'after 5 ms of silence';
@@ -61,4 +69,23 @@ describe('a verdict', () => {
     const bar = barOf('', true, { waited: [0.2], limit: 1 });
     expect(wordOf({ bar, ratio: spread })).toBe("can't be said: waited for a cpu 20 %");
   });
+});
+
+test('a flood says where p99.99 is of so few turns that it is the longest', () => {
+  const results = measured('flood');
+  const noteOf = (count: number) => {
+    results.alone['millrace poll'].back.held.turns.count = count;
+    const rows = flood.rows(results).filter(({ name }) => name === 'millrace poll');
+    return rows.map(({ note }) => note);
+  };
+  expect(noteOf(9_999)).toEqual([undefined, 'so few turns that p99.99 is the longest']);
+  expect(noteOf(10_000)).toEqual([undefined, undefined]);
+});
+
+test('waking says nothing of a call that wakes nobody', () => {
+  const rows = waking.rows(measured('waking'));
+  const called = rows.filter(({ figures }) => figures && 'the call that wakes' in figures);
+  const silent = rows.filter((row) => !called.includes(row));
+  expect(silent).toMatchObject([{ group: 'back to back', note: 'mostly found awake' }]);
+  expect(called).toHaveLength(15);
 });
