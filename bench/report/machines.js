@@ -1,22 +1,18 @@
-/** What trials were measured on: [{ text, trials }], that of the most trials first. */
-export function machinesOf(reported) {
-  const machines = new Map();
+export function machineText({ cores, cpu, memoryGiB, kernel, fileSystem, disk }) {
+  return `${cores} cores of ${cpu}, ${memoryGiB} GiB, Linux ${kernel}, channels on ${fileSystem}, on disk: ${disk}`;
+}
+
+export function softwareText({ millrace, node, compiler }) {
+  return `Millrace ${millrace}, Node ${node}, ${compiler}`;
+}
+
+/** What `textOf` says of all results, that of the most trials first; where they are several, with which trials' they are. */
+export function tellAll(reported, textOf) {
+  const told = new Map();
   for (const { trial, result } of reported) {
-    const text = machineText(result.machine);
-    machines.set(text, [...(machines.get(text) ?? []), trial]);
+    const text = textOf(result);
+    told.set(text, [...(told.get(text) ?? []), trial.title]);
   }
-  return [...machines]
-    .map(([text, trials]) => ({ text, trials }))
-    .sort((a, b) => b.trials.length - a.trials.length);
-}
-
-export function machineText({ cores, cpu, memoryGiB, kernel }) {
-  return `${cores} cores of ${cpu}, ${memoryGiB} GiB, Linux ${kernel}`;
-}
-
-/** All of them in words; where they are several, with what was measured on which. */
-export function tellMachines(reported) {
-  const [most, ...others] = machinesOf(reported);
-  const told = others.map(({ text, trials }) => `${trials.map(({ title }) => title).join('; ')}: on ${text}`);
-  return told.length === 0 ? most.text : `${most.text}. But ${told.join('. ')}`;
+  const [[most], ...others] = [...told].sort(([, a], [, b]) => b.length - a.length);
+  return [most, ...others.map(([text, titles]) => `But ${titles.join('; ')}: ${text}`)].join('. ');
 }

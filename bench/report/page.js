@@ -3,7 +3,7 @@ import { showPlacement } from '../harness/placement.js';
 import { duration } from '../harness/progress.js';
 import { BY_THE_MEDIAN, tablesOf } from '../harness/table.js';
 import { kindOf } from './bars.js';
-import { tellMachines } from './machines.js';
+import { machineText, softwareText, tellAll } from './machines.js';
 import { inlineHtml } from './markdown.js';
 import { chartPicture, chartsOf, curvesPicture, describeChart, describeCurves } from './pictures.js';
 import { barsOf } from './results.js';
@@ -39,19 +39,14 @@ ${reported.map(section).join('\n')}
 }
 
 function machine(reported) {
-  const [{ result }] = reported;
-  const { machine: own, cpus } = result;
-  const days = [...new Set(reported.map(({ result: { when } }) => when.slice(0, 10)))];
+  const days = [...new Set(reported.map(({ result: { when } }) => when.slice(0, 10)))].sort();
   const sets = [...new Set(reported.map(({ result: { set } }) => set))];
   const facts = {
     'set of trials': sets.join(', '),
     measured: days.join(', '),
-    Millrace: own.millrace,
-    Node: own.node,
-    machine: tellMachines(reported),
-    'pinned to cpus': cpus.join(' and '),
-    'file systems': `${own.fileSystem} for channels in memory${own.disk === undefined ? '' : `, ${own.disk} for those on disk`}`,
-    compiler: own.compiler,
+    with: tellAll(reported, ({ machine }) => softwareText(machine)),
+    on: tellAll(reported, ({ machine }) => machineText(machine)),
+    'pinned to cpus': tellAll(reported, ({ cpus }) => cpus.join(' and ')),
   };
   return `<dl>${Object.entries(facts)
     .map(([name, value]) => `<dt>${name}</dt><dd>${escaped(value)}</dd>`)

@@ -1,5 +1,5 @@
 import { number, scaleFor } from '../harness/units.js';
-import { tellMachines } from './machines.js';
+import { machineText, softwareText, tellAll } from './machines.js';
 import { cell } from './markdown.js';
 import { barsOf } from './results.js';
 import { sectionOf, slug } from './sections.js';
@@ -30,10 +30,10 @@ export function fillIn(template, reported, pictures) {
 
 const makers = {
   machine(reported) {
-    const [{ result }] = reported;
-    const { millrace, node, compiler } = result.machine;
+    const software = tellAll(reported, ({ machine }) => softwareText(machine));
+    const machines = tellAll(reported, ({ machine }) => machineText(machine));
     const days = [...new Set(reported.map(({ result: { when } }) => when.slice(0, 10)))].sort();
-    return `Millrace ${millrace}, Node ${node}, ${compiler}; measured ${days.join(', ')} on ${tellMachines(reported)}`;
+    return `${software}; measured ${days.join(', ')} on ${machines}`;
   },
 
   bars(reported) {
