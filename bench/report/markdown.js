@@ -18,7 +18,7 @@ function emphasized(text) {
     .replace(/\[([^\]]+)\]\((https?:[^)]+)\)/g, '<a href="$2">$1</a>');
 }
 
-/** A cell of a markdown table. */
+/** A cell of a markdown table. What looks like a tag would not be seen. */
 export function cell(text) {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('|', '\\|').replaceAll('\n', ' ');
 }

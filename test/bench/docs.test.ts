@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { writeDocs } from '../../bench/report/docs.js';
+import { cell } from '../../bench/report/markdown.js';
 import { trials } from '../../bench/trials/index.js';
 
 const SCRIPT = fileURLToPath(new URL('../../bench/docs.js', import.meta.url));
@@ -42,6 +43,10 @@ test('docs/performance.md is not made without the results in a file that is brok
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
+});
+
+test('a cell shows all of its text', () => {
+  expect(cell('it is <not> &\nthere | here')).toBe('it is &lt;not> &amp; there \\| here');
 });
 
 test('docs/performance.md says of each bar what was measured', () => {
