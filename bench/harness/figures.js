@@ -21,6 +21,10 @@ const DISTURBED = 0.1;
 /**
  * Whether a bar is met; or that this can't be said, as others used the cpus. `waited` are shares of the time; `of` names the
  * figure that is judged, where that is not the row's ratio; `limit` is where the bar lies, if that figure has a spread.
+ *
+ * @param {string} text
+ * @param {boolean} met
+ * @param {{ waited?: number[], of?: string, limit?: number }} [more]
  */
 export function barOf(text, met, { waited = [], of, limit } = {}) {
   const most = Math.max(0, ...waited);

@@ -6,7 +6,12 @@ export function softwareText({ millrace, node, compiler }) {
   return `Millrace ${millrace}, Node ${node}, ${compiler}`;
 }
 
-/** What `textOf` says of all results, that of the most trials first; where they are several, with which trials' they are. */
+/**
+ * What `textOf` says of all results, that of the most trials first; where they are several, with which trials' they are.
+ *
+ * @param {any[]} reported
+ * @param {(result: any) => string} textOf
+ */
 export function tellAll(reported, textOf) {
   const told = new Map();
   for (const { trial, result } of reported) {

@@ -8,6 +8,12 @@ import { waking } from '../../bench/trials/waking.js';
 
 // What trials make of results: here of such as nobody measured, or changed ones.
 
+interface Row {
+  name: string;
+  figures?: object;
+  note?: string;
+}
+
 function measured(name: string) {
   const file = new URL(`../../bench/results/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')).results;
@@ -47,7 +53,7 @@ describe('log-hop', () => {
 
 describe('a verdict', () => {
   const spread = { median: 1.2, p10: 0.9, p90: 1.4 };
-  const wordOf = (row: object) => verdictOf(row)?.word;
+  const wordOf = (row: object) => verdictOf(row as Parameters<typeof verdictOf>[0])?.word;
 
   test('says so where only the median is on its side of the bar', () => {
     const judged = (met: boolean, limit: number) => wordOf({ bar: barOf('', met, { limit }), ratio: spread });
@@ -75,15 +81,15 @@ test('a flood says where p99.99 is of so few turns that it is the longest', () =
   const results = measured('flood');
   const noteOf = (count: number) => {
     results.alone['millrace poll'].back.held.turns.count = count;
-    const rows = flood.rows(results).filter(({ name }) => name === 'millrace poll');
-    return rows.map(({ note }) => note);
+    const rows: Row[] = flood.rows(results);
+    return rows.filter(({ name }) => name === 'millrace poll').map(({ note }) => note);
   };
   expect(noteOf(9_999)).toEqual([undefined, 'so few turns that p99.99 is the longest']);
   expect(noteOf(10_000)).toEqual([undefined, undefined]);
 });
 
 test('waking says nothing of a call that wakes nobody', () => {
-  const rows = waking.rows(measured('waking'));
+  const rows: Row[] = waking.rows(measured('waking'));
   const called = rows.filter(({ figures }) => figures && 'the call that wakes' in figures);
   const silent = rows.filter((row) => !called.includes(row));
   expect(silent).toMatchObject([{ group: 'back to back', note: 'mostly found awake' }]);
