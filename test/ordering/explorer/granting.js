@@ -1,16 +1,16 @@
 import { armingSteps } from './arming.js';
-import { ATOMIC, act, change, choose, load, ORDERED, PLAIN, store, when } from './steps.js';
+import { relievingSteps } from './relieving.js';
+import { ATOMIC, act, load, ORDERED, PLAIN, store, when } from './steps.js';
 import {
   BELL,
-  EVICTED,
   GATING,
   LIMIT,
-  lengthAt,
   REGISTRATION,
   ROOM_SEQUENCE,
   ROOM_WANTED,
   slotPosition,
   slotState,
+  stateOf,
 } from './words.js';
 import {
   AFTER_WAKING,
@@ -18,7 +18,6 @@ import {
   ARMED_AT,
   ASK_AGAIN,
   AT,
-  EVICTING,
   FENCED,
   GATING_SLOTS,
   GRANTED,
@@ -35,11 +34,11 @@ import {
 
 /**
  * The writer's slow path, from `load sequence` on, where WANT is more than was granted: it counts its readers, raises limit,
- * and looks whether readers came meanwhile; or it evicts who stands in the way, or waits. `onGranted` follows.
+ * and looks whether readers came meanwhile; or it does something about who stands in the way, or waits. `onGranted` follows.
  */
 export function grantingSteps(scenario, machine, onGranted) {
   const { units, readers, defects } = scenario;
-  const slots = readers.length;
+  const slots = machine.slots.all.length;
 
   // flow.ts grant, #greatestLag: where the last of the gating readers stands.
   const nextPosition = (r) => {
@@ -52,28 +51,30 @@ export function grantingSteps(scenario, machine, onGranted) {
     const granted = Math.min(floor + units, r[WANT] + scenario.step);
     if (granted < r[WANT]) {
       r[SEQUENCE] = 0;
-      return refused(r);
+      return relieving.refused(r);
     }
     r[TO_GRANT] = granted;
     return 'raise limit';
   };
   const grant = (r) => {
+    machine.slots.judgeGrant(r[TO_GRANT]);
     r[GRANTED] = r[TO_GRANT];
     r[TO_GRANT] = r[SEQUENCE] = r[ARMED] = r[ROOM_SEEN] = 0;
     return onGranted(r);
   };
-  const evictable = (r) =>
-    readers.flatMap((reader, slot) => (reader.evictable && isInTheWay(r, slot) ? [slot] : []));
   const isInTheWay = (r, slot) =>
     (r[GATING_SLOTS] & (1 << slot)) !== 0 && machine.state[slotPosition(slot)] + units < r[WANT];
   /** flow.ts #relieve: one that is in the way is GATING no more, also where nobody raised the sequence. */
   const hasLetGo = (r) =>
     machine.state[REGISTRATION] + 1 !== r[LISTED] ||
-    readers.some((_, slot) => isInTheWay(r, slot) && machine.state[slotState(slot)] !== GATING);
-  const refused = (r) => {
-    if (readers.some(({ evictable }) => evictable)) return 'refused';
-    return waitForRoom(r);
-  };
+    (!defects.has('states not looked at') &&
+      machine.slots.all.some((slot) => isInTheWay(r, slot) && machine.slots.stateOf(slot) !== GATING));
+  const isDeadInTheWay = (r) =>
+    !defects.has('nobody is freed') &&
+    machine.slots.all.some(
+      (slot) =>
+        isInTheWay(r, slot) && machine.slots.stateOf(slot) === GATING && !machine.slots.isLocked(slot),
+    );
   const waitForRoom = (r) => {
     if (scenario.room === undefined) return 'wait for room';
     if (r[ARMED] === 0) {
@@ -88,7 +89,6 @@ export function grantingSteps(scenario, machine, onGranted) {
     r[AFTER_WAKING] = 0;
     return 'load sequence';
   };
-  const evictNow = defects.has('evicted after overwriting') ? 'overwrite early' : 'evict';
   const limitOrder = defects.has('limit plain')
     ? PLAIN
     : defects.has('limit without fence')
@@ -106,6 +106,7 @@ export function grantingSteps(scenario, machine, onGranted) {
       return 'load sequence';
     },
   });
+  const relieving = relievingSteps(scenario, machine, { isInTheWay, waitForRoom, evicted });
   const steps = {
     'load sequence': load('flow.ts grant', ATOMIC, REGISTRATION, (r, sequence) => {
       r[SEQUENCE] = sequence + 1;
@@ -121,7 +122,7 @@ export function grantingSteps(scenario, machine, onGranted) {
       ATOMIC,
       (r) => slotState(r[SLOT]),
       (r, state) => {
-        if (state === GATING) r[GATING_SLOTS] |= 1 << r[SLOT];
+        if (stateOf(state) === GATING) r[GATING_SLOTS] |= 1 << r[SLOT];
         r[SLOT]++;
         if (r[SLOT] < slots) return 'list';
         r[SLOT] = 0;
@@ -147,34 +148,14 @@ export function grantingSteps(scenario, machine, onGranted) {
     ),
     'wait for room': when(
       'writer.ts ready: the writer looks again and again',
-      (r) => hasLetGo(r) || !readers.some((_, slot) => isInTheWay(r, slot)),
+      (r) => hasLetGo(r) || isDeadInTheWay(r) || !machine.slots.all.some((slot) => isInTheWay(r, slot)),
       (r) => {
         if (hasLetGo(r)) r[LISTED] = 0;
         return 'load sequence';
       },
     ),
 
-    // Eviction: the reader that stands in the way is past its patience, or not yet.
-    refused: choose(
-      'flow.ts #relieve: time',
-      (r) => 1 + evictable(r).length,
-      (r, way) => {
-        if (way === 0) return waitForRoom(r);
-        r[EVICTING] = evictable(r)[way - 1];
-        return evictNow;
-      },
-    ),
-    evict: change(
-      'flow.ts #evict: table.ts changeSlot',
-      (r) => slotState(r[EVICTING]),
-      (state) => (state === GATING ? EVICTED : state),
-      (r, state) => {
-        if (state !== GATING) return 'load sequence';
-        return defects.has('eviction not counted') ? evicted(r) : 'count eviction';
-      },
-    ),
-    'count eviction': change('flow.ts #evict, step 32', REGISTRATION, (sequence) => sequence + 1, evicted),
-    'overwrite early': store('a defect', PLAIN, (r) => lengthAt((r[WANT] - 1) % units), 0, 'evict'),
+    ...relieving.steps,
 
     // Asleep for want of room.
     'room: sequence': load('sleeper.ts block', ATOMIC, ROOM_SEQUENCE, (r, sequence) => {
@@ -200,7 +181,6 @@ export function grantingSteps(scenario, machine, onGranted) {
   }
 
   function evicted(r) {
-    r[EVICTING] = 0;
     r[AFTER_WAKING] = ASK_AGAIN;
     return scenario.waking && !defects.has('eviction wakes nobody') ? 'wake: look' : askAgain(r);
   }

@@ -80,7 +80,42 @@ export const MODELLED = [
     steps: ['writer: count eviction'],
     without: 'who evicts does not raise the sequence',
   }),
-  row('flow.ts', 'if (slotState(state) !== L.SLOT_GATING) {', ['writer: wait for room']),
+  row('flow.ts', 'const state = Atomics.load(this.#words, at);', ['writer: relieve: state']),
+  row('flow.ts', 'if (slotState(state) !== L.SLOT_GATING) {', [
+    'writer: wait for room',
+    'writer: relieve: state',
+  ]),
+  row(
+    'flow.ts',
+    'if (freeDeadSlot(this.#channel, slot, state) || this.#evict(slot, state, place, sinceLastLook)) {',
+    ['writer: relieve: lock', 'writer: relieve: patience'],
+  ),
+  row('flow.ts', 'const patience = Atomics.load(this.#words, at + EVICT_AFTER);', [
+    'writer: relieve: patience',
+  ]),
+  row('table.ts', 'if (binding().isByteLocked(channel.file, lockByteOf(slot))) return false;', [
+    'writer: relieve: lock',
+  ]),
+  row('table.ts', 'return Atomics.compareExchange(words, at, from, nextState(from, state)) === from;', [
+    'writer: relieve: free',
+    'writer: evict',
+    'reader: claim: state',
+    'reader: join: state',
+    'reader: leave: state',
+  ]),
+  row('table.ts', 'return (((stateWord >> STATE_BITS) + 1) << STATE_BITS) | state;', [
+    'writer: relieve: free',
+    'writer: evict',
+    'reader: claim: state',
+  ]),
+  numbered(33, 'table.ts', 'changeSlot(channel.words, slotWord(channel, slot), stateWord, L.SLOT_FREE);', {
+    steps: ['writer: relieve: free'],
+    without: 'the writer frees a slot by a store',
+  }),
+  numbered(34, 'table.ts', 'if (freed) Atomics.add(channel.words, REGISTRATION, 1);', {
+    steps: ['writer: relieve: count'],
+    without: "who frees a dead reader's slot does not raise the sequence",
+  }),
 
   // Waking, by a writer and by a reader.
   row('waking.ts', 'fence();', ['writer: wake: fence', 'reader: room: fence']),
@@ -158,6 +193,24 @@ export const MODELLED = [
     'reader: land: tail',
   ]),
   row('seek.ts', 'const marked = this.#marks.oldestAtOrAbove(least, tail);', ['reader: land: mark']),
+  row('table.ts', 'if (binding().lockByte(channel.file, lockByteOf(slot))) return slot;', [
+    'reader: claim: lock',
+    'reader: dies',
+  ]),
+  numbered(24, 'table.ts', 'takeSlot(channel, slotWord(channel, slot), name, evictAfterMs);', {
+    steps: ['reader: claim: state'],
+    without: 'who takes a slot leaves its state as it was',
+  }),
+  row('table.ts', 'while (!changeSlot(words, at, state, L.SLOT_CLAIMING)) state = Atomics.load(words, at);', [
+    'reader: claim: state',
+  ]),
+  numbered(25, 'table.ts', 'Atomics.add(words, REGISTRATION, 1);', {
+    steps: ['reader: claim: count'],
+    without: "who takes a dead reader's slot does not raise the sequence",
+  }),
+  row('table.ts', 'words[at + (L.SLOT_EVICT_AFTER_OFFSET >> 2)] = evictAfterMs;', [
+    'reader: claim: patience',
+  ]),
   row('registration.ts', 'storePosition(words, at + SLOT_POSITION, place);', [
     'reader: join: position',
     'reader: join: moved',
@@ -184,6 +237,7 @@ export const MODELLED = [
     steps: ['reader: room: look'],
     without: 'who gives up a slot does not wake the writer',
   }),
+  row('table.ts', 'binding().unlockByte(channel.file, lockByteOf(slot));', ['reader: leave: unlock']),
 
   // Who resumes.
   row('recovery.ts', 'if (binding().lockByte(channel.file, WRITER_LOCK_BYTE)) return;', ['writer: resume']),
@@ -208,8 +262,6 @@ const MARKS =
   'a mark is a sequence lock with a checksum of its own: here a mark stands for a frame, or none is there';
 const DISK =
   'linear channels on a disk: nothing there is overwritten or reordered, but lost; simulated power cuts';
-const UNDER_LOCK =
-  'slots change hands under a lock of the kernel, as readers die: kills at each of these steps';
 const TORN = 'a split word is one word here: that one is read torn has tests of its own';
 
 /** Numbered steps that the explorer leaves out, and why. */
@@ -228,7 +280,11 @@ export const OUT_OF_SCOPE = new Map([
     [63],
     'a claim: what it reserves is in private fields; its commit is that of a record',
   ),
-  ...leftOut('table.ts', [24, 25, 26, 33, 34], UNDER_LOCK),
+  ...leftOut(
+    'table.ts',
+    [26],
+    'all of the slot is filled in: what others look at is stored by the next steps',
+  ),
   ...leftOut('resume.ts', [40, 41, 45], 'lock, signature and mapping: no word of the protocol is stored'),
   ...leftOut('create.ts', [50, 51, 52, 53, 54, 55, 56, 57], CREATING),
   ...leftOut('marks.ts', [64, 65, 66], MARKS),

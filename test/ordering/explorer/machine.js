@@ -1,5 +1,6 @@
 import { MODEL_BYTES, MODELS } from './models.js';
 import { readerProgram } from './reader.js';
+import { Slots } from './slots.js';
 import { ACT, CHANGE, CHOOSE, FENCE, LOAD, PLAIN, STORE, WHEN } from './steps.js';
 import {
   CLAIMING,
@@ -9,6 +10,7 @@ import {
   POSITIONS,
   REGISTRATION,
   ROOM_SEQUENCE,
+  slotPatience,
   slotPosition,
   slotState,
   WAKE_SEQUENCE,
@@ -68,6 +70,8 @@ export class Machine {
     this.frames = take(POSITIONS);
     this.end = take(1);
     this.crashes = take(1);
+    this.deaths = take(1);
+    this.slots = new Slots(this, take);
     const log = take(windowSize === 0 ? 0 : 1 + 2 * windowSize);
     this.threads = Array.from({ length: threads }, () => take(FIRST_REGISTER + REGISTERS));
     const buffers = this.threads.map(() => take(2 * bufferSize));
@@ -95,10 +99,14 @@ export class Machine {
     this.programs.forEach((program, thread) => {
       this.goTo(thread, program.first);
     });
-    scenario.readers.forEach(({ kind, late, from = 0 }, slot) => {
+    scenario.readers.forEach(({ kind, evictable, late, comes, from = 0 }, number) => {
+      this.programs[number + 1].begin(this.registers[number + 1], from);
+      if (comes) return;
+      const slot = this.slots.of(number);
       if (kind !== 'observing') state[slotState(slot)] = late ? CLAIMING : GATING;
       state[slotPosition(slot)] = from;
-      this.programs[slot + 1].begin(this.registers[slot + 1], from);
+      state[slotPatience(slot)] = evictable ? 1 : 0;
+      this.slots.tryLock(number + 1, slot);
     });
     for (let guard = 0; this.registers[WRITER][0] < (scenario.before ?? 0); guard++) {
       if (guard === 1000) throw new Error('The writer does not get through what is to be written before');
@@ -161,7 +169,9 @@ export class Machine {
         const value = step.update(old, registers);
         memory.change(thread, at, value);
         if (memory.blocked) return false;
-        if (this.told !== undefined) this.tell(step, `change ${nameOf(at)}: ${old} to ${value}`);
+        if (this.told !== undefined) {
+          this.tell(step, `change ${nameOf(at)}: ${describeValue(at, old)} to ${describeValue(at, value)}`);
+        }
         next = step.next(registers, old);
         break;
       }
@@ -226,17 +236,28 @@ export class Machine {
     return this.isAt(thread, 'done');
   }
 
-  /** The writer's process dies. What it stored, also last, comes to be seen; the lock is free. */
-  crash() {
-    this.state[this.crashes] = 1;
-    this.state[this.threads[WRITER] + SLEEP] = 0;
-    this.registers[WRITER].fill(0);
-    this.goTo(WRITER, 'resume');
-    this.told?.push('the writer dies');
+  /** A process dies. What it stored, also last, comes to be seen; and then the kernel drops its locks. */
+  die(thread) {
+    this.state[thread === WRITER ? this.crashes : this.deaths]++;
+    this.state[this.threads[thread] + SLEEP] = 0;
+    this.registers[thread].fill(0);
+    if (thread === WRITER) for (const slot of this.slots.all) this.slots.unlock(WRITER, slot);
+    this.goTo(thread, thread === WRITER ? 'resume' : 'dies');
+    this.told?.push('dies');
   }
 
-  mayCrash() {
-    return this.scenario.crash === true && this.state[this.crashes] === 0 && !this.isDone(WRITER);
+  /** A reader may die as long as it has its slot. */
+  mayDie(thread) {
+    if (thread === WRITER) {
+      return this.scenario.crash === true && this.state[this.crashes] === 0 && !this.isDone(WRITER);
+    }
+    const { dies } = this.scenario.readers[thread - 1];
+    return (
+      dies === true &&
+      this.slots.isLockedBy(thread, this.slots.of(thread - 1)) &&
+      !this.isAt(thread, 'dies') &&
+      this.state[this.deaths] < this.scenario.deaths
+    );
   }
 
   get hasCrashed() {
@@ -320,6 +341,8 @@ export class Machine {
     if (!this.isDone(WRITER)) return 'the writer waits for ever for room';
     for (let thread = 1; thread < this.threads.length; thread++) {
       if (this.isDone(thread)) continue;
+      // Somebody lives who has the slot that it waits for.
+      if (this.isAt(thread, 'claim: lock')) continue;
       const at = this.programs[thread].positionOf(this.registers[thread]);
       if (at !== this.committedEnd) {
         return `reader ${thread - 1} waits for ever at ${at}: there are records up to ${this.committedEnd}`;
@@ -349,6 +372,7 @@ export class Machine {
       if (registers[register] !== 0) registers[register] = registers[register] === state[word] + 1 ? 2 : 0;
     }
     state[WAKE_SEQUENCE] = state[ROOM_SEQUENCE] = state[REGISTRATION] = 1;
+    this.slots.forgetGenerations();
   }
 
   describeLeaving(thread, entry) {

@@ -1,19 +1,18 @@
+import { joiningSteps } from './joining.js';
 import { waitingSteps } from './sleeping.js';
-import { ATOMIC, change, choose, fence, load, ORDERED, PLAIN, store } from './steps.js';
+import { ATOMIC, choose, fence, load, ORDERED, PLAIN, store } from './steps.js';
 import { roomSteps } from './waking.js';
 import {
   bodyAt,
   EVICTED,
-  FREE,
-  GATING,
   isPad,
   isStampedFor,
   LIMIT,
   lengthAt,
-  REGISTRATION,
   secondBodyOf,
   slotPosition,
   slotState,
+  stateOf,
   TAIL,
   WAKE_SEQUENCE,
 } from './words.js';
@@ -39,6 +38,10 @@ const COPY = 14;
 export const ARMED = 18;
 export const NOW = 19;
 export const FENCED = 20;
+/** What the writer owes it, unless it has evicted it: REGISTERED, its slot; JOINED, not to pass it either. */
+export const HELD = 22;
+export const REGISTERED = 1;
+export const JOINED = 2;
 /** A region is at most so many units, but for a frame that needs more. */
 const CHUNK = 2;
 
@@ -55,9 +58,11 @@ const AGAIN = 3;
  * One reader, `kind` 'gating', in place or, where it is `evictable`, by guarded copies; or 'observing', by guarded copies too.
  * `publishEvery`: after so many units it publishes its position within a poll.
  */
-export function readerProgram(scenario, machine, slot) {
+export function readerProgram(scenario, machine, number) {
   const { units, defects } = scenario;
-  const { kind, evictable, late, leavesAfter, publishEvery = 1, rejoins = 0 } = scenario.readers[slot];
+  const reader = scenario.readers[number];
+  const { kind, evictable, comes, late, leavesAfter, publishEvery = 1, rejoins = 0 } = reader;
+  const slot = machine.slots.of(number);
   const observing = kind === 'observing';
   const guarded = observing || evictable === true;
   const unit = (position) => position % units;
@@ -67,7 +72,7 @@ export function readerProgram(scenario, machine, slot) {
   // cursor.ts #look
   const look = (r) => {
     r[WAKE_SEEN] = 0;
-    if (leavesAfter !== undefined && r[HANDED] >= leavesAfter) return 'leave: state';
+    if (leavesAfter !== undefined && r[HANDED] >= leavesAfter) return joining.leave(r);
     if (!observing && unpublished(r) >= publishEvery) return 'publish';
     return r[KNOWN_TAIL] > r[POSITION] && r[KNOWN_TAIL] - r[POSITION] >= r[NEED] ? region(r) : 'tail';
   };
@@ -183,7 +188,7 @@ export function readerProgram(scenario, machine, slot) {
   const evicted = (r) => {
     clearCopy(r);
     r[DOUBT] = 0;
-    if (r[REJOINED] >= rejoins) return 'done';
+    if (r[REJOINED] >= rejoins) return leavesAfter === undefined ? 'done' : joining.leave(r);
     r[REJOINED]++;
     return land(r, JOINING);
   };
@@ -193,11 +198,12 @@ export function readerProgram(scenario, machine, slot) {
         isOvertaken(r, limit) ? land(r, OVERTAKEN) : judged(r),
       )
     : load('guard.ts EvictedGuard', ATOMIC, slotState(slot), (r, state) =>
-        state === EVICTED ? evicted(r) : judged(r),
+        stateOf(state) === EVICTED ? evicted(r) : judged(r),
       );
 
   const waiting = waitingSteps(scenario, machine, {
     slot,
+    sleeps: reader.sleeps,
     observing,
     guarded,
     look,
@@ -222,13 +228,22 @@ export function readerProgram(scenario, machine, slot) {
   const afterRoom = (r) => {
     const waits = r[LANDED_FOR] === 1;
     r[LANDED_FOR] = 0;
-    if (r[HANDED] === 255) return 'done';
+    if (r[HANDED] === 255) return 'leave: unlock';
     return waits ? waiting.first(r) : look(r);
   };
 
   const joined = (r) =>
     scenario.room === undefined || defects.has('who joins wakes nobody') ? look(r) : 'room: fence';
   const room = roomSteps(scenario, afterRoom);
+  const joining = joiningSteps(scenario, machine, {
+    ...reader,
+    slot,
+    land: (r) => land(r, JOINING),
+    landAgain: (r) => land(r, AGAIN),
+    isOvertaken,
+    joined,
+    afterLeaving,
+  });
 
   const steps = {
     tail: load('cursor.ts #look', ORDERED, TAIL, (r, tail) => {
@@ -322,57 +337,11 @@ export function readerProgram(scenario, machine, slot) {
         landed(r, way === 0 ? r[KNOWN_TAIL] : machine.oldestFrame(r[LAND_LIMIT] - units, r[KNOWN_TAIL])),
     ),
 
-    // Registration.
-    'join: position': store(
-      'registration.ts gateFrom',
-      ATOMIC,
-      slotPosition(slot),
-      (r) => r[POSITION],
-      'join: state',
-    ),
-    'join: state': change(
-      'registration.ts gateFrom: table.ts changeSlot',
-      slotState(slot),
-      () => GATING,
-      defects.has('registration without fence') ? 'join: sequence stored' : 'join: sequence',
-    ),
-    'join: sequence stored': store(
-      'a defect',
-      ORDERED,
-      REGISTRATION,
-      () => machine.state[REGISTRATION] + 1,
-      'join: limit',
-    ),
-    'join: sequence': change(
-      'registration.ts gateFrom, step 20',
-      REGISTRATION,
-      (sequence) => sequence + 1,
-      (r) => (defects.has('limit ignored by who joins') ? look(r) : 'join: limit'),
-    ),
-    'join: limit': load('registration.ts gateFrom, step 21', ATOMIC, LIMIT, (r, limit) =>
-      isOvertaken(r, limit) ? land(r, AGAIN) : joined(r),
-    ),
-    'join: moved': store(
-      'registration.ts gateFrom',
-      ATOMIC,
-      slotPosition(slot),
-      (r) => r[POSITION],
-      'join: limit',
-    ),
-
-    'leave: state': change(
-      'table.ts releaseSlot, step 27',
-      slotState(slot),
-      () => FREE,
-      (r) => (defects.has('who leaves does not raise the sequence') ? left(r) : 'leave: sequence'),
-    ),
-    'leave: sequence': change(
-      'table.ts releaseSlot, step 28',
-      REGISTRATION,
-      (sequence) => sequence + 1,
-      left,
-    ),
-    start: choose('', 1, (r) => (late ? land(r, JOINING) : look(r))),
+    ...joining.steps,
+    start: choose('', 1, (r) => {
+      if (comes) return joining.first;
+      return late ? land(r, JOINING) : look(r);
+    }),
     done: choose('', 0, () => 'done'),
   };
   const sequences = [
@@ -380,13 +349,14 @@ export function readerProgram(scenario, machine, slot) {
     [ARMED, WAKE_SEQUENCE],
     [NOW, WAKE_SEQUENCE],
   ];
-  function left(r) {
-    if (scenario.room === undefined || defects.has('who leaves wakes nobody')) return 'done';
+  function afterLeaving(r) {
+    if (scenario.room === undefined || defects.has('who leaves wakes nobody')) return 'leave: unlock';
     r[HANDED] = 255;
     return 'room: look';
   }
   const begin = (r, from) => {
     r[POSITION] = r[PUBLISHED] = r[KNOWN_TAIL] = from;
+    r[HELD] = observing || late || comes ? 0 : JOINED;
   };
   return { first: 'start', begin, positionOf: (r) => r[POSITION], sequences, steps };
 }

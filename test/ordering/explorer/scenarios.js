@@ -10,6 +10,7 @@ import { BELL, FUTEX } from './words.js';
  *   step     of the grants               crash      the writer may die at any step of its first life
  *   waking   commits wake sleepers       room       how the writer sleeps that has no room; without, it looks again and again
  *   publishes   the tail is published behind each record, not only before limit is raised
+ *   deaths   so many of the readers that may die do; in a slot that several want, who comes waits until it can be had
  *   bufferSize   so many stores of a thread may wait to be seen: on x64 5, if nothing is said
  */
 const gating = { kind: 'gating' };
@@ -47,6 +48,13 @@ const sleepyLosersElseways = [
 ];
 /** Who sleeps makes the others' stores matter one by one: with more of them in a buffer there is no end to it. */
 const asleep = { waking: true, bufferSize: 3 };
+/** Of one slot: who has it, and who comes for it. */
+const holder = { ...gating, slot: 0 };
+const evictableHolder = { ...evictable, slot: 0 };
+const newcomer = { ...holder, comes: true };
+const evictableNewcomer = { ...evictableHolder, comes: true };
+const dies = { dies: true };
+const diesAndComesBack = { dies: true, comesBack: true };
 const twoLives = { crash: true, records: [[1, 1, 1], [1]] };
 
 export const SCENARIOS = [
@@ -182,6 +190,62 @@ export const SCENARIOS = [
       'reader: room: wake',
       'writer: room: sleep',
     ],
+  },
+  {
+    name: 'one dies, and two want its slot',
+    full: {
+      ...{ units: 4, step: 1, deaths: 2, records: [[1, 2, 1, 2]] },
+      readers: [{ ...holder, ...diesAndComesBack }, { ...newcomer, ...dies }, evictableNewcomer],
+    },
+    quick: { deaths: 1 },
+    weak: { units: 3, step: 0, records: [[1, 1, 1]], readers: [{ ...holder, ...dies }, newcomer] },
+    meets: ['writer: relieve: count', 'reader: dies', 'reader: claim: count'],
+  },
+  {
+    name: 'one is evicted, leaves or dies, and others take its slot',
+    full: {
+      ...{ units: 3, step: 0, deaths: 2, records: [[1, 1, 1, 1]] },
+      readers: [
+        { ...evictableHolder, ...diesAndComesBack, rejoins: 1, leavesAfter: 3 },
+        { ...newcomer, ...dies, leavesAfter: 2 },
+        evictableNewcomer,
+      ],
+    },
+    quick: {
+      ...{ deaths: 1, records: [[1, 1, 1]] },
+      readers: [
+        { ...evictableHolder, ...diesAndComesBack, rejoins: 1, leavesAfter: 2 },
+        { ...newcomer, leavesAfter: 2 },
+      ],
+    },
+    weak: {
+      readers: [{ ...evictableHolder, ...dies, rejoins: 1, leavesAfter: 2 }, newcomer],
+    },
+    meets: [
+      'writer: count eviction',
+      'writer: relieve: count',
+      'reader: leave: unlock',
+      'reader: claim: count',
+    ],
+  },
+  {
+    name: 'a slot changes hands beside one that holds the writer back, and the writer dies',
+    full: {
+      ...{ units: 3, step: 0, deaths: 1, ...twoLives },
+      readers: [
+        { ...evictableHolder, ...diesAndComesBack, rejoins: 1, leavesAfter: 2 },
+        { ...newcomer, leavesAfter: 1 },
+        { ...gating, slot: 1 },
+      ],
+    },
+    quick: {
+      readers: [
+        { ...evictableHolder, ...dies, rejoins: 1, leavesAfter: 2 },
+        { ...newcomer, leavesAfter: 1 },
+      ],
+    },
+    weak: { before: 1, readers: [{ ...evictableHolder, ...dies, from: 1 }, newcomer] },
+    meets: ['writer: relieve: count', 'writer: resume: publish', 'reader: dies', 'reader: leave: unlock'],
   },
 ];
 

@@ -2,7 +2,7 @@ import { Machine, WRITER } from './machine.js';
 
 const STEP = 0;
 const LEAVE = 1;
-const CRASH = 31;
+const DEATH = 31;
 
 /**
  * Looks at every state that a scenario can come to, in order of the steps it takes: the first violation found is one of the
@@ -19,6 +19,7 @@ export function search(scenario, { most = 100_000_000 } = {}) {
   const origins = new Origins();
   const leaving = new Uint8Array(machine.threads.length);
   const runs = new Uint8Array(machine.threads.length);
+  const dies = new Uint8Array(machine.threads.length);
   let violation;
   let isChanged = true;
   let depth = 0;
@@ -56,16 +57,16 @@ export function search(scenario, { most = 100_000_000 } = {}) {
       level.restore(at, machine.words);
       isChanged = false;
       const threads = machine.threads.length;
-      const mayCrash = machine.mayCrash();
       let hidden = -1;
       for (let thread = 0; thread < threads; thread++) {
         leaving[thread] = machine.memory.buffered(thread);
         runs[thread] = machine.isDone(thread) ? 0 : 1;
+        dies[thread] = machine.mayDie(thread) ? 1 : 0;
         if (hidden < 0 && runs[thread] === 1 && mayHide && machine.isHidden(thread)) hidden = thread;
       }
       if (hidden >= 0) {
         attempt(at, hidden, STEP);
-        if (mayCrash && hidden === WRITER) attempt(at, WRITER, CRASH);
+        if (dies[hidden] === 1) attempt(at, hidden, DEATH);
         continue;
       }
       let moved = false;
@@ -75,7 +76,9 @@ export function search(scenario, { most = 100_000_000 } = {}) {
           if (attempt(at, thread, LEAVE + entry)) moved = true;
         }
       }
-      if (mayCrash && violation === undefined) attempt(at, WRITER, CRASH);
+      for (let thread = 0; thread < threads && violation === undefined; thread++) {
+        if (dies[thread] === 1) attempt(at, thread, DEATH);
+      }
       if (!moved && violation === undefined) {
         level.restore(at, machine.words);
         const what = machine.judgeStandstill();
@@ -138,8 +141,8 @@ function possible(machine, favourite, eagerness, below) {
     for (let entry = 0; entry < machine.memory.buffered(thread); entry++) {
       for (let times = 0; times <= eagerness; times++) actions.push([thread, LEAVE + entry]);
     }
+    if (machine.mayDie(thread) && below(30) === 0) actions.push([thread, DEATH]);
   }
-  if (machine.mayCrash() && below(30) === 0) actions.push([WRITER, CRASH]);
   return actions;
 }
 
@@ -165,8 +168,8 @@ function perform(machine, thread, what, choice) {
   memory.choice = choice;
   memory.choices = 1;
   machine.violation = undefined;
-  if (what === CRASH) {
-    machine.crash();
+  if (what === DEATH) {
+    machine.die(thread);
     return true;
   }
   if (what === STEP) return machine.step(thread);

@@ -1,7 +1,7 @@
 import { armingSteps } from './arming.js';
 import { ARMED, FENCED, NOW, POSITION, WAKE_SEEN } from './reader.js';
 import { ATOMIC, act, change, load, when } from './steps.js';
-import { BELL, EVICTED, LIMIT, lengthAt, slotState, WAITERS, WAKE_SEQUENCE } from './words.js';
+import { BELL, EVICTED, LIMIT, lengthAt, slotState, stateOf, WAITERS, WAKE_SEQUENCE } from './words.js';
 
 /**
  * How a reader waits that found nothing: `sleeps` undefined, it looks again and again; FUTEX, a thread of its own sleeps in
@@ -9,8 +9,7 @@ import { BELL, EVICTED, LIMIT, lengthAt, slotState, WAITERS, WAKE_SEQUENCE } fro
  */
 export function waitingSteps(scenario, machine, reader) {
   const { units, defects } = scenario;
-  const { slot, observing, guarded, look, isOvertaken, land, evicted } = reader;
-  const { sleeps } = scenario.readers[slot];
+  const { slot, sleeps, observing, guarded, look, isOvertaken, land, evicted } = reader;
   const isFutex = sleeps !== BELL;
   const isCount = defects.has('waiters a count');
   const sequenceLast = defects.has('wake sequence loaded after the flag');
@@ -57,7 +56,7 @@ export function waitingSteps(scenario, machine, reader) {
     'park: guard': observing
       ? load('sleeper.ts', ATOMIC, LIMIT, (r, limit) => (isOvertaken(r, limit) ? land(r) : lastly()))
       : load('sleeper.ts', ATOMIC, slotState(slot), (r, state) =>
-          state === EVICTED ? evicted(r) : lastly(),
+          stateOf(state) === EVICTED ? evicted(r) : lastly(),
         ),
     'park: sleep': act('sleeper.ts', (_machine, thread, r) => {
       if (!isFutex) return machine.heard(thread) ? lookAgain(r) : undefined;
@@ -78,6 +77,6 @@ export function waitingSteps(scenario, machine, reader) {
   return { steps, first };
 
   function isLost(r, state) {
-    return observing ? isOvertaken(r, state[LIMIT]) : state[slotState(slot)] === EVICTED;
+    return observing ? isOvertaken(r, state[LIMIT]) : stateOf(state[slotState(slot)]) === EVICTED;
   }
 }

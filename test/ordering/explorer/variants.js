@@ -17,6 +17,14 @@ const padding = { ...wide, records: [[2, 1, 2, 1]] };
 const publishing = { ...wide, publishes: true };
 const asleep = { units: 4, step: 1, waking: true, records: [[1, 1]], readers: [futex] };
 
+/** One slot: who has it dies or leaves, another comes for it. */
+const holder = { ...gating, slot: 0 };
+const newcomer = { ...holder, comes: true };
+const mayDie = { ...holder, dies: true };
+const handedOn = { ...tight, deaths: 1, readers: [mayDie, newcomer] };
+const left = { ...tight, readers: [{ ...holder, leavesAfter: 1 }, newcomer] };
+const leftByEvictable = { ...tight, readers: [{ ...evictable, slot: 0, leavesAfter: 1 }, newcomer] };
+
 const ANYWHERE = ['SC', 'TSO', 'ARM'];
 /** Some take too many states for a test on ARM; nothing is said of it there. */
 const NOT_LOOKED_AT = { notLookedAt: ['ARM'] };
@@ -202,12 +210,55 @@ export const BROKEN = [
     { ...wide, step: 0, crash: true, records: [[2, 2, 2], [1]], readers: [observing] },
     ANYWHERE,
   ],
+  ['the writer frees a slot without a look at its lock', 'lock not tested', handedOn, ANYWHERE],
+  [
+    'the writer looks at the lock, and then at the state that it frees',
+    'lock tested before the state is loaded',
+    handedOn,
+    ANYWHERE,
+  ],
+  ['the writer frees a slot by a store', 'freed by a store', handedOn, ANYWHERE],
+  ['the writer frees a slot of whatever generation', 'freed without the generation', handedOn, ANYWHERE],
+  [
+    'the writer evicts from a slot of whatever generation',
+    'evicted without the generation',
+    leftByEvictable,
+    ANYWHERE,
+  ],
+  ['the writer takes the lock to free a slot', 'lock taken to free', handedOn, ANYWHERE],
+  ['the writer frees nobody', 'nobody is freed', { ...handedOn, readers: [mayDie] }, ANYWHERE],
+  [
+    'the writer does not look whether who holds it back is GATING still',
+    'states not looked at',
+    { ...handedOn, deaths: 2, readers: [mayDie, { ...newcomer, dies: true }] },
+    ANYWHERE,
+  ],
+  ['who takes a slot leaves its state as it was', 'taken as it was left', handedOn, ANYWHERE],
+  [
+    'who wants a slot fills it in before it has the lock',
+    'filled in before the lock',
+    { ...tight, readers: [holder, { ...evictable, ...newcomer }] },
+    ANYWHERE,
+  ],
+  [
+    'who takes a slot fills it in when it is registered',
+    'filled in when registered',
+    leftByEvictable,
+    ANYWHERE,
+  ],
+  ['who gives up a slot unlocks it before it is free', 'unlocked before it is free', left, ANYWHERE],
+  [
+    'the slot of one that was evicted is given away',
+    'slot of the evicted given away',
+    { ...tight, readers: [{ ...evictable, slot: 0 }, newcomer] },
+    ANYWHERE,
+  ],
 ].map(asVariant);
 
 /**
  * What could be left out as far as this goes. The tail that a writer left is at or above limit - capacity already. A sequence
- * that is not raised by who lets go costs time only: a writer that is held back looks at the states of who is in the way. And
- * who is evicted asleep was woken by the first record that it did not read.
+ * that is not raised by who lets go, or by who frees or takes a dead one's slot, costs time only: a writer that is held back
+ * looks at the states of who is in the way. And who is evicted asleep was woken by the first record that it did not read.
  */
 export const HARMLESS = [
   [
@@ -227,6 +278,13 @@ export const HARMLESS = [
     'who gives up a slot does not raise the sequence',
     'who leaves does not raise the sequence',
     { ...wide, readers: [{ ...gating, leavesAfter: 1 }] },
+    [],
+  ],
+  ["who frees a dead reader's slot does not raise the sequence", 'freed slot not counted', handedOn, []],
+  [
+    "who takes a dead reader's slot does not raise the sequence",
+    'the end of a hold not counted',
+    handedOn,
     [],
   ],
   ['who evicts does not raise the sequence', 'eviction not counted', { ...tight, readers: [evictable] }, []],

@@ -12,12 +12,16 @@ export const ROOM_WANTED = 5;
 export const ROOM_SEQUENCE = 6;
 const SLOT_STATES = 7;
 const SLOT_POSITIONS = 9;
-const FRAMES = 11;
+const SLOT_PATIENCES = 11;
+const FRAMES = 13;
 
 export const FREE = 0;
 export const CLAIMING = 1;
 export const GATING = 2;
 export const EVICTED = 4;
+/** A slot's state word: above these bits is its generation, of which four bits are enough here. */
+const STATE_BITS = 4;
+const STATE_MASK = 15;
 
 /** Who sleeps: bits of WAITERS and ROOM_WANTED. */
 export const FUTEX = 1;
@@ -36,6 +40,26 @@ export function slotState(slot) {
 
 export function slotPosition(slot) {
   return SLOT_POSITIONS + slot;
+}
+
+/** 0: never; otherwise it may be evicted at any time. */
+export function slotPatience(slot) {
+  return SLOT_PATIENCES + slot;
+}
+
+/** table.ts slotState */
+export function stateOf(stateWord) {
+  return stateWord & STATE_MASK;
+}
+
+/** table.ts nextState */
+export function nextState(stateWord, state) {
+  return ((((stateWord >> STATE_BITS) + 1) << STATE_BITS) & 255) | state;
+}
+
+/** A state word that no slot has any more. */
+export function staleState(stateWord) {
+  return (STATE_MASK << STATE_BITS) | stateOf(stateWord);
 }
 
 export function lengthAt(unit) {
@@ -80,7 +104,11 @@ const NAMES = [
   'state of slot 1',
   'position of slot 0',
   'position of slot 1',
+  'patience of slot 0',
+  'patience of slot 1',
 ];
+
+const STATE_NAMES = { [FREE]: 'FREE', [CLAIMING]: 'CLAIMING', [GATING]: 'GATING', [EVICTED]: 'EVICTED' };
 
 export function nameOf(word) {
   if (word < FRAMES) return NAMES[word];
@@ -88,6 +116,9 @@ export function nameOf(word) {
 }
 
 export function describeValue(word, value) {
+  if (word === SLOT_STATES || word === SLOT_STATES + 1) {
+    return `${STATE_NAMES[stateOf(value)]} (generation ${value >> STATE_BITS})`;
+  }
   if (word < FRAMES || (word - FRAMES) % 2 === 0) return String(value);
   if (value === 0) return 'nothing';
   const what = isPad(value) ? 'PAD' : (value & SECOND_UNIT) !== 0 ? 'second half' : 'record';

@@ -28,7 +28,9 @@ export const WHO = 16;
 /** Of a writer that sleeps for room: the sequence that it saw, and whether it has raised its flag. */
 export const ROOM_SEEN = 17;
 export const ARMED = 18;
-export const EVICTING = 19;
+/** Which reader in the way is dealt with, and the state word that its slot had. */
+export const RELIEVED = 19;
+export const STATE_SEEN = 23;
 /** Of arming.js. */
 export const ARMED_AT = 20;
 export const NOW = 21;
