@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { joinReaders } from '../../lib/channel/ends/joining.js';
 import { openMapped } from '../../lib/channel/file/index.js';
+import { gateFrom } from '../../lib/channel/presence/index.js';
 import { Reader, Writer } from '../../lib/index.js';
 import { binding, type FileHandle } from '../../lib/native.js';
 import { failure } from '../helpers/failure.js';
@@ -9,6 +10,8 @@ import { newPath } from '../helpers/run-directory.js';
 const ONE = { capacity: '64KiB', readers: 1 };
 /** Of the only slot. */
 const LOCK = 1;
+/** How far who comes has got: it has the slot; it has registered in it, as the one before it had. */
+const JOINED = ['joining', 'gating'];
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -50,7 +53,7 @@ test('who comes as another reader leaves the only slot gets it; one that is stop
   native.closeFile(leaving);
 });
 
-test('who comes as the writer frees the only slot, whose reader died, gets it', async () => {
+test.each(JOINED)('who comes (%s) as the writer frees the slot of a dead reader gets it', async (state) => {
   using writer = await Writer.create(newPath(), ONE);
   const crash = await dyingReader(writer.path);
   crash();
@@ -60,7 +63,8 @@ test('who comes as the writer frees the only slot, whose reader died, gets it', 
   let joined: number | undefined;
   const join = () => {
     vi.restoreAllMocks();
-    joined = joinReaders(channel, { gate: true, name: 'new' }).slot;
+    joined = joinReaders(channel, { gate: true, name: 'new' }).slot as number;
+    if (state === 'gating') gateFrom(channel, joined, writer.position, () => writer.position);
   };
   const { lockByte, isByteLocked } = native;
   // However it finds out that nobody has it any more.
@@ -76,8 +80,8 @@ test('who comes as the writer frees the only slot, whose reader died, gets it', 
   });
   while (joined === undefined && writer.tryWrite(Buffer.alloc(4000)) > 0);
   expect(joined).toBe(0);
-  expect(writer.readers()).toMatchObject([{ name: 'new', state: 'joining', alive: true }]);
+  expect(writer.readers()).toMatchObject([{ name: 'new', state, alive: true }]);
   native.closeFile(channel.file);
   // It has died, too: nothing of either holds the writer back.
-  for (let n = 0; n < 100; n++) expect(writer.tryWrite(Buffer.alloc(4000))).toBeGreaterThan(0);
+  for (let n = 0; n < 100; n++) await writer.send(Buffer.alloc(4000));
 });
