@@ -3,6 +3,7 @@
 //   npm run soak -- --kills 500 --readers 100 --threads 100 --opens 10000 --mutations 100000 --seed 1
 //   npm run soak -- --fuzz 1000 --ordering 20000      (a part alone: --only fuzz)
 //   npm run soak -- --log-kills 500 --shared-kills 500
+//   npm run soak -- --slots 1000
 //   npm run soak -- --parks 1000000
 //   npm run soak -- --power 2000 --log-power 2000
 //   npm run soak -- --flips 0 --truncations 0         (0: all there are)
