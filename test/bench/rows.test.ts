@@ -40,15 +40,6 @@ describe('log-hop', () => {
       bar: { met: false },
     });
   });
-
-  test('judges nothing by times that the silence is in', () => {
-    const [, tail] = rowsOf({}, {});
-    expect(tail).toMatchObject({
-      ratio: { median: 1 },
-      bar: { met: undefined, why: 'the pauses are in it' },
-    });
-    expect(Object.keys(tail?.figures ?? {})).toContain('two hops and the pause');
-  });
 });
 
 describe('a verdict', () => {
