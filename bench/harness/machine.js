@@ -1,6 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const TMPFS = 0x01021994;
 const FILE_SYSTEMS = new Map([
@@ -14,7 +17,8 @@ const FILE_SYSTEMS = new Map([
 /** What a figure means nothing without. */
 export function describeMachine(folder, disk) {
   return {
-    millrace: JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version,
+    millrace: JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')).version,
+    commit: commitOf(ROOT),
     cpu: os.cpus()[0]?.model,
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
@@ -26,10 +30,21 @@ export function describeMachine(folder, disk) {
   };
 }
 
-export function showMachine({ millrace, cpu, cores, memoryGiB, kernel, node, compiler, fileSystem, disk }) {
+/** Of what is measured; undefined where that is no working copy. */
+export function commitOf(root) {
+  const git = (...words) =>
+    spawnSync('git', [`--git-dir=${root}.git`, `--work-tree=${root}`, ...words], { encoding: 'utf8' });
+  const { status, stdout } = git('rev-parse', '--short', 'HEAD');
+  if (status !== 0) return undefined;
+  const isChanged = git('diff', '--quiet', 'HEAD', '--', 'lib', 'native').status !== 0;
+  return `${stdout.trim()}${isChanged ? ', changed' : ''}`;
+}
+
+export function showMachine({ millrace, commit, node, cores, cpu, compiler, ...machine }) {
+  const measured = commit === undefined ? millrace : `${millrace} (${commit})`;
   return (
-    `Millrace ${millrace}, Node ${node}, ${cores} cores of ${cpu}, ${memoryGiB} GiB, Linux ${kernel},` +
-    ` ${compiler}; channels on ${fileSystem}, on disk: ${disk}`
+    `Millrace ${measured}, Node ${node}, ${cores} cores of ${cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel},` +
+    ` ${compiler}; channels on ${machine.fileSystem}, on disk: ${machine.disk}`
   );
 }
 

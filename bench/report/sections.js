@@ -45,6 +45,7 @@ function tableText({ columns, ratio, bars, lines }) {
 function facts({ when, machine, options, cpus, load, placement }) {
   return [
     `${when.slice(0, 10)} on ${machineText(machine)}`,
+    ...(machine.commit === undefined ? [] : [`Millrace at ${machine.commit}`]),
     `options ${Object.entries(options)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}`,

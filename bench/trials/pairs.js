@@ -50,6 +50,8 @@ function roundTrip(folder, size) {
 }
 
 const SIZE_OF_FLOOR = 64;
+/** Of fewer pairs a median is one or two of them. */
+const FEWEST_JUDGED = 5;
 
 function amongThemselves(folder) {
   const one = (idle) => sides.cOneWay(folder, SIZE_OF_FLOOR, 1, idle);
@@ -150,7 +152,7 @@ function rowsOf({ group, kind, base, contender, absent, summary, bar }) {
         ratio: { to: base, what: kind === 'round-trip' ? 'time' : 'rate', ...ratio },
         bar:
           bar !== undefined && judged(placement)
-            ? judge(bar, kind, base, ratio.median, placement)
+            ? judge(bar, { kind, base, placement, pairs: own.pairs, median: ratio.median })
             : undefined,
         note: `${own.pairs} ${counted}`,
       },
@@ -164,9 +166,10 @@ function judgedAmong(placements) {
   return (placement) => alone.length === 0 || alone.includes(placement);
 }
 
-function judge(bar, kind, base, median, placement) {
+function judge(bar, { kind, base, placement, pairs, median }) {
   const text = kind === 'round-trip' ? `no longer than ${base}'s` : `no less than ${base}'s`;
   if (placement.endsWith(SHARED)) return { text, met: undefined, why: 'cores were shared' };
+  if (pairs < FEWEST_JUDGED) return { text, met: undefined, why: `${pairs} of the pairs only` };
   return { text, met: kind === 'round-trip' ? median <= bar : median >= bar, limit: bar };
 }
 

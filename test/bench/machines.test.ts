@@ -1,4 +1,9 @@
-import { expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { commitOf } from '../../bench/harness/machine.js';
 import { machineText, softwareText, tellAll } from '../../bench/report/machines.js';
 
 const measured = (title: string, cpu: string) => ({ trial: { title }, result: { cpu } });
@@ -17,4 +22,27 @@ test('what a figure means nothing without is told of it', () => {
   expect(softwareText({ millrace: '1.2.3', node: 'v20', compiler: 'cc' })).toBe(
     'Millrace 1.2.3, Node v20, cc',
   );
+});
+
+test('results name the commit of what was measured, and whether it was changed', () => {
+  const root = `${mkdtempSync(join(tmpdir(), 'millrace-'))}/`;
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  expect(commitOf(root)).toBeUndefined();
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@b.c', ...words], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+  git('init', '-q');
+  for (const folder of ['lib', 'native', 'bench']) {
+    mkdirSync(join(root, folder));
+    writeFileSync(join(root, folder, 'file'), '');
+  }
+  git('add', '.');
+  git('commit', '-q', '-m', 'First');
+  const commit = git('rev-parse', '--short', 'HEAD').trim();
+  writeFileSync(join(root, 'bench', 'file'), 'a result');
+  expect(commitOf(root)).toBe(commit);
+  writeFileSync(join(root, 'native', 'file'), 'other code');
+  expect(commitOf(root)).toBe(`${commit}, changed`);
 });

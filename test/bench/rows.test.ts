@@ -4,6 +4,7 @@ import { barOf, barOfRates } from '../../bench/harness/figures.js';
 import { verdictOf } from '../../bench/harness/table.js';
 import { flood } from '../../bench/trials/flood.js';
 import { logHop } from '../../bench/trials/log-hop.js';
+import { floorRoundTrip } from '../../bench/trials/pairs.js';
 import { waking } from '../../bench/trials/waking.js';
 
 // What trials make of results: here of such as nobody measured, or changed ones.
@@ -39,6 +40,23 @@ describe('log-hop', () => {
       ratio: { to: CHANNEL, median: 3 },
       bar: { met: false },
     });
+  });
+});
+
+describe('pairs', () => {
+  const SHARED = ', shared cores';
+  const results = measured('floor-round-trip');
+  const judged = results.comparisons.find(({ bar }: { bar?: number }) => bar !== undefined);
+  const groups: [string, object][] = Object.entries(judged.summary.groups);
+  const [placement, group] = groups.find(([name]) => name.endsWith(SHARED)) ?? groups[0];
+  const barOfPairs = (pairs: number) => {
+    const summary = { ...judged.summary, groups: { [placement.replace(SHARED, '')]: { ...group, pairs } } };
+    return (floorRoundTrip.rows({ comparisons: [{ ...judged, summary }] })[1] as { bar: object }).bar;
+  };
+
+  test('of which there are a few decide nothing', () => {
+    expect(barOfPairs(4)).toMatchObject({ met: undefined, why: '4 of the pairs only' });
+    expect(barOfPairs(5)).toMatchObject({ met: expect.any(Boolean) });
   });
 });
 
