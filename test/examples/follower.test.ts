@@ -1,17 +1,6 @@
 import { expect, test } from 'vitest';
-import { Accounts } from '../../examples/shared/accounts.js';
-import { transfers } from '../../examples/shared/transfers.js';
 import { numberIn, run, testInterruptions } from './example.js';
-
-/** What the state must be after so many transfers, without any channel or snapshot. */
-function stateAfter(count: number): string {
-  const accounts = new Accounts();
-  for (const transfer of transfers()) {
-    if (accounts.transfers === count) break;
-    accounts.apply(transfer);
-  }
-  return accounts.hash();
-}
+import { stateAfter } from './state-after.js';
 
 test('a late follower and one that fell out end with the state of the leader', async () => {
   const { code, text, left } = await run('follower');

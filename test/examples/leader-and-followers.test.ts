@@ -1,17 +1,6 @@
 import { expect, test } from 'vitest';
-import { Accounts } from '../../examples/shared/accounts.js';
-import { transfers } from '../../examples/shared/transfers.js';
 import { numberIn, run, testInterruptions } from './example.js';
-
-/** What the state must be after so many commands, without any log. */
-function stateAfter(count: number): string {
-  const accounts = new Accounts();
-  for (const transfer of transfers()) {
-    if (accounts.transfers === count) break;
-    accounts.apply(transfer);
-  }
-  return accounts.hash();
-}
+import { stateAfter } from './state-after.js';
 
 test('a follower that was killed comes back at its cursor, and all end with the state of the leader', async () => {
   const { code, text, left } = await run('leader-and-followers');
