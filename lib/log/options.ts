@@ -14,47 +14,47 @@ import { type Algorithm, checkCompression, MAX_TTL_MS } from './records/index.js
 
 export interface Retention {
   /** Bytes of files; the oldest segments go where there are more. */
-  bytes?: Size;
+  bytes?: Size | undefined;
   /** How old records become. */
-  ageMs?: number;
+  ageMs?: number | undefined;
   /** How many segments are kept. */
-  segments?: number;
+  segments?: number | undefined;
   /** Whether what a named cursor has not read is kept (true). */
-  keepUnread?: boolean;
+  keepUnread?: boolean | undefined;
   /** How much is kept for cursors at most; default: four times `bytes`. */
-  maxUnread?: Size;
+  maxUnread?: Size | undefined;
 }
 
 export interface Compaction {
   /** Compact the log each so many milliseconds; left out: only where it is asked for. */
-  everyMs?: number;
+  everyMs?: number | undefined;
   /** Then segments stay as they are of which less than this part would go (0.5). */
-  minDeadRatio?: number;
+  minDeadRatio?: number | undefined;
   /** How long after its timestamp a tombstone stays (24 hours). */
-  tombstonesMs?: number;
+  tombstonesMs?: number | undefined;
 }
 
 /** `signal` and `timeoutMs` are for a log that several processes append to: opening it to append waits for a turn. */
 export interface LogOptions extends WaitOptions {
   /** How large segments grow (32MiB). */
-  segment?: Size;
+  segment?: Size | undefined;
   /** Begin a new segment when this one is so old. */
-  rollAfterMs?: number;
+  rollAfterMs?: number | undefined;
   /** When what is appended reaches the disk ({ everyMs: 100 }). */
-  sync?: 'none' | 'commit' | { everyMs: number };
+  sync?: 'none' | 'commit' | { everyMs: number } | undefined;
   /** How much may wait for the disk before appending is refused (256MiB). */
-  maxUnsyncedBytes?: Size;
-  retention?: Retention;
-  compaction?: Compaction;
+  maxUnsyncedBytes?: Size | undefined;
+  retention?: Retention | undefined;
+  compaction?: Compaction | undefined;
   /** How batches are compressed, where that makes them smaller (not at all). `zstd` needs Node.js 22.15. */
-  compression?: Algorithm | { algorithm: Algorithm; level?: number };
+  compression?: Algorithm | { algorithm: Algorithm; level?: number | undefined } | undefined;
   /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
-  writers?: 'exclusive' | 'shared';
+  writers?: 'exclusive' | 'shared' | undefined;
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
-  readOnly?: boolean | 'records';
+  readOnly?: boolean | 'records' | undefined;
   /** Permissions of the files that are made, less the process's umask (0o600). */
-  fileMode?: number;
-  logger?: Logger;
+  fileMode?: number | undefined;
+  logger?: Logger | undefined;
 }
 
 const LOG_OPTIONS = [

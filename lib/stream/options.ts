@@ -5,11 +5,11 @@ import { checkWait, knownOptions, oneOf, saidNow, wholeNumber } from '../options
 /** What streams of both directions take. */
 export interface StreamOptions extends WaitOptions {
   /** Chunks are values, not bytes (false). */
-  objectMode?: boolean;
+  objectMode?: boolean | undefined;
   /** How much the stream holds: bytes, or records in object mode. Default: as Node.js has it. */
-  highWaterMark?: number;
+  highWaterMark?: number | undefined;
   /** Whether the channel's handle is closed with the stream (true). */
-  close?: boolean;
+  close?: boolean | undefined;
 }
 
 const OF_BOTH = ['objectMode', 'highWaterMark', 'close', 'signal', 'timeoutMs'] as const;

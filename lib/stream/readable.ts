@@ -6,12 +6,12 @@ import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js'
 
 export interface ReadableOptions extends StreamOptions {
   /** In object mode: push what the reader's codec made of each record, and nothing else of it (false). */
-  values?: boolean;
+  values?: boolean | undefined;
 }
 
 /** What can be streamed: a `Reader`, or a `ManyReader`. */
 export interface ReadableSource {
-  readonly path?: string;
+  readonly path?: string | undefined;
   poll(handler: RecordHandler, limit: number): number;
   read(): { value: unknown; record: number; source?: string } | undefined;
   ready(options: WaitOptions): Promise<boolean>;

@@ -78,21 +78,22 @@ describe('types', () => {
     .flatMap((module) => checker.getExportsOfModule(module))
     .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
 
+  /** Whether users see it, and Millrace declares it. */
+  const isSeen = (member: ts.Symbol) =>
+    /^[a-z]\w*$/i.test(member.name) &&
+    member.declarations?.every((declaration) => {
+      const { fileName } = declaration.getSourceFile();
+      const isPrivate = ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Private;
+      const isInternal = ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === 'internal');
+      return fileName.includes('/lib/') && !fileName.includes('/node_modules/') && !isPrivate && !isInternal;
+    });
+
   /** What users see of a type that Millrace declares: not what it inherits, nor what is its own business. */
   function membersOf(symbol: ts.Symbol): string[] {
     return checker
       .getDeclaredTypeOfSymbol(symbol)
       .getProperties()
-      .filter(
-        (member) =>
-          /^[a-z]\w*$/i.test(member.name) &&
-          member.declarations?.every(
-            (declaration) =>
-              declaration.getSourceFile().fileName.includes('/lib/') &&
-              !declaration.getSourceFile().fileName.includes('/node_modules/') &&
-              !ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === 'internal'),
-          ),
-      )
+      .filter(isSeen)
       .map(({ name }) => name);
   }
 
@@ -103,6 +104,39 @@ describe('types', () => {
   const tables = new Map(
     [...page.matchAll(/^#### `(\w+)`$/gm)].map(([heading, name]) => [name, section(heading)] as const),
   );
+
+  /** Of what a function is given the properties that may be left out, but not be undefined. */
+  function strictOf(type: ts.Type, seen: Set<ts.Type>): string[] {
+    if (seen.has(type) || type.getCallSignatures().length > 0) return [];
+    seen.add(type);
+    if (type.isUnion()) return type.types.flatMap((one) => strictOf(one, seen));
+    return type
+      .getProperties()
+      .filter(isSeen)
+      .flatMap(({ name, valueDeclaration: said }) => {
+        if (said === undefined || !ts.isPropertySignature(said) || said.type === undefined) return [];
+        const declared = checker.getTypeFromTypeNode(said.type);
+        const all = declared.isUnion() ? declared.types : [declared];
+        const isStrict = said.questionToken && !all.some(({ flags }) => flags & ts.TypeFlags.Undefined);
+        return [...(isStrict ? [name] : []), ...strictOf(declared, seen)];
+      });
+  }
+
+  test('every option may be undefined, as good as left out, also for exactOptionalPropertyTypes', () => {
+    const functions = exported.filter(
+      ({ flags }) => flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Function),
+    );
+    const calls = functions.flatMap((symbol) => {
+      const type = checker.getTypeOfSymbol(symbol);
+      const members = [...type.getProperties(), ...checker.getDeclaredTypeOfSymbol(symbol).getProperties()];
+      const methods = members.filter(isSeen).map((member) => checker.getTypeOfSymbol(member));
+      return [type, ...methods].flatMap((called) => called.getCallSignatures());
+    });
+    const seen = new Set<ts.Type>();
+    const given = calls.flatMap(({ parameters }) => parameters).map((one) => checker.getTypeOfSymbol(one));
+    expect(given.flatMap((type) => strictOf(type, seen))).toEqual([]);
+    expect(seen.size).toBeGreaterThan(50);
+  });
 
   test('every name that is exported is on the page', () => {
     expect(exported.length).toBeGreaterThan(30);

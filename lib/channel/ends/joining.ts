@@ -10,47 +10,47 @@ import { checkIdle, type Idle, waitUntil } from '../waiting/index.js';
 
 export interface ReaderOptions<Out = Buffer> {
   /** Where to begin. Default: 'latest' on a ring, 'oldest' on a linear channel. */
-  from?: Where;
+  from?: Where | undefined;
   /**
    * Whether to hold the writer of a ring back. Default: yes, but evicted after standing still for 10 s while the
    * writer needs the room. `true`: for as long as this reader lives. `false`: never; it may be overtaken.
    */
-  gate?: boolean | { evictAfterMs: number };
+  gate?: boolean | { evictAfterMs: number } | undefined;
   /** What to do when overtaken: throw ERR_OVERTAKEN (default), or go on and count it in `lost`. */
-  onLost?: 'throw' | 'skip';
+  onLost?: 'throw' | 'skip' | undefined;
   /** What iteration does when the writer died: throw ERR_WRITER_DEAD (default), or wait for its successor. */
-  onDeath?: 'throw' | 'wait';
+  onDeath?: 'throw' | 'wait' | undefined;
   /** How long a writer must have been dead before iteration throws (1000). */
-  deadAfterMs?: number;
+  deadAfterMs?: number | undefined;
   /** Shown by `writer.readers()` and the tools; at most 64 bytes of UTF-8. */
-  name?: string;
+  name?: string | undefined;
   /**
    * How to wait. `adaptive` (default): spins for a moment where there are cores enough, then yields, then sleeps. `park`
    * sleeps at once, `yield` and `spin` never do. Or a strategy of your own.
    */
-  idle?: Idle;
+  idle?: Idle | undefined;
   /** Makes values of records: the one they were written with. */
-  codec?: Codec<never, Out>;
+  codec?: Codec<never, Out> | undefined;
   /**
    * Whether to check each record's checksum before it is handed out, where the channel has them. Default: on a disk, and
    * where a machine went down.
    */
-  verify?: boolean;
+  verify?: boolean | undefined;
   /** Whether to appear in the reader table (true). `false` changes nothing in the file; it needs `gate: false` on a ring. */
-  register?: boolean;
+  register?: boolean | undefined;
   /** Wait for the channel to appear. On a ring say `from: 'oldest'` too, to miss nothing that is written meanwhile. */
-  wait?: boolean;
+  wait?: boolean | undefined;
   /**
    * Whether to go over to the channel that takes this one's place under the same path, once all of this one is read.
    * Waiting does that: iteration, `batches`, `ready`.
    */
-  follow?: boolean;
+  follow?: boolean | undefined;
   /** Hears of what happens to this reader. */
-  logger?: Logger;
+  logger?: Logger | undefined;
   /** Ends the opening, and the waiting for a channel, by ERR_ABORTED. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** For how long to wait for the channel; then ERR_TIMEOUT. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 const READER_OPTIONS = [

@@ -29,9 +29,9 @@ import { StatusTeller } from './status-teller.js';
 import { type Followed, Succession } from './succession.js';
 
 export interface PollOptions {
-  limit?: number;
+  limit?: number | undefined;
   /** Lend a copy, where the mapping itself could be lent. */
-  copy?: boolean;
+  copy?: boolean | undefined;
 }
 
 export interface ReaderStats {
@@ -227,7 +227,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** Like iteration, but batch by batch: of `max` records, or of as many as there is time for. */
   batches(
-    options: WaitOptions & { max?: number } = {},
+    options: WaitOptions & { max?: number | undefined } = {},
   ): AsyncIterableIterator<ReaderRecord<Out>[], undefined, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
@@ -298,7 +298,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
    * Like `ready`, but blocks this thread: for workers. Nothing else runs on it meanwhile, neither timers nor signals'
    * handlers.
    */
-  waitSync(options: { timeoutMs?: number } = {}): boolean {
+  waitSync(options: { timeoutMs?: number | undefined } = {}): boolean {
     knownOptions('waitSync', options, ['timeoutMs']);
     this.#assertFree();
     return this.#session.arrival.waitSync(this.#lookForAny, options.timeoutMs);

@@ -210,7 +210,7 @@ export class Writer<In = Data> {
    * Resolves once a record of `bytes` can be written; default: what was refused last. Throws ERR_CHANNEL_FULL or
    * ERR_RECORD_TOO_LARGE where it never can.
    */
-  async ready(options: WaitOptions & { bytes?: number } = {}): Promise<void> {
+  async ready(options: WaitOptions & { bytes?: number | undefined } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
     const bytes = wholeNumber('bytes', options.bytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
     const reserve = () => {

@@ -5,11 +5,11 @@ import type { ChannelOptions } from '../writing/index.js';
 
 /** What a writer takes that is not about its channel. */
 export interface WritingOptions<In = Data> {
-  codec?: Codec<In, unknown>;
+  codec?: Codec<In, unknown> | undefined;
   /** How `ready` and `send` wait for room; as `idle` of a reader. */
-  idle?: Idle;
+  idle?: Idle | undefined;
   /** Hears of what happens to this writer. */
-  logger?: Logger;
+  logger?: Logger | undefined;
 }
 
 export interface WriterOptions<In = Data> extends ChannelOptions, WritingOptions<In> {}

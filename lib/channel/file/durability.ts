@@ -8,7 +8,7 @@ import type { Mapped } from './mapped.js';
  * When what is written reaches the disk. `none`: when the kernel likes, or at `flush()`. An interval: so long after it
  * was written at most, or when so much was. `commit`: before `send` resolves.
  */
-export type Sync = 'none' | 'commit' | { everyMs?: number; everyBytes?: Size };
+export type Sync = 'none' | 'commit' | { everyMs?: number | undefined; everyBytes?: Size | undefined };
 
 /** The same as a channel keeps it, 0 for what isn't said: whoever resumes it goes on like that. */
 export interface SyncLevel {

@@ -27,9 +27,9 @@ const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const RECORDS_A_LOOK = 63;
 
 export interface VerifyOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the stream that are done, and all there are. */
-  onProgress?: (done: number, total: number) => void;
+  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Something in a channel that is not as its writer left it. */

@@ -199,7 +199,7 @@ export class ManyReader<Out = Buffer> {
 
   /** Like iteration, but batch by batch: of `max` records, or of as many as there is time for. */
   batches(
-    options: WaitOptions & { max?: number } = {},
+    options: WaitOptions & { max?: number | undefined } = {},
   ): AsyncIterableIterator<ManyRecord<Out>[], undefined, undefined> {
     knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);

@@ -22,17 +22,17 @@ type PassedOn<Out> = Pick<
 
 export interface ManyOptions<Out = Buffer> extends PassedOn<Out> {
   /** Where to begin, in each channel. Channels that join later begin at their oldest record unless it says otherwise. */
-  from?: 'oldest' | 'latest' | { time: When } | ((path: string) => Where | undefined);
+  from?: 'oldest' | 'latest' | { time: When } | ((path: string) => Where | undefined) | undefined;
   /** What becomes of a channel whose writer is dead: told once (default) or not, then dropped; or kept for a successor. */
-  onDeath?: 'throw' | 'skip' | 'wait';
+  onDeath?: 'throw' | 'skip' | 'wait' | undefined;
   /** By turns (default), or merged by the records' timestamps. */
-  order?: 'fair' | 'timestamp';
+  order?: 'fair' | 'timestamp' | undefined;
   /** With `order: 'timestamp'`: how long a record may wait for older ones of channels that have nothing to read (0). */
-  holdMs?: number;
+  holdMs?: number | undefined;
   /** Which files of a directory to look at. */
-  match?: RegExp | ((name: string) => boolean);
+  match?: RegExp | ((name: string) => boolean) | undefined;
   /** Whether channels that appear in the directory later join (true). */
-  watch?: boolean;
+  watch?: boolean | undefined;
 }
 
 const PASSED_ON = [

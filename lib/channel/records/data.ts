@@ -8,11 +8,11 @@ export type Data = Uint8Array | string | readonly (Uint8Array | string)[];
 
 export interface RecordOptions {
   /** A number of the user's, 0 to 65535. */
-  type?: number;
+  type?: number | undefined;
   /** A number of the user's, up to 2^53 - 1; only where the channel has timestamps. */
-  tag?: number;
+  tag?: number | undefined;
   /** Only where the channel has timestamps; default: now. */
-  timestamp?: When;
+  timestamp?: When | undefined;
 }
 
 export interface BatchRecord<In = Data> extends RecordOptions {

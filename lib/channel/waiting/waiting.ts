@@ -7,8 +7,8 @@ import type { Sleeper, Waiting } from './sleeper.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
-  signal?: AbortSignal;
-  timeoutMs?: number;
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
 }
 
 /** Where this is the rest of a longer wait, `until` is when that ends. */

@@ -21,32 +21,32 @@ import { environment } from '../runtime/index.js';
 
 export interface ChannelOptions {
   /** `ring` (default) wraps round; `linear` fills once. */
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** Bytes for frames: 64 KiB to 1 GiB, a power of two (ring), or 16 KiB to 1 GiB in steps of 4 KiB (linear). */
-  capacity?: Size;
+  capacity?: Size | undefined;
   /** The largest payload: at most (and by default) an eighth of a ring, a quarter of a linear channel. */
-  maxRecord?: Size;
+  maxRecord?: Size | undefined;
   /** How many readers may register, 0 to 1024 (64). With 0 nobody can hold the writer back. */
-  readers?: number;
+  readers?: number | undefined;
   /** Whether each record carries a timestamp and a tag. */
-  timestamps?: boolean;
+  timestamps?: boolean | undefined;
   /**
    * Whether frames carry a checksum: `crc32c` costs the writer nothing, since it is filled in behind it. Default: on linear
    * channels that lie on a disk or are synced, and nowhere else.
    */
-  checksum?: 'none' | 'crc32c';
+  checksum?: 'none' | 'crc32c' | undefined;
   /** When what is written reaches the disk; linear channels only (`none`). */
-  sync?: Sync;
+  sync?: Sync | undefined;
   /** How often the writer shows that it lives (250). */
-  heartbeatMs?: number;
+  heartbeatMs?: number | undefined;
   /** After how long without a sign a living writer is called stalled (2000, or four heartbeats where that is more). */
-  stalledAfterMs?: number;
+  stalledAfterMs?: number | undefined;
   /** Anything JSON can say, up to 4096 bytes; for whoever opens the channel. */
-  metadata?: Record<string, unknown>;
+  metadata?: Record<string, unknown> | undefined;
   /** Permissions of the file (0o600). */
-  fileMode?: number;
+  fileMode?: number | undefined;
   /** Take the place of a dead or ended channel of this name. */
-  replace?: boolean;
+  replace?: boolean | undefined;
 }
 
 export const CHANNEL_OPTIONS: readonly (keyof ChannelOptions)[] = [

@@ -7,7 +7,7 @@ import { CursorName } from './cursor-name.js';
 /** `signal` and `timeoutMs` (10000) are for the case that another process holds the file. */
 export interface CursorSetOptions extends WaitOptions {
   /** Move it back, too, and set it anew where it is damaged. */
-  force?: boolean;
+  force?: boolean | undefined;
 }
 
 /** A named cursor, as it stands. */

@@ -9,25 +9,25 @@ import type { LogWhere, TailOptions } from './tail-options.js';
 
 export interface ReadOptions extends WaitOptions {
   /** Where to begin. Default: 'latest' when following or going backwards, else 'earliest'; or where the cursor is. */
-  from?: LogWhere;
+  from?: LogWhere | undefined;
   /** Whether to wait for more at the end (false). */
-  follow?: boolean;
+  follow?: boolean | undefined;
   /** How many records at most; how many bytes of values, but one record at least. */
-  limit?: number;
-  maxBytes?: Size;
+  limit?: number | undefined;
+  maxBytes?: Size | undefined;
   /** Last record first. */
-  reverse?: boolean;
+  reverse?: boolean | undefined;
   /** The name of a cursor to begin at, and to move past each record when the next one is asked for. */
-  cursor?: string;
+  cursor?: string | undefined;
   /** Only what is on the disk. */
-  durableOnly?: boolean;
+  durableOnly?: boolean | undefined;
   /** What to do where records are gone that were to be read ('throw'). */
-  outOfRange?: 'throw' | 'earliest' | 'latest';
+  outOfRange?: 'throw' | 'earliest' | 'latest' | undefined;
 }
 
 export interface BatchesOptions extends ReadOptions {
   /** How many records a batch has at most (1024). */
-  max?: number;
+  max?: number | undefined;
 }
 
 const READ_OPTIONS = [

@@ -14,11 +14,11 @@ export interface TailSettings {
 
 export interface TailOptions {
   /** Where to begin ('latest'). */
-  from?: LogWhere;
-  durableOnly?: boolean;
-  outOfRange?: 'throw' | 'earliest' | 'latest';
+  from?: LogWhere | undefined;
+  durableOnly?: boolean | undefined;
+  outOfRange?: 'throw' | 'earliest' | 'latest' | undefined;
   /** How to wait. */
-  idle?: Idle;
+  idle?: Idle | undefined;
 }
 
 export function tailSettings(options: TailOptions): TailSettings & { from: LogWhere } {

@@ -8,14 +8,14 @@ export type HeadersInput =
 
 /** A record as it is appended. Strings become UTF-8. */
 export interface LogRecordInput {
-  key?: Uint8Array | string;
+  key?: Uint8Array | string | undefined;
   /** null: what had this key is gone. */
   value: Uint8Array | string | null;
-  headers?: HeadersInput;
+  headers?: HeadersInput | undefined;
   /** Default: now. */
-  timestamp?: When;
+  timestamp?: When | undefined;
   /** It is not handed out any more once so many milliseconds have passed since its timestamp. */
-  ttlMs?: number;
+  ttlMs?: number | undefined;
 }
 
 /** A record as it is read. What is in it is a copy, to keep. */

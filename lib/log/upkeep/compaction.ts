@@ -15,8 +15,8 @@ import { Judging, type ReadSegment, replaced } from './judging.js';
 import { Tidying } from './tidying.js';
 
 export interface CompactOptions {
-  signal?: AbortSignal;
-  onProgress?: OnProgress;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
 }
 
 /** What compacting a log came to. */
