@@ -228,7 +228,8 @@ describe.each(MODES)('a %s channel', (mode) => {
     writer.write('old');
     using old = await Reader.open(writer.path, { from: 'oldest' });
     const before = inspect(writer.path);
-    const refused = { code: 'ERR_WRITER_ACTIVE', path: writer.path, pid: process.pid };
+    const message = `${writer.path} has a live writer, pid ${process.pid}`;
+    const refused = { code: 'ERR_WRITER_ACTIVE', path: writer.path, pid: process.pid, message };
     const again = () =>
       Writer.create(writer.path, { mode, capacity: '128KiB', replace: true, metadata: { generation: 2 } });
     expect(await failure(again)).toMatchObject(refused);

@@ -241,6 +241,7 @@ test('a shared log is appended to in turns only, and is not opened as an exclusi
     const error = await failure(() => open(path, { writers }));
     expect(error).toMatchObject({ code: 'ERR_SHARED', path });
     expect(error.message).toContain(`The log ${path} was made`);
+    expect(error.message).toContain(`or say '${writers === 'shared' ? 'exclusive' : 'shared'}'`);
   }
   expect(alone.append('x')).toBe(0);
   // Who doesn't say takes it as it was made.

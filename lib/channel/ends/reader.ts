@@ -449,9 +449,13 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   #assertFree(): void {
     this.#assertOpen();
     if (!this.#busy) return;
-    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${this.path} is running`, {
-      path: this.path,
-    });
+    throw new MillraceError(
+      'ERR_BUSY',
+      `A handler of this reader of ${this.path} is running: let it return first`,
+      {
+        path: this.path,
+      },
+    );
   }
 }
 

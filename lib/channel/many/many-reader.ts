@@ -327,7 +327,11 @@ export class ManyReader<Out = Buffer> {
     this.#assertOpen();
     if (!this.#busy) return;
     const { what, path } = this.#channels;
-    throw new MillraceError('ERR_BUSY', `A handler of this reader of ${what} is running`, { path });
+    throw new MillraceError(
+      'ERR_BUSY',
+      `A handler of this reader of ${what} is running: let it return first`,
+      { path },
+    );
   }
 }
 

@@ -67,10 +67,8 @@ export function lockUnended(path: string): Mapped {
 export function lockWriter(channel: Mapped): void {
   const { path, words } = channel;
   if (binding().lockByte(channel.file, WRITER_LOCK_BYTE)) return;
-  throw new MillraceError('ERR_WRITER_ACTIVE', `${path} has a live writer`, {
-    path,
-    pid: words[L.WRITER_PID_OFFSET >> 2],
-  });
+  const pid = words[L.WRITER_PID_OFFSET >> 2];
+  throw new MillraceError('ERR_WRITER_ACTIVE', `${path} has a live writer, pid ${pid}`, { path, pid });
 }
 
 export function neverAgain(path: string, state: string): MillraceError {

@@ -1,4 +1,4 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync, type StatsFs, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type ErrorFacts, MillraceError } from '../../errors.js';
 import { isSystemError, type SystemError } from '../../native.js';
@@ -66,20 +66,22 @@ export function alreadyThere(path: string, cause?: SystemError): MillraceError {
 }
 
 function noSpace(path: string, needed: number, cause: SystemError): MillraceError {
-  const available = freeBytes(path);
+  const system = fileSystemOf(path);
+  const available = system && system.bavail * system.bsize;
   return new MillraceError(
     'ERR_NO_SPACE',
-    `No space for ${path}: it needs ${needed} bytes${available === undefined ? '' : `, ${available} are free`}. A container's /dev/shm has 64 MB ` +
-      'unless it is started with a larger --shm-size',
+    `No space for ${path}: it needs ${needed} bytes${available === undefined ? '' : `, ${available} are free`}` +
+      (system !== undefined && isRam(system.type)
+        ? ". A container's /dev/shm has 64 MB unless it is started with a larger --shm-size"
+        : ''),
     { path, needed, available, cause },
   );
 }
 
-/** Of the file system that has the file, or would; undefined where that is gone. */
-function freeBytes(path: string): number | undefined {
+/** What has the file, or would; undefined where that is gone. */
+function fileSystemOf(path: string): StatsFs | undefined {
   try {
-    const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
-    return bavail * bsize;
+    return statfsSync(existsSync(path) ? path : dirname(path));
   } catch (error) {
     if (isSystemError(error)) return undefined;
     throw error;

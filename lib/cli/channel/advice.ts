@@ -12,8 +12,8 @@ export function advised(verb: Verb, error: unknown, advice: Advice): unknown {
 export function withAdvice(error: unknown, advice: Advice): unknown {
   const hint = error instanceof MillraceError ? advice[error.code] : undefined;
   if (hint === undefined) return error;
-  const { code, message, path, pid } = error as MillraceError;
+  const { code, message, path } = error as MillraceError;
   // What the library says of this one is about its own options.
   const what = code === 'ERR_EXISTS' ? `${path} exists already` : message;
-  return new MillraceError(code, `${what}${pid === undefined ? '' : `, pid ${pid}`}; ${hint}`);
+  return new MillraceError(code, `${what}; ${hint}`);
 }

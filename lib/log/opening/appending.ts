@@ -58,7 +58,10 @@ async function openShared(
 
 function wrongWay({ directory: path, shared }: LockFile): MillraceError {
   const how = shared ? 'by several processes, each in its turn' : 'by one process alone';
-  return new MillraceError('ERR_SHARED', `The log ${path} was made to be written ${how}; open it so`, {
-    path,
-  });
+  const writers = shared ? 'shared' : 'exclusive';
+  return new MillraceError(
+    'ERR_SHARED',
+    `The log ${path} was made to be written ${how}; open it so: leave writers out, or say '${writers}'`,
+    { path },
+  );
 }

@@ -405,9 +405,13 @@ export class Tail {
   #assertFree(): void {
     if (this.#closed) throw closedHandle('tail', this.#directory.path);
     if (!this.#busy) return;
-    throw new MillraceError('ERR_BUSY', `A handler of this tail of ${this.#directory.path} is running`, {
-      path: this.#directory.path,
-    });
+    throw new MillraceError(
+      'ERR_BUSY',
+      `A handler of this tail of ${this.#directory.path} is running: let it return first`,
+      {
+        path: this.#directory.path,
+      },
+    );
   }
 }
 
