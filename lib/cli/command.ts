@@ -41,6 +41,12 @@ export class UsageError extends Error {
 export function find<T extends Verb | Group>(word: string, among: readonly T[], group?: string): T {
   const found = among.find(({ name }) => lastWord(name) === word);
   if (found !== undefined) return found;
+  const inGroup = among
+    .flatMap((one) => ('verbs' in one ? one.verbs : []))
+    .find(({ name }) => lastWord(name) === word);
+  if (inGroup !== undefined) {
+    throw new UsageError(`there is no '${word}'; did you mean '${inGroup.name}'?`, inGroup.name);
+  }
   const words = [...among.map(({ name }) => lastWord(name)), ...(group === undefined ? ['help'] : [])];
   const asked = group === undefined ? word : `${group} ${word}`;
   throw new UsageError(`there is no '${asked}'${suggest(word, words)}`, group);

@@ -7,7 +7,7 @@ import { closedLog, recordsOf } from './log.js';
 
 const VERBS = ['create', 'write', 'stat', 'dump', 'tail', 'verify', 'abandon'];
 const OTHER_VERBS = ['record', 'replay', 'top', 'doctor'];
-const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact'];
+const LOG_VERBS = ['append', 'read', 'tail', 'stat', 'segments', 'cursors', 'compact', 'verify', 'repair'];
 
 describe('help', () => {
   test('names every verb', async () => {
@@ -93,6 +93,8 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['log', 'read', 'a', '--from', '--json'], "--from takes a value, not the option '--json'"],
     [['tail', 'a', '--constructor'], "tail has no option '--constructor'"],
     [['log', 'append', 'a', '--key', '-k'], 'if it is one, say --key=-k'],
+    [['read', 'a'], "there is no 'read'; did you mean 'log read'? - see: millrace help log read"],
+    [['help', 'append'], "there is no 'append'; did you mean 'log append'?"],
     [['lgo', 'read'], "did you mean 'log'?"],
     [['log', 'raed'], "there is no 'log raed'; did you mean 'read'? - see: millrace help log"],
     [['help', 'log', 'frobnicate'], 'there are append, read, tail'],

@@ -19,6 +19,13 @@ describe.each(verbs.map((verb) => [verb.name, verb] as const))('%s', (name, verb
     expect(explained.map(([, option]) => option).filter((option) => !words.includes(option))).toEqual([]);
   });
 
+  test('its help has what is short for an option, and what follows does so by -f', () => {
+    for (const [option, { short }] of Object.entries(verb.options)) {
+      if (short !== undefined) expect(verb.help).toMatch(new RegExp(`^ {2}-${short}, --${option} `, 'm'));
+      if (option === 'follow') expect(short).toBe('f');
+    }
+  });
+
   test('no line of its help is longer than a terminal is wide', () => {
     expect(verb.help.split('\n').filter((line) => line.length > 132)).toEqual([]);
   });

@@ -16,8 +16,8 @@ export const stat: Verb = {
 Tells what each channel says of itself: its writer, its size, how far it is, and who reads it from where.
 Nothing in the channel changes, and its writer does not notice.
 
-  --watch   again each second, with rates, until Ctrl-C
-  --json    an object a line
+  -w, --watch   again each second, with rates, until Ctrl-C
+  --json        an object a line
 
 Examples
   millrace stat /dev/shm/orders

@@ -21,7 +21,7 @@ in its place, and what follows it is read; then the exit code is 1. Nothing in t
   --max-bytes SIZE
                   no more bytes of keys and values than that, such as 64KiB; but one record at least
   --reverse       last record first
-  --follow        go on with what is appended, until Ctrl-C
+  -f, --follow    go on with what is appended, until Ctrl-C
   --cursor NAME   begin where the named cursor stands (at the earliest record, if it is new), and move it behind what was
                   printed; also beside a live writer. Damage ends it
   --durable       only what is on the disk for sure
@@ -37,7 +37,7 @@ Examples
     limit: { type: 'string' },
     'max-bytes': { type: 'string' },
     reverse: { type: 'boolean' },
-    follow: { type: 'boolean' },
+    follow: { type: 'boolean', short: 'f' },
     cursor: { type: 'string' },
     durable: { type: 'boolean' },
     ...FORMAT_OPTIONS,
