@@ -38,7 +38,7 @@ async function timeSyncs(directory: string, stop: AbortSignal) {
 }
 
 function judged({ count, p50, max }: { count: number; p50: number; max: number }): Finding {
-  const times = `${milliseconds(p50)} the half of ${count} syncs, ${milliseconds(max)} the slowest`;
+  const times = `half of ${count} syncs took ${milliseconds(p50)} or less, the slowest ${milliseconds(max)}`;
   if (p50 < SLOW_MS) return ok('sync', times);
   return warning(
     'sync',
