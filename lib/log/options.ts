@@ -44,7 +44,9 @@ export interface LogOptions extends WaitOptions {
   sync?: 'none' | 'commit' | { everyMs: number } | undefined;
   /** How much may wait for the disk before appending is refused (256MiB). */
   maxUnsyncedBytes?: Size | undefined;
+  /** What is removed by itself (nothing). */
   retention?: Retention | undefined;
+  /** What is compacted by itself (nothing). */
   compaction?: Compaction | undefined;
   /** How batches are compressed, where that makes them smaller (not at all). `zstd` needs Node.js 22.15. */
   compression?: Algorithm | { algorithm: Algorithm; level?: number | undefined } | undefined;
@@ -54,6 +56,7 @@ export interface LogOptions extends WaitOptions {
   readOnly?: boolean | 'records' | undefined;
   /** Permissions of the files that are made, less the process's umask (0o600). */
   fileMode?: number | undefined;
+  /** Hears of what the log does by itself. */
   logger?: Logger | undefined;
 }
 

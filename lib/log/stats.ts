@@ -5,8 +5,9 @@ export interface LogStats {
   next: number;
   durable: number;
   segments: number;
-  /** Of this handle: what it appended. */
+  /** How many this handle appended. */
   records: number;
+  /** How much that was, with headers. */
   bytes: number;
   /** Of these, since it was asked last. */
   rates: Rates<'records' | 'bytes'>;

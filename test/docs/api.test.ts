@@ -138,6 +138,19 @@ describe('types', () => {
     expect(seen.size).toBeGreaterThan(50);
   });
 
+  test('what an option is for is said where an editor shows it', () => {
+    const given = structures.filter(({ name }) =>
+      /Options$|^(Retention|Compaction|LogRecordInput)$/.test(name),
+    );
+    expect(given.length).toBeGreaterThan(15);
+    const options = given.flatMap((symbol) =>
+      checker.getDeclaredTypeOfSymbol(symbol).getProperties().filter(isSeen),
+    );
+    expect(options.length).toBeGreaterThan(50);
+    const silent = options.filter((option) => option.getDocumentationComment(checker).length === 0);
+    expect(silent.map(({ name }) => name)).toEqual([]);
+  });
+
   test('every name that is exported is on the page', () => {
     expect(exported.length).toBeGreaterThan(30);
     expect(exported.map(({ name }) => name).filter((name) => !words.has(name))).toEqual([]);

@@ -29,16 +29,20 @@ import { StatusTeller } from './status-teller.js';
 import { type Followed, Succession } from './succession.js';
 
 export interface PollOptions {
+  /** How many records at most. */
   limit?: number | undefined;
   /** Lend a copy, where the mapping itself could be lent. */
   copy?: boolean | undefined;
 }
 
 export interface ReaderStats {
-  /** Records read through this reader, and records lost to overtaking. */
+  /** Records read through this reader. */
   records: number;
+  /** Records lost to overtaking. */
   lost: number;
+  /** Where it stands. */
   position: number;
+  /** Bytes from there to the published tail. */
   lagBytes: number;
   /** Of records, since it was asked last. */
   rates: Rates<'records'>;
@@ -373,6 +377,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return this.#cursor.tag;
   }
 
+  /** Where the next record begins; within a handler, the handler's own. */
   get position(): number {
     return this.#cursor.position;
   }
@@ -395,6 +400,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return Math.max(header.basePosition, loadPosition(words, DURABLE));
   }
 
+  /** How its writer is: one system call. */
   get status(): Status {
     this.#assertOpen();
     return this.#session.watch.status();
@@ -405,6 +411,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return this.#session.channel.header.frameHeader === L.FRAME_HEADER_EXTENDED;
   }
 
+  /** What whoever made the channel said of it. */
   get metadata(): Record<string, unknown> {
     return this.#session.channel.header.metadata;
   }
@@ -414,6 +421,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     return this.#session.channel.header.channelId.toString('hex');
   }
 
+  /** Counts, rates since this was asked last, and waits. */
   stats(): ReaderStats {
     const { records, waits } = this.#succession;
     const rates = this.#pace.rates({ records });

@@ -4,10 +4,13 @@ import type { Sleeper, WaitStats } from '../waiting/index.js';
 import type { Appender } from '../writing/index.js';
 
 export interface WriterStats {
-  /** Records and bytes of the stream, from its start, and what this writer was refused and had to do. */
+  /** Records of the stream, from its start: those too of writers before this one. */
   records: number;
+  /** Its bytes, headers counted. */
   bytes: number;
+  /** How often readers held the writer back, from the start. */
   refusals: number;
+  /** How many readers were evicted, from the start. */
   evictions: number;
   /** Of records and bytes, since it was asked last. */
   rates: Rates<'records' | 'bytes'>;

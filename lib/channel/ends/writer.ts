@@ -308,6 +308,7 @@ export class Writer<In = Data> {
     return durable;
   }
 
+  /** Those that have registered, in any process. */
   readers(): ReaderInfo[] {
     this.#assertOpen();
     return readersWithLag(this.#channel);
@@ -320,6 +321,7 @@ export class Writer<In = Data> {
     this.#teller.tellSoon('evicted', message, { reader });
   }
 
+  /** Counts, rates since this was asked last, and waits. */
   stats(): WriterStats {
     this.#assertOpen();
     return this.#figures.stats();
@@ -335,6 +337,7 @@ export class Writer<In = Data> {
     return this.#flusher?.durable ?? this.#channel.header.basePosition;
   }
 
+  /** Bytes for records, headers counted. */
   get capacity(): number {
     return this.#channel.header.capacity;
   }
@@ -349,6 +352,7 @@ export class Writer<In = Data> {
     return showSync(this.#channel.header.sync);
   }
 
+  /** What whoever made the channel said of it. */
   get metadata(): Record<string, unknown> {
     return this.#channel.header.metadata;
   }

@@ -5,6 +5,7 @@ import type { ChannelOptions } from '../writing/index.js';
 
 /** What a writer takes that is not about its channel. */
 export interface WritingOptions<In = Data> {
+  /** Encodes what is written. It is not in the file: readers say theirs. */
   codec?: Codec<In, unknown> | undefined;
   /** How `ready` and `send` wait for room; as `idle` of a reader. */
   idle?: Idle | undefined;

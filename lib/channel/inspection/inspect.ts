@@ -25,35 +25,53 @@ export interface ChannelInfo {
   mode: 'ring' | 'linear';
   /** `alive` and `dead` are of the writer of an open channel; the others are final. */
   status: Standing;
+  /** Bytes for records, headers counted. */
   capacity: number;
+  /** Size of the file. */
   fileBytes: number;
+  /** The largest payload. */
   maxRecord: number;
+  /** Whether each record carries a time and a tag. */
   timestamps: boolean;
+  /** How many readers may register. */
   readerSlots: number;
+  /** Those that have. */
   readers: ReaderInfo[];
+  /** Where the stream begins. */
   basePosition: number;
   /** Up to where the writer has published: at or below the true end while it lives. Of a dead one, the true end. */
   tail: number;
+  /** Records up to there. */
   records: number;
+  /** What the writer may overwrite: in a ring, everything below `limit - capacity`. */
   limit: number;
   /** Up to where it is on its disk; where it begins, until something was synced. */
   durable: number;
-  /** When it is synced, and whether its records carry checksums. */
+  /** When it is synced. */
   sync: Sync;
+  /** Whether its records carry checksums. */
   checksum: 'none' | 'crc32c';
+  /** The end; undefined while the channel is open. */
   finalPosition: number | undefined;
+  /** Of the last writer, in its pid namespace. */
   writerPid: number;
   heartbeatMs: number;
   /** How long ago the last heartbeat was; undefined after a restart of the machine. */
   heartbeatAgeMs: number | undefined;
   stalledAfterMs: number;
+  /** How often readers held the writer back, as of its last heartbeat. */
   refusals: number;
+  /** How many readers it evicted, as of then. */
   evictions: number;
+  /** How many writers went on with it. */
   resumes: number;
+  /** Tells it from another channel under the same path. */
   channelId: string;
+  /** Random, as the `channelId` is. */
   incarnation: number;
   /** Microseconds since 1970. */
   created: number;
+  /** Whether the machine has not been restarted since its writer ran. */
   sameBoot: boolean;
   metadata: Record<string, unknown>;
 }

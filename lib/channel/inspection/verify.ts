@@ -27,6 +27,7 @@ const FINAL_POSITION = L.FINAL_POSITION_OFFSET >> 2;
 const RECORDS_A_LOOK = 63;
 
 export interface VerifyOptions {
+  /** Ends it with ERR_ABORTED. */
   signal?: AbortSignal | undefined;
   /** Called now and then with the bytes of the stream that are done, and all there are. */
   onProgress?: ((done: number, total: number) => void) | undefined;
@@ -49,13 +50,17 @@ export interface Verification {
   faults: Fault[];
   /** Undefined where the header can't be believed. */
   status: Standing | undefined;
-  /** Records that are whole; how many of them have a checksum, which held. */
+  /** Records that are whole. */
   records: number;
+  /** How many of them have a checksum, which held. */
   checked: number;
-  /** The stream was looked through from here to here. */
+  /** The position from which on the stream was looked through. */
   from: number;
+  /** The position up to which it was. */
   end: number;
+  /** How many marks there are. */
   marks: number;
+  /** The position up to which it is on its disk. */
   durable: number;
   /**
    * Of a channel whose machine went down while it was written: where what is whole ends. What had not been synced may be

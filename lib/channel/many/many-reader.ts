@@ -27,8 +27,9 @@ export type ManyHandler<Out = Buffer> = (
 export interface ManyStats {
   /** Channels that are read now. */
   channels: number;
-  /** Records read, and lost to overtaking, those too of channels that are no longer read. */
+  /** Records read, those too of channels that are no longer read. */
   records: number;
+  /** Records lost to overtaking, those too of channels that are no longer read. */
   lost: number;
   /** Of all that are read now. */
   lagBytes: number;

@@ -6,9 +6,13 @@ import type { Head, Where } from '../reading/index.js';
 /** Where a channel of many stands. */
 export interface ManySource {
   path: string;
+  /** How its writer is. */
   status: Status;
+  /** Where it is read next. */
   position: number;
+  /** Bytes from there to the published tail. */
   lag: number;
+  /** Records lost to overtaking. */
   lost: number;
   /** It is no longer read: it has ended, its writer died, or it can't be read any further. */
   ended: boolean;

@@ -7,20 +7,27 @@ import { ROOM, wakeSleepers } from '../waiting/index.js';
 
 /** What others see of a reader. */
 export interface ReaderInfo {
+  /** Its place in the reader table. */
   slot: number;
+  /** Whether it holds the writer back (`gating`). */
   state: 'gating' | 'observing' | 'evicted' | 'joining';
+  /** As it said when it was opened. */
   name: string;
+  /** In its own pid namespace. */
   pid: number;
+  /** Where it stands, as it published last. */
   position: number;
   /** Bytes of the stream between this reader and the tail. */
   lagBytes: number;
   /** Records between them. Not in errors, and not where it was overtaken. */
   lagRecords?: number;
-  /** How often it was overtaken, and how many bytes of the stream it lost by that. */
+  /** How often it was overtaken. */
   overtaken: number;
+  /** How many bytes of the stream it lost by that. */
   lostBytes: number;
   /** How long it may stand still while it holds the writer back; undefined: for ever. */
   evictAfterMs: number | undefined;
+  /** Whether its process, or thread, lives. */
   alive: boolean;
 }
 

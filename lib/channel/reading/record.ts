@@ -8,12 +8,15 @@ export interface ReaderRecord<Out = Buffer> {
   data: Buffer;
   /** What the reader's codec made of it; without a codec, `data` itself. */
   value: Out;
+  /** 0 to 65535, as it was given. */
   type: number;
+  /** Where it is in the stream. */
   position: number;
   /** Its number in the stream, from 0 on. */
   record: number;
   /** Microseconds since 1970; only where the channel has timestamps. */
   timestamp?: number;
+  /** As it was given; only where the channel has timestamps. */
   tag?: number;
 }
 

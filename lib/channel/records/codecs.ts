@@ -7,7 +7,9 @@ import type { Data } from './data.js';
  * What comes out may say more than what went in: a sequence number, a time.
  */
 export interface Codec<In, Out = In> {
+  /** Makes of a value what is written. */
   encode(value: In): Data;
+  /** Makes a value of bytes of its own, to keep. */
   decode(bytes: Buffer): Out;
   /** Called when what was encoded last was refused and is not in the channel. */
   refused?(): void;

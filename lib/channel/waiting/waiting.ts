@@ -7,7 +7,9 @@ import type { Sleeper, Waiting } from './sleeper.js';
 
 /** What everything that waits takes. */
 export interface WaitOptions {
+  /** Ends the wait with ERR_ABORTED. */
   signal?: AbortSignal | undefined;
+  /** Ends it with ERR_TIMEOUT after so many milliseconds. */
   timeoutMs?: number | undefined;
 }
 

@@ -8,7 +8,9 @@ import type { Appender } from './appender.js';
  * `start` ... `end` corrupts the channel. One object for all claims of a writer, reused.
  */
 export class Claim {
+  /** Where the room begins in `bytes`. */
   start = 0;
+  /** Where it ends. */
   end = 0;
   readonly #path: string;
   readonly #appender: Appender;
@@ -22,6 +24,7 @@ export class Claim {
     this.#timed = timed;
   }
 
+  /** The whole mapping, of which `start` … `end` is lent. */
   get bytes(): Buffer {
     return this.#appender.bytes;
   }

@@ -26,9 +26,11 @@ const NOTE = '.why';
 
 /** Something that was taken out of a log's directory, but not away. */
 export interface SetAside {
-  /** What it was called, as text, and where it is now: perhaps under another name, which its note tells then. */
+  /** What it was called, as text. */
   name: string;
+  /** Where it is now: perhaps under another name, which its note tells then. */
   path: string;
+  /** For people. */
   reason: string;
 }
 

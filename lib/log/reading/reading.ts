@@ -12,8 +12,9 @@ export interface ReadOptions extends WaitOptions {
   from?: LogWhere | undefined;
   /** Whether to wait for more at the end (false). */
   follow?: boolean | undefined;
-  /** How many records at most; how many bytes of values, but one record at least. */
+  /** How many records at most. */
   limit?: number | undefined;
+  /** How many bytes of keys and values at most, but one record at least. */
   maxBytes?: Size | undefined;
   /** Last record first. */
   reverse?: boolean | undefined;

@@ -15,7 +15,9 @@ export interface TailSettings {
 export interface TailOptions {
   /** Where to begin ('latest'). */
   from?: LogWhere | undefined;
+  /** Only what is on the disk. */
   durableOnly?: boolean | undefined;
+  /** What to do where records are gone that were to be read ('throw'). */
   outOfRange?: 'throw' | 'earliest' | 'latest' | undefined;
   /** How to wait. */
   idle?: Idle | undefined;

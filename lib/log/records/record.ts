@@ -8,9 +8,11 @@ export type HeadersInput =
 
 /** A record as it is appended. Strings become UTF-8. */
 export interface LogRecordInput {
+  /** For compaction, and yours. */
   key?: Uint8Array | string | undefined;
   /** null: what had this key is gone. */
   value: Uint8Array | string | null;
+  /** By name, or as pairs, whose order is kept and whose names may come several times. */
   headers?: HeadersInput | undefined;
   /** Default: now. */
   timestamp?: When | undefined;
@@ -23,11 +25,13 @@ export interface LogRecord {
   offset: number;
   /** Microseconds since 1970. */
   timestamp: number;
+  /** Not there where it was given none. */
   key?: Buffer;
   /** Empty where the record is a tombstone. */
   value: Buffer;
+  /** In the order in which they were given, and not there where there were none. */
   headers?: [name: string, value: Buffer][];
-  /** Microseconds since 1970. */
+  /** Microseconds since 1970; not there where it does not expire. */
   expiresAt?: number;
   /** What had this key is gone. */
   tombstone?: true;

@@ -33,13 +33,17 @@ export interface LogVerification {
   /** Nothing was found. */
   sound: boolean;
   faults: LogFault[];
+  /** How many were looked through. */
   segments: number;
-  /** Records that are whole; how many of them have a checksum, which held. */
+  /** Records that are whole. */
   records: number;
+  /** How many of them have a checksum, which held. */
   checked: number;
-  /** The offset of the first one, that behind the last, and that below which all is said to be on the disk. */
+  /** The offset of the first one. */
   earliest: number;
+  /** The offset behind the last one. */
   next: number;
+  /** The offset below which all is said to be on the disk. */
   durable: number;
   /** What is no part of the log: who opens it to append sets it aside. No fault. */
   foreign: string[];

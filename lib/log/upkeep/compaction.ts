@@ -15,7 +15,9 @@ import { Judging, type ReadSegment, replaced } from './judging.js';
 import { Tidying } from './tidying.js';
 
 export interface CompactOptions {
+  /** Ends it with ERR_ABORTED; what is compacted by then is. */
   signal?: AbortSignal | undefined;
+  /** Called now and then with the bytes that are done, and all there are. */
   onProgress?: OnProgress | undefined;
 }
 
