@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { closest, parseSize } from '../options.js';
 import type { Output } from './output.js';
+import { plain } from './words.js';
 
 type OptionTable = NonNullable<ParseArgsConfig['options']>;
 
@@ -123,7 +124,7 @@ export function onePath(verb: Verb, paths: string[], thing = 'channel'): string 
 /** What the verb takes from, and what it brings that to. */
 export function twoPaths(verb: Verb, paths: string[], from: string, to: string): [from: string, to: string] {
   if (paths.length === 2) return [paths[0], paths[1]];
-  throw new UsageError(`${verb.name}: a ${from} and a ${to}, not ${paths.length} paths`, verb.name);
+  throw new UsageError(`${verb.name}: a ${from} and a ${to}, not ${plain(paths.length, 'path')}`, verb.name);
 }
 
 export function countOption<T>(

@@ -61,7 +61,8 @@ test.each([
   expect(found.addon.message).toMatch(/^loaded from \/.+\.node$/);
   expect(found['file system'].message).toContain(`${directory} is on `);
   if (found['file system'].message.includes('in memory')) expect(found.sync).toBeUndefined();
-  else expect(found.sync.message).toMatch(/^half of \d+ syncs took [\d.]+ ms or less, the slowest [\d.]+ ms$/);
+  else
+    expect(found.sync.message).toMatch(/^half of \d+ syncs took [\d.]+ ms or less, the slowest [\d.]+ ms$/);
   expect(readdirSync(directory).filter((name) => name.includes('millrace-doctor'))).toEqual([]);
 });
 

@@ -117,6 +117,7 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
     [['log', 'append', 'a', '--lines', '--frames'], 'not both'],
     [['log', 'append', 'a', '--batch', '0'], 'a whole number from 1 up'],
     [['record'], 'record: a CHANNEL and a DIRECTORY, not 0 paths'],
+    [['record', 'a'], 'record: a CHANNEL and a DIRECTORY, not 1 path -'],
     [['record', 'a', 'b', '--from', 'yesterday'], 'record: --from takes oldest, latest, a position'],
     [['record', 'a', 'b', '--sync', 'often'], 'record: --sync takes none, commit or milliseconds'],
     [['record', 'a', 'b', '--limit', '0'], 'a whole number from 1 up'],
@@ -175,6 +176,27 @@ test.each([
     code: 1,
     stdout: '',
     stderr: `millrace: ${directory} is the directory of a log, and no channel: millrace log ${ofLogs} ${directory} (ERR_FORMAT)\n`,
+  });
+});
+
+test.each([
+  ['append', 'write'],
+  ['read', 'dump'],
+  ['tail', 'tail'],
+  ['stat', 'stat'],
+  ['segments', 'stat'],
+  ['cursors', 'stat'],
+  ['compact', 'stat'],
+  ['verify', 'verify'],
+  ['repair', 'verify'],
+])('log %s of a channel names %s', async (verb, ofChannels) => {
+  const path = newPath();
+  (await Writer.create(path, { capacity: '64KiB' })).close();
+  const { code, stdout, stderr } = await millrace('log', verb, path);
+  expect({ code, stdout, stderr }).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `millrace: ${path} is a channel, and no log: millrace ${ofChannels} ${path} (ERR_FORMAT)\n`,
   });
 });
 

@@ -3,7 +3,6 @@ import { batchesOf } from '../batches.js';
 import {
   countOption,
   fileModeOption,
-  onePath,
   sizeOption,
   syncOption,
   UsageError,
@@ -16,6 +15,7 @@ import { interruption } from '../interruption.js';
 import { sayError } from '../output.js';
 import { offsets, plain, toJson } from '../words.js';
 import { batchSizeIn, largestIn, makersFor, type Template } from './appendable.js';
+import { logPath } from './channel-instead.js';
 import { openToAppend } from './open.js';
 import { inTurn } from './turn.js';
 
@@ -60,7 +60,7 @@ Examples
     'file-mode': { type: 'string' },
   },
   async run(values, paths, output) {
-    const path = onePath(append, paths, 'log');
+    const path = logPath(append, paths, 'write');
     checkInput(append);
     const segment = sizeOption(append, values, 'segment') ?? DEFAULT_SEGMENT;
     const cutter = cutterFor(

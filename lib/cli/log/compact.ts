@@ -1,8 +1,9 @@
 import type { Compacted } from '../../log/index.js';
-import { countOption, onePath, type Verb } from '../command.js';
+import { countOption, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
 import { plural, size, toJson } from '../words.js';
+import { logPath } from './channel-instead.js';
 import { openToWrite } from './open.js';
 
 const DAY_MS = 86_400_000;
@@ -25,7 +26,7 @@ Examples
   millrace log compact /var/lib/app/accounts --tombstones 604800000 --json`,
   options: { tombstones: { type: 'string' }, json: { type: 'boolean' } },
   async run(values, paths, output) {
-    const path = onePath(compact, paths, 'log');
+    const path = logPath(compact, paths, 'stat');
     const tombstonesMs = countOption(compact, values, 'tombstones', 0, DAY_MS);
     const signal = interruption();
     await using log = await openToWrite(compact, path, { compaction: { tombstonesMs }, signal });

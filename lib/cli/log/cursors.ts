@@ -2,6 +2,7 @@ import { type CursorInfo, Log } from '../../log/index.js';
 import { inUse, UsageError, type Values, type Verb } from '../command.js';
 import { type Output, say, sayError } from '../output.js';
 import { table, toJson } from '../words.js';
+import { refuseChannel } from './channel-instead.js';
 import { placeInLog } from './place.js';
 import { told } from './told.js';
 
@@ -31,6 +32,7 @@ Examples
   async run(values, [path, action, ...rest], output) {
     if (path === undefined) throw wrong('which log?');
     if (values.force === true && action !== 'set') throw wrong('--force is for set');
+    refuseChannel(path, 'stat');
     switch (action) {
       case undefined:
         return list(path, values, output);

@@ -1,7 +1,8 @@
 import { Log } from '../../log/index.js';
-import { countOption, inUse, onePath, sizeOption, UsageError, type Values, type Verb } from '../command.js';
+import { countOption, inUse, sizeOption, UsageError, type Values, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
+import { logPath } from './channel-instead.js';
 import { placeInLog } from './place.js';
 import { printRecords } from './print.js';
 import { FORMAT_HELP, FORMAT_OPTIONS, printerFor } from './printer.js';
@@ -43,7 +44,7 @@ Examples
     ...FORMAT_OPTIONS,
   },
   async run(values, paths, output) {
-    const path = onePath(read, paths, 'log');
+    const path = logPath(read, paths, 'dump');
     const printer = printerFor(read, values, output);
     const asked = whatOf(values);
     const canWait = asked.follow || asked.cursor !== undefined;

@@ -1,8 +1,9 @@
 import { Log, type LogRepair } from '../../log/index.js';
-import { onePath, type Verb } from '../command.js';
+import type { Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { withProgress } from '../progress.js';
 import { offsets, plain, plural, toJson, visible } from '../words.js';
+import { logPath } from './channel-instead.js';
 import { faultText } from './fault-text.js';
 import { besideWriter } from './open.js';
 
@@ -24,7 +25,7 @@ Examples
   millrace log repair /var/lib/app/events --json | jq '.lost'`,
   options: { json: { type: 'boolean' } },
   async run(values, paths, output) {
-    const path = onePath(repair, paths, 'log');
+    const path = logPath(repair, paths, 'verify');
     const signal = interruption();
     const done = await withProgress(path, (onProgress) => Log.repair(path, { signal, onProgress })).catch(
       (error) => {

@@ -1,9 +1,10 @@
 import { asOfSegment } from '../../channel/index.js';
 import { inspect } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
-import { onePath, type Verb } from '../command.js';
+import type { Verb } from '../command.js';
 import { sayError } from '../output.js';
 import { size, table, time, toJson } from '../words.js';
+import { logPath } from './channel-instead.js';
 import { faultOf, told, type Untold } from './told.js';
 
 export const segments: Verb = {
@@ -23,7 +24,7 @@ Examples
   millrace log segments /var/lib/app/events --json | jq -s 'map(.bytes) | add'`,
   options: { json: { type: 'boolean' } },
   async run(values, paths, output) {
-    const path = onePath(segments, paths, 'log');
+    const path = logPath(segments, paths, 'stat');
     await using log = await Log.open(path, { readOnly: true });
     const found = describeAll(log);
     for (const line of values.json === true ? found.map((one) => toJson(one)) : asTable(found)) {

@@ -1,10 +1,11 @@
 import { inspect, type MillraceError } from '../../index.js';
 import { Log, type SegmentInfo } from '../../log/index.js';
-import { onePath, type Verb } from '../command.js';
+import type { Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import type { Output } from '../output.js';
 import { untilNextLook } from '../watching.js';
 import { count, exactSize, plain, plural, toJson, visible } from '../words.js';
+import { logPath } from './channel-instead.js';
 import { areSound, type CursorLag, cursorsOf, cursorTable } from './cursors.js';
 import { told, type Untold } from './told.js';
 
@@ -25,7 +26,7 @@ Examples
   millrace log stat /var/lib/app/events --json | jq '.cursors[] | {name, lag}'`,
   options: { watch: { type: 'boolean', short: 'w' }, json: { type: 'boolean' } },
   async run(values, paths, output) {
-    const path = onePath(stat, paths, 'log');
+    const path = logPath(stat, paths, 'stat');
     const show = values.json === true ? (look: LogLook) => toJson(look) : asText;
     if (values.watch === true) return watch(path, show, output);
     const found = await lookAtLog(path);

@@ -1,7 +1,8 @@
 import { Log, type LogRecord } from '../../log/index.js';
-import { countOption, onePath, type Verb } from '../command.js';
+import { countOption, type Verb } from '../command.js';
 import { interruption } from '../interruption.js';
 import { type Output, sayError } from '../output.js';
+import { logPath } from './channel-instead.js';
 import { printRecords } from './print.js';
 import { FORMAT_HELP, FORMAT_OPTIONS, type Printer, printerFor } from './printer.js';
 
@@ -28,7 +29,7 @@ Examples
     ...FORMAT_OPTIONS,
   },
   async run(values, paths, output) {
-    const path = onePath(tail, paths, 'log');
+    const path = logPath(tail, paths, 'tail');
     const lines = countOption(tail, values, 'lines', 0, 10);
     const printer = printerFor(tail, values, output);
     const signal = interruption();

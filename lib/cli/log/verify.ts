@@ -1,7 +1,9 @@
+import type { VerifyOptions } from '../../index.js';
 import { Log, type LogVerification } from '../../log/index.js';
 import { UsageError, type Verb } from '../command.js';
 import { verifyEach } from '../verifying.js';
 import { offsets, plain, plural, toJson, visible } from '../words.js';
+import { refuseChannel } from './channel-instead.js';
 import { faultText } from './fault-text.js';
 
 export const verify: Verb = {
@@ -23,9 +25,14 @@ Examples
   async run(values, paths, output) {
     if (paths.length === 0) throw new UsageError('log verify: which log?', 'log verify');
     const show = values.json === true ? (found: LogVerification) => [toJson(found)] : asText;
-    return verifyEach(paths, Log.verify, show, output);
+    return verifyEach(paths, look, show, output);
   },
 };
+
+function look(path: string, options: VerifyOptions): Promise<LogVerification> {
+  refuseChannel(path, 'verify');
+  return Log.verify(path, options);
+}
 
 function asText(found: LogVerification): string[] {
   const { path, sound, faults, segments, records, checked, foreign, cutOffAt } = found;
