@@ -152,6 +152,14 @@ test('the types are right for whoever imports it', () => {
   mustRun(bin('attw'), [tarball, '--profile', 'esm-only', '--no-color'], home);
 });
 
+test('no type takes what a Buffer lies in for a part of its type, as only newer compilers do', () => {
+  const declarations = packed.filter((path) => path.endsWith('.d.ts'));
+  expect(declarations.length).toBeGreaterThan(100);
+  mustRun('tar', ['-xzf', tarball, '--wildcards', 'package/dist/*.d.ts'], home);
+  const textOf = (path: string) => readFileSync(join(home, 'package', path), 'utf8');
+  expect(declarations.filter((path) => /\b(Buffer|Uint8Array)</.test(textOf(path)))).toEqual([]);
+});
+
 test(`the addon runs on glibc ${OLDEST_GLIBC}, as the README says, and without a C++ library`, () => {
   const prebuild = packed.find((path) => path.endsWith('.node')) as string;
   mustRun('tar', ['-xzf', tarball, `package/${prebuild}`], home);

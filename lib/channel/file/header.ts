@@ -36,7 +36,7 @@ export interface Header {
   metadata: Record<string, unknown>;
 }
 
-export const MAGIC = Buffer.from('MILLRACE', 'latin1');
+export const MAGIC: Buffer = Buffer.from('MILLRACE', 'latin1');
 
 /** Nothing larger can be a channel, so nothing larger is mapped to find out. */
 export const MAX_FILE_BYTES =
