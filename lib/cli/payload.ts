@@ -24,7 +24,9 @@ export function encodingOf(verb: Verb, values: Values): Encoding {
 
 /** The payload for people, on one line; of what is longer, its beginning. */
 export function preview(data: Buffer, encoding: Encoding, most: number): string {
-  const chosen = encoding === 'auto' ? (isUtf8(data) ? 'text' : 'hex') : encoding;
+  // A NUL is in no text, and in most numbers: these are not to be text now and then, as the bytes happen to be.
+  const isText = isUtf8(data) && !data.includes(0);
+  const chosen = encoding === 'auto' ? (isText ? 'text' : 'hex') : encoding;
   // A character takes four bytes at most, a byte one character at least.
   const beginning = data.length > most * 4 ? data.subarray(0, most * 4) : data;
   const whole = chosen === 'text' ? visible(beginning.toString('utf8')) : beginning.toString(chosen);

@@ -35,6 +35,19 @@ describe('records', () => {
     ]);
   });
 
+  test('bytes with a NUL are no text to people, though they are UTF-8; to programs they are', async () => {
+    const struct = Buffer.alloc(8);
+    struct.writeInt32LE(65, 4);
+    const { path } = await closedChannel([struct]);
+    const [, row] = linesOf((await millrace('dump', path)).stdout);
+    expect(row.trim().split(/ {2,}/).at(-1)).toBe('0000000041000000');
+    const [, asText] = linesOf((await millrace('dump', path, '--text')).stdout);
+    expect(asText).toContain('\\u0000A\\u0000');
+    expect(objectsOf((await millrace('dump', path, '--json')).stdout)).toMatchObject([
+      { text: '\0\0\0\0A\0\0\0' },
+    ]);
+  });
+
   test('times and tags, where the channel has them', async () => {
     const path = newPath();
     const writer = await Writer.create(path, { mode: 'linear', capacity: '64KiB', timestamps: true });

@@ -22,7 +22,8 @@ Nothing in the channel changes, and its writer does not notice.
   --limit N       no more than N records
   --reverse       last record first
   --text, --hex, --base64
-                  how to show payloads; by default text where it is UTF-8, else hex (base64 with --json)
+                  how to show payloads; by default text where it is UTF-8 without a NUL, else hex; with --json text where it is
+                  UTF-8, else base64
   --full          payloads as a whole, not their beginnings
   --json          an object a line, as millrace tail has it, payloads as a whole
 

@@ -20,7 +20,8 @@ export const FORMAT_HELP = `  --values        values alone, a line each: the byt
   --json          an object a line: offset, timestamp (in microseconds), key, value (null: what had the key is gone),
                   headers, expiresAt; what is not UTF-8 is { "base64": … }
   --text, --hex, --base64
-                  how keys and values are shown; by default text where it is UTF-8, else hex (base64 with --json)`;
+                  how keys and values are shown; by default text where it is UTF-8 without a NUL, else hex; with --json text
+                  where it is UTF-8, else base64`;
 
 /** What can't be read, in the direction of reading. */
 export interface Gap {
