@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   type Codec,
+  type Decoder,
+  type Encoder,
   json,
   jsonOf,
   Reader,
@@ -227,6 +229,17 @@ test('what a codec decodes is its own to keep', async () => {
   expect(kept.length).toBe(2000);
   expect(kept.every((value, i) => value.equals(Buffer.alloc(100, i)))).toBe(true);
   kept[0].fill(0);
+});
+
+test('a writer needs only what encodes, a reader only what decodes', async () => {
+  const encoder: Encoder<number> = { encode: (value) => String(value) };
+  const decoder: Decoder<number> = { decode: (bytes) => Number(bytes) };
+  using writer = await Writer.create(newPath(), { capacity: '64KiB', codec: encoder });
+  using reader = await Reader.open(writer.path, { from: 'oldest', codec: decoder });
+  writer.writeBatch([1, 2]);
+  const sum: number = reader.readBatch(10).reduce((sofar, { value }) => sofar + value, 0);
+  expect(sum).toBe(3);
+  expect([...reader.backwards()].map(({ value }) => value)).toEqual([2, 1]);
 });
 
 test('a codec may close its reader while that reads backwards', async () => {

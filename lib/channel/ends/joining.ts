@@ -4,7 +4,7 @@ import { type Mapped, openMapped } from '../file/index.js';
 import * as L from '../layout.js';
 import { claimSlot, noReaderSlot } from '../presence/index.js';
 import { checkWhere, type Where } from '../reading/index.js';
-import { type Codec, checkCodec } from '../records/index.js';
+import { type Codec, checkCodec, type Decoder } from '../records/index.js';
 import { checkLogger, type Logger } from '../runtime/index.js';
 import { checkIdle, type Idle, waitUntil } from '../waiting/index.js';
 
@@ -30,7 +30,7 @@ export interface ReaderOptions<Out = Buffer> {
    */
   idle?: Idle | undefined;
   /** Makes values of records: the one they were written with. */
-  codec?: Codec<never, Out> | undefined;
+  codec?: Codec<never, Out> | Decoder<Out> | undefined;
   /**
    * Whether to check each record's checksum before it is handed out, where the channel has them. Default: on a disk, and
    * where a machine went down.

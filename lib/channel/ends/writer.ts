@@ -8,11 +8,11 @@ import { type Beating, beat, heart, listReaders, type ReaderInfo } from '../pres
 import { readersWithLag } from '../reading/index.js';
 import {
   type BatchOf,
-  type Codec,
   checkType,
   type Data,
   type DescribedRecord,
   Describer,
+  type Encoder,
   measure,
   type RecordOptions,
 } from '../records/index.js';
@@ -58,7 +58,7 @@ export class Writer<In = Data> {
   readonly recovery: Recovery | undefined;
   readonly #channel: Mapped;
   readonly #appender: Appender;
-  readonly #codec: Codec<In, unknown> | undefined;
+  readonly #codec: Encoder<In> | undefined;
   readonly #describer: Describer<In>;
   readonly #timed: boolean;
   readonly #claim: Claim;
@@ -161,7 +161,7 @@ export class Writer<In = Data> {
   }
 
   /** The codec hears at once of what it encoded and what then did not go in, for whatever reason. */
-  #appendEncoded(codec: Codec<In, unknown>, value: In, type: number, tag: number, timeUs: number): number {
+  #appendEncoded(codec: Encoder<In>, value: In, type: number, tag: number, timeUs: number): number {
     const data = codec.encode(value);
     let taken = Refusal.ENDED as number;
     try {

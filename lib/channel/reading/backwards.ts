@@ -1,6 +1,6 @@
 import { MillraceError } from '../../errors.js';
 import type { Mapped } from '../file/index.js';
-import type { Codec } from '../records/index.js';
+import type { Decoder } from '../records/index.js';
 import type { Checker } from '../recovery/index.js';
 import { Cursor } from './cursor.js';
 import { type Guard, OvertakenGuard } from './guard.js';
@@ -16,7 +16,7 @@ export function* backwards<Out>(
   channel: Mapped,
   from: number,
   checker: Checker | undefined,
-  codec: Codec<never, Out> | undefined,
+  codec: Decoder<Out> | undefined,
   assertOpen: () => void,
 ): Generator<ReaderRecord<Out>, void, undefined> {
   assertOpen();

@@ -1,5 +1,5 @@
 import * as L from '../layout.js';
-import { type Codec, Copier } from '../records/index.js';
+import { Copier, type Decoder } from '../records/index.js';
 import type { Cursor } from './cursor.js';
 
 /** A record copied out of its channel. */
@@ -24,10 +24,10 @@ export interface ReaderRecord<Out = Buffer> {
 export class RecordMaker<Out> {
   readonly #cursor: Cursor;
   readonly #timed: boolean;
-  readonly #codec: Codec<never, Out> | undefined;
+  readonly #codec: Decoder<Out> | undefined;
   readonly #copier = new Copier();
 
-  constructor(cursor: Cursor, frameHeader: number, codec: Codec<never, Out> | undefined) {
+  constructor(cursor: Cursor, frameHeader: number, codec: Decoder<Out> | undefined) {
     this.#cursor = cursor;
     this.#timed = frameHeader === L.FRAME_HEADER_EXTENDED;
     this.#codec = codec;

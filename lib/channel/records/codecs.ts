@@ -2,18 +2,22 @@ import { invalidArgument, MillraceError } from '../../errors.js';
 import { show, wholeNumber } from '../../options.js';
 import type { Data } from './data.js';
 
-/**
- * How values become records and records become values. `decode` gets a Buffer that is its own to keep.
- * What comes out may say more than what went in: a sequence number, a time.
- */
-export interface Codec<In, Out = In> {
+/** How values become records. */
+export interface Encoder<In> {
   /** Makes of a value what is written. */
   encode(value: In): Data;
-  /** Makes a value of bytes of its own, to keep. */
-  decode(bytes: Buffer): Out;
   /** Called when what was encoded last was refused and is not in the channel. */
   refused?(): void;
 }
+
+/** How records become values. */
+export interface Decoder<Out> {
+  /** Makes a value of bytes of its own, to keep. */
+  decode(bytes: Buffer): Out;
+}
+
+/** Both ways. What comes out may say more than what went in: a sequence number, a time. */
+export interface Codec<In, Out = In> extends Encoder<In>, Decoder<Out> {}
 
 /** Refuses what is no codec when it is given, not when the first record comes. */
 export function checkCodec(codec: unknown, method: 'encode' | 'decode'): void {

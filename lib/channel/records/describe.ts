@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../errors.js';
 import { knownOptions, show } from '../../options.js';
 import { timeInUs } from '../runtime/index.js';
-import type { Codec } from './codecs.js';
+import type { Encoder } from './codecs.js';
 import {
   areBytes,
   type BatchRecord,
@@ -21,9 +21,9 @@ export type BatchOf<In> = [In] extends [Data] ? In | BatchRecord : In;
 export class Describer<In> {
   readonly #path: string;
   readonly #timed: boolean;
-  readonly #codec: Codec<In, unknown> | undefined;
+  readonly #codec: Encoder<In> | undefined;
 
-  constructor(path: string, timed: boolean, codec: Codec<In, unknown> | undefined) {
+  constructor(path: string, timed: boolean, codec: Encoder<In> | undefined) {
     this.#path = path;
     this.#timed = timed;
     this.#codec = codec;
@@ -74,7 +74,7 @@ export class Describer<In> {
     };
   }
 
-  #encoded(codec: Codec<In, unknown>, value: In): DescribedRecord {
+  #encoded(codec: Encoder<In>, value: In): DescribedRecord {
     const data = codec.encode(value);
     try {
       // A codec may use its buffer again for the next one.

@@ -1,6 +1,8 @@
 export {
   type Codec,
   checkCodec,
+  type Decoder,
+  type Encoder,
   json,
   jsonOf,
   type Sequenced,
