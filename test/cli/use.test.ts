@@ -66,6 +66,8 @@ describe('wrong use ends with 2 and one line that says what is right', () => {
   test.each([
     [['sta'], "did you mean 'stat'?"],
     [['frobnicate'], 'there are create, write, stat'],
+    [['ls'], 'there are create, write, stat'],
+    [['nope'], 'there are create, write, stat'],
     [['help', 'dmup'], "did you mean 'dump'?"],
     [['stat'], 'which channel?'],
     [['dump'], 'which channel?'],
