@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type BatchRecord, type Claim, type Data, Reader, Writer } from '../../lib/index.js';
+import { type BatchRecord, type Claim, type Data, Reader, verify, Writer } from '../../lib/index.js';
 import { failure } from '../helpers/failure.js';
 import { resizable } from '../helpers/resizable.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -99,6 +99,27 @@ test('nor does what its tag and time are then', async () => {
     expect([written, 'ERR_INVALID_ARGUMENT']).toContainEqual(await outcome(batch));
   }
 });
+
+test.each(['ring', 'linear'] as const)(
+  'in a %s nothing is written of a batch of which an element closes the writer',
+  async (mode) => {
+    for (const looks of [1, 2, 3, 4, 5, 6]) {
+      const writer = await Writer.create(newPath(), { mode });
+      writer.write('first');
+      let asked = 0;
+      const batch = new Proxy([short(), short(), short()], {
+        get: (array, key) => {
+          if (/^[0-2]$/.test(String(key)) && ++asked === looks) writer.close();
+          return Reflect.get(array, key);
+        },
+      });
+      expect(await failure(() => writer.writeBatch(batch))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+      expect((await verify(writer.path)).sound).toBe(true);
+      using reader = await Reader.open(writer.path, { from: 'oldest' });
+      expect(reader.readBatch(9).map(({ data }) => data.toString())).toEqual(['first']);
+    }
+  },
+);
 
 test('an element of a batch that writes a record of its own is refused, and that record is whole', async () => {
   for (const at of [0, 1, 2]) {
