@@ -155,8 +155,10 @@ function compressionOf(compression: LogOptions['compression']): CompressionSetti
   if (compression === undefined) return undefined;
   const settings = typeof compression === 'string' ? { algorithm: compression } : compression;
   knownOptions('compression', settings, ['algorithm', 'level']);
-  checkCompression(settings.algorithm, settings.level);
-  return settings;
+  // Its own object: whoever gave it may change that one.
+  const { algorithm, level } = settings;
+  checkCompression(algorithm, level);
+  return { algorithm, level };
 }
 
 function segmentOf(size: Size): number {

@@ -1,9 +1,12 @@
 import { afterEach, expect, test } from 'vitest';
+import { SegmentReader } from '../../lib/channel/index.js';
 import type { ErrorCode } from '../../lib/errors.js';
 import { Log, type LogOptions, type LogWhere } from '../../lib/log/index.js';
+import { PACKED } from '../../lib/log/records/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+import { fillTo } from './retained.js';
 
 const opened: Log[] = [];
 
@@ -118,6 +121,37 @@ test('after a reopening the log goes on behind a compressed batch', async () => 
   opened.push(again);
   expect(again.append('next')).toBe(50);
   expect((await collect(again.read({ from: 48 }))).map(({ offset }) => offset)).toEqual([48, 49, 50]);
+});
+
+test('what is left of a batch is packed again as the log packs others', async () => {
+  /** How many bytes it takes. */
+  const packedAgain = async (level: number) => {
+    const log = await open({ compression: { algorithm: COMPRESSION, level }, segment: '64KiB' });
+    log.appendBatch(
+      batches
+        .slice(0, 4)
+        .flat()
+        .map((record, i) => ({ ...record, key: `key ${i}` })),
+    );
+    log.append({ key: 'key 100', value: 'new' });
+    fillTo(log, 2);
+    expect(await log.compact()).toMatchObject({ segments: 1, records: 1 });
+    let bytes = 0;
+    const segment = SegmentReader.openNow(log.segments()[0].path, { readOnly: true });
+    segment.poll((_bytes, start, end, type) => {
+      if (type === PACKED) bytes += end - start;
+    }, 100);
+    segment.close();
+    return bytes;
+  };
+  expect(await packedAgain(9)).toBeLessThan(await packedAgain(1));
+});
+
+test('a level that is changed in its object later is no concern of the log', async () => {
+  const compression = { algorithm: COMPRESSION as 'deflate', level: 9 };
+  const log = await open({ compression });
+  compression.level = 99;
+  expect(log.appendBatch(batches[0])).toBe(0);
 });
 
 test('what is not smaller compressed is left as it is', async () => {

@@ -190,7 +190,14 @@ export async function compactWith(
 ) {
   const cursors = new CursorFile(log.path, { readOnly: true });
   const teller = new Teller({ role: 'log', path: log.path }, undefined);
-  const compacted = { directory: new Directory(log.path), cursors, teller, synced, alone };
+  const compacted = {
+    directory: new Directory(log.path),
+    cursors,
+    teller,
+    synced,
+    alone,
+    compression: undefined,
+  };
   const settings = { everyMs: undefined, minDeadRatio, tombstonesMs };
   try {
     const compaction = new Compaction(compacted, settings, memory);

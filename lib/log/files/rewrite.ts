@@ -12,7 +12,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { LARGEST_SEGMENT } from '../options.js';
+import { type CompressionSettings, LARGEST_SEGMENT } from '../options.js';
 import {
   type EncodedRecord,
   frameBytes,
@@ -41,6 +41,8 @@ export interface RewriteOptions {
   isBeforeDurable?: boolean;
   /** Which part of its bytes is to go at least; where that would be less, it is left as it is. */
   leastWon?: number;
+  /** How compressed batches are packed again of which something goes; left out: in the way that they were. */
+  compression?: CompressionSettings;
   /** Asked when the new one is there, in the same turn in which it takes the old one's place; false: that is left as it is. */
   mayReplace?: () => boolean;
   signal?: AbortSignal;
@@ -275,9 +277,9 @@ class Rewrite {
       emit(bytes.subarray(start, end), PACKED, tag, timeUs);
       return;
     }
-    const { algorithm } = packedHead(bytes, start, end, tag, timeUs);
-    const again = numberOf('zstd') === algorithm ? 'zstd' : 'deflate';
-    for (const { data, type, tag, timeUs } of packAll(kept, LARGEST_BATCH, again))
+    const before = packedHead(bytes, start, end, tag, timeUs).algorithm;
+    const as = this.#options.compression ?? { algorithm: numberOf('zstd') === before ? 'zstd' : 'deflate' };
+    for (const { data, type, tag, timeUs } of packAll(kept, LARGEST_BATCH, as.algorithm, as.level))
       emit(data, type, tag, timeUs);
   }
 

@@ -9,7 +9,7 @@ import {
   rewriteSegment,
   type SegmentFile,
 } from '../files/index.js';
-import type { CompactionSettings } from '../options.js';
+import type { CompactionSettings, CompressionSettings } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { Judging, type ReadSegment, replaced } from './judging.js';
 import { Tidying } from './tidying.js';
@@ -40,6 +40,7 @@ export interface CompactedLog {
   synced(signal: AbortSignal): Promise<number>;
   /** Does this while no segment is removed or replaced by anybody else. */
   alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  compression: CompressionSettings | undefined;
 }
 
 /** Bytes for the keys of one pass. */
@@ -176,6 +177,7 @@ class Replacing {
       keep,
       leastWon: this.#minDeadRatio,
       isBeforeDurable: true,
+      compression: this.#log.compression,
       // Making the new one takes a while.
       mayReplace: () => !this.#isUnread(end),
       signal: this.#signal,

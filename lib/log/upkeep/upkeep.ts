@@ -50,8 +50,9 @@ export class Upkeep {
     this.#compactions = new Exclusive(lock, COMPACTION_BYTE, { what: `Compacting ${path}`, path }, signal);
     this.#retention = new Retention(settings.retention, { directory, cursors, teller, settled });
     const alone: CompactedLog['alone'] = (work, signal) => this.#segments.do(work, signal);
-    this.#compaction = new Compaction({ directory, cursors, teller, synced, alone }, settings.compaction);
-    const { everyMs } = settings.compaction;
+    const { compaction, compression } = settings;
+    this.#compaction = new Compaction({ directory, cursors, teller, synced, alone, compression }, compaction);
+    const { everyMs } = compaction;
     if (everyMs !== undefined) this.#timer = every(everyMs, this, compactByTime);
   }
 
