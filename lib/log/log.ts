@@ -258,7 +258,9 @@ export class Log {
   /** Where it stood beyond the log's end, and `outOfRange` says where to begin, it is to be set back. */
   #stood({ name }: NamedCursor, at: number | undefined, begins: number): Stood | undefined {
     if (at === undefined) return undefined;
-    if (at <= begins || !(at > knownEnd(this))) return { at, begins };
+    if (at === begins) return { at, begins };
+    // What is removed is not to be read any more: it stands as good as at the first that is kept.
+    if (!(at > knownEnd(this))) return { at: Math.max(at, this.earliest), begins };
     const teller = new Teller({ role: 'log', path: this.path }, this.#settings.logger);
     const said = `The cursor '${name}' of ${this.path} stood at ${at}, beyond the log's end, and was set back to ${begins}`;
     return {

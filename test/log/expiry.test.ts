@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { environment } from '../../lib/channel/index.js';
 import type { Log, LogOptions, ReadOptions } from '../../lib/log/index.js';
 import { clock, withOwnClock } from './own-clock.js';
-import { open } from './retained.js';
+import { apply, open, readAll, VALUE } from './retained.js';
 
 withOwnClock();
 
@@ -98,6 +98,20 @@ describe.each<[string, LogOptions]>([
     }
     expect(lengths).toEqual([10, 10, 10, 1]);
   });
+});
+
+test('a cursor from which on all is removed, or has expired, is moved to the end', async () => {
+  const log = await open();
+  const add = () => log.append({ value: Buffer.alloc(VALUE), ttlMs: 1 });
+  add();
+  await log.cursor('c').set(0);
+  while (log.segments().length < 3) add();
+  await apply(log, { segments: 2, keepUnread: false });
+  clock.us += 1000;
+  expect(await readAll(log, { cursor: 'c', outOfRange: 'latest' })).toEqual([]);
+  expect(log.cursor('c').get()).toBe(0);
+  expect(await readAll(log, { cursor: 'c', outOfRange: 'earliest' })).toEqual([]);
+  expect(log.cursor('c').get()).toBe(log.next);
 });
 
 test.each<[string, LogOptions]>([
