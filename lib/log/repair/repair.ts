@@ -22,6 +22,7 @@ import {
   SetAsideFolder,
 } from '../files/index.js';
 import { LARGEST_SEGMENT, settingsOf } from '../options.js';
+import { type OnProgress, Progress } from '../progress.js';
 import { firstCapacity, Sealed } from '../writing/index.js';
 import { lockForRepair, type RepairLock } from './repair-lock.js';
 import type { LogFault, SegmentReport } from './segment-verify.js';
@@ -80,7 +81,8 @@ function refuseLater(directory: Directory): void {
 
 class Repairing {
   readonly #directory: Directory;
-  readonly #options: VerifyOptions;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onProgress: OnProgress | undefined;
   readonly #aside: SetAsideFolder;
   readonly #result: LogRepair;
   #id = '';
@@ -90,11 +92,14 @@ class Repairing {
   /** What is behind the end of the log, where its machine went down. */
   #cutOff: SegmentFile[] = [];
   #maxTimeUs = 0;
+  /** Bytes that were looked through. */
+  #looked = 0;
 
-  constructor(directory: Directory, options: VerifyOptions) {
+  constructor(directory: Directory, { signal, onProgress }: VerifyOptions) {
     const { path } = directory;
     this.#directory = directory;
-    this.#options = options;
+    this.#signal = signal;
+    this.#onProgress = onProgress;
     this.#aside = new SetAsideFolder(directory);
     this.#result = { path, faults: [], lost: [], rewritten: [], setAside: this.#aside.all, cursors: [] };
   }
@@ -103,8 +108,15 @@ class Repairing {
     this.#id = id;
     await this.#aside.moveAll(this.#directory.foreign(), Directory.whyForeign);
     const reports: SegmentReport[] = [];
-    const { faults, cutOffAt } = await verifyLog(this.#directory, this.#options, (report) =>
-      reports.push(report),
+    // To look through all of it is half of the work.
+    const onProgress: OnProgress = (done, total) => {
+      this.#looked = total;
+      this.#onProgress?.(done, 2 * total);
+    };
+    const { faults, cutOffAt } = await verifyLog(
+      this.#directory,
+      { signal: this.#signal, onProgress },
+      (report) => reports.push(report),
     );
     this.#result.faults = fault === undefined ? faults : [fault, ...faults];
     const last = reports.at(-1)?.file.base ?? -1;
@@ -116,6 +128,7 @@ class Repairing {
     for (const { path, reason } of this.#dropped.reverse()) this.#aside.move(basename(path), reason);
     if (this.#result.setAside.length > 0) await this.#aside.sync();
     await this.#repairCursors();
+    this.#onProgress?.(2 * this.#looked, 2 * this.#looked);
     return this.#result;
   }
 
@@ -155,6 +168,8 @@ class Repairing {
   async #mendAll(): Promise<void> {
     const [{ file: first }] = this.#kept;
     this.#lose(this.#dropped[0]?.base ?? first.base, first.base);
+    const progress = new Progress((done) => this.#onProgress?.(this.#looked + done, 2 * this.#looked));
+    progress.expect(this.#kept.map(({ file }) => file));
     for (const [i, kept] of this.#kept.entries()) {
       const following = this.#kept[i + 1]?.file.base;
       const least = following === undefined ? this.#endBehind(kept) : 0;
@@ -162,6 +177,7 @@ class Repairing {
       if (why !== undefined && following === undefined) await this.#setCutOffAside();
       if (why !== undefined) await this.#mend(kept, { following, least }, why, this.#kept.slice(0, i));
       this.#maxTimeUs = Math.max(this.#maxTimeUs, kept.facts.maxTimeUs, kept.report.maxTimeUs);
+      progress.did(kept.file);
     }
   }
 
@@ -203,7 +219,7 @@ class Repairing {
     why: string,
     before: readonly Kept[],
   ): Promise<void> {
-    const { signal } = this.#options;
+    const signal = this.#signal;
     const { path } = this.#directory;
     throwIfAborted(signal, { what: `Repairing ${path}`, path });
     await this.setCopyAside(basename(file.path), why);
