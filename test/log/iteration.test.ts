@@ -151,8 +151,16 @@ describe.each(WAYS)('what is passed over leaves the event loop its turns: %s', (
     expect(steps.all).toBeGreaterThanOrEqual(RECORDS);
     expect(steps.inOneTurn).toBeLessThanOrEqual(LEAST_RECORDS_A_BATCH + 4);
   });
+});
 
-  test('empty segments', async () => {
+async function* waiting(log: Log): AsyncGenerator<boolean> {
+  using tail = log.tail({ from: 'earliest' });
+  yield await tail.ready();
+}
+
+test.each<[string, (log: Log) => AsyncIterable<unknown>]>([...WAYS, ['waiting', waiting]])(
+  'so do segments in which nothing is left: %s',
+  async (_, reading) => {
     await using log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
     while (log.segments().length < 30) log.append({ value: Buffer.alloc(3000), timestamp: 1, ttlMs: 1 });
     expect(await log.compact()).toMatchObject({ segments: 29 });
@@ -168,8 +176,8 @@ describe.each(WAYS)('what is passed over leaves the event loop its turns: %s', (
     );
     expect(steps.all).toBeGreaterThanOrEqual(30);
     expect(steps.inOneTurn).toBeLessThanOrEqual(4);
-  });
-});
+  },
+);
 
 test('batches that are waited for can be left', async () => {
   await using log = await Log.open(newDirectory());

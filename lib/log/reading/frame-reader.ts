@@ -75,13 +75,13 @@ export class FrameReader {
     this.#next = (this.#segment as SegmentReader).tag + 1;
   };
 
-  /** Whether there is a frame to hand out. */
-  hasNext(): boolean {
+  /** Whether there is a frame to hand out. Asks at the end of each segment whether it `isEnough`: then there may be one behind. */
+  hasNext(isEnough = NEVER): boolean {
     try {
       while (this.#isOpen()) {
         const segment = this.#segment as SegmentReader;
         if (segment.hasNext()) return true;
-        if (!isOver(segment) || !this.#goOn(segment)) return false;
+        if (!isOver(segment) || !this.#goOn(segment) || isEnough()) return false;
       }
       return false;
     } catch (error) {

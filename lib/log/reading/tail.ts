@@ -347,9 +347,13 @@ export class Tail {
 
   /** Whether there is a record to read now. */
   hasNext(): boolean {
+    return this.#hasNext();
+  }
+
+  #hasNext(isEnough?: () => boolean): boolean {
     this.#assertFree();
     if (this.#unpacked.current !== undefined) return true;
-    if (!this.#inRange(() => this.#frames.hasNext())) return false;
+    if (!this.#inRange(() => this.#frames.hasNext(isEnough))) return false;
     return !this.#settings.durableOnly || !this.#isBeyondDurable();
   }
 
@@ -367,7 +371,7 @@ export class Tail {
       const { segment } = this.#frames;
       const look = () => {
         if (this.#closed || isOver()) return false;
-        if (this.hasNext()) return true;
+        if (this.#hasNext(isTurnOver)) return true;
         return this.#frames.segment === segment ? undefined : MOVED;
       };
       // Nobody rings when the disk has something, nor for a first segment.
