@@ -267,6 +267,14 @@ describe('damage', () => {
     expect(await values(directory, '--limit', '3')).toEqual(['zero', 'one', 'three']);
   });
 
+  test('makes no room for more bytes than were asked for', async () => {
+    const directory = await damagedLog();
+    expect(await values(directory, '--max-bytes', '12')).toEqual(['zero', 'one', 'three']);
+    expect(await values(directory, '--max-bytes', '11')).toEqual(['zero', 'one']);
+    expect((await read(directory, '--max-bytes', '11')).code).toBe(1);
+    expect(await values(directory, '--max-bytes', '1', '--from', '2')).toEqual(['three']);
+  });
+
   test('is said in its place backwards, too, and what is before it is read', async () => {
     const directory = await damagedLog();
     const { code, stdout, stderr } = await read(directory, '--json', '--reverse');

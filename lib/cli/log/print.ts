@@ -30,6 +30,9 @@ export async function printRecords(
     try {
       for await (const batch of log.batches({ ...rest })) {
         for (const record of batch) {
+          // The first one may have more; behind damage none is that.
+          if (first !== undefined && bytesOf(record) > (rest.maxBytes ?? Number.POSITIVE_INFINITY))
+            return sound;
           take(rest, record);
           if (printer.record(record)) await output.flush();
         }
@@ -59,11 +62,13 @@ function isCutShort({ signal, follow }: What): boolean {
   return signal?.aborted === true && follow !== true;
 }
 
-function take(rest: What, { value, key }: LogRecord): void {
+function take(rest: What, record: LogRecord): void {
   if (rest.limit !== undefined) rest.limit--;
-  if (rest.maxBytes !== undefined) {
-    rest.maxBytes = Math.max(0, rest.maxBytes - value.length - (key?.length ?? 0));
-  }
+  if (rest.maxBytes !== undefined) rest.maxBytes = Math.max(0, rest.maxBytes - bytesOf(record));
+}
+
+function bytesOf({ value, key }: LogRecord): number {
+  return value.length + (key?.length ?? 0);
 }
 
 /** How many there are from the first one on; without an end where damage hides that. */
