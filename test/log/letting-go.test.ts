@@ -48,6 +48,19 @@ test.each<ReadOptions>([{}, { reverse: true }])(
   },
 );
 
+test.each([
+  ['read', { limit: 1 }],
+  ['read', { limit: 1, reverse: true }],
+  ['read', { maxBytes: 1, follow: true, from: 'earliest' }],
+  ['batches', { limit: 2 }],
+  ['batches', { limit: 2, reverse: true }],
+] as const)('%s %j lets go with the last record that it may hand out', async (how, options) => {
+  const reading = log[how](options);
+  expect((await reading.next()).done).toBe(false);
+  await expectNothingHeld();
+  expect(await reading.next()).toEqual(DONE);
+});
+
 test('a reading whose time is up at the end lets go', async () => {
   const reading = log.read({ follow: true, timeoutMs: 1 });
   expect(await failure(() => reading.next())).toMatchObject({ code: 'ERR_TIMEOUT' });

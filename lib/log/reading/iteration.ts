@@ -205,6 +205,8 @@ class Reading {
   takes(record: LogRecord): boolean {
     const taken = this.#allowance.take(record, this.#isFirst);
     this.#isFirst = false;
+    // Who wants one record asks for no other. But a cursor moves past the last one when the next is asked for.
+    if (this.isEnough && this.mover === undefined) this.source.close();
     return taken;
   }
 
