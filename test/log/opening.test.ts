@@ -61,6 +61,16 @@ describe('a directory', () => {
     expect(readFileSync(path, 'utf8')).toBe('mine');
   });
 
+  test('is not made where a link leads nowhere, nor below that', async () => {
+    const link = join(newDirectory(), 'link');
+    symlinkSync('/nonexistent/directory', link);
+    for (const path of [link, join(link, 'below')]) {
+      const error = await failure(() => Log.open(path));
+      expect(error).toMatchObject({ code: 'ERR_FORMAT', path: link });
+      expect(error.message).toContain('leads nowhere');
+    }
+  });
+
   test('that is full of others’ files stays theirs', async () => {
     const path = newDirectory();
     writeFileSync(join(path, 'mine.txt'), 'mine');

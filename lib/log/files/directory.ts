@@ -1,7 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { disk, explain, SegmentMappings, SegmentReader, statOf } from '../../channel/index.js';
+import {
+  disk,
+  explain,
+  refuseDanglingLink,
+  SegmentMappings,
+  SegmentReader,
+  statOf,
+} from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { textOf } from './file-name.js';
 import { DEFAULT_FILE_MODE, permissionsOf } from './ownership.js';
@@ -241,6 +248,7 @@ function makeUnlessThere(path: string): void {
     mkdirSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    refuseDanglingLink(path);
   }
 }
 
