@@ -2,7 +2,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { disk } from '../../lib/channel/index.js';
+import { disk, SegmentReader } from '../../lib/channel/index.js';
 import { Log } from '../../lib/log/index.js';
 import { Child } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
@@ -209,6 +209,24 @@ describe('who reads meanwhile', () => {
     renameSync(`${log.path}-elsewhere`, log.path);
     log.append('two');
     expect(`${tail.read()?.value}`).toBe('two');
+  });
+
+  test('finds the end of the log, and of what is on the disk, though what it was about to look at goes', async () => {
+    for (const where of ['next', 'durable'] as const) {
+      const log = await open();
+      fillTo(log, 3);
+      await log.flush();
+      const reader = await open({ readOnly: true }, log.path);
+      const { openNow } = SegmentReader;
+      const opening = vi.spyOn(SegmentReader, 'openNow').mockImplementationOnce((...given) => {
+        opening.mockRestore();
+        fillTo(log, 6);
+        for (const { path } of log.segments().slice(0, 4)) unlinkSync(path);
+        return openNow(...given);
+      });
+      expect(reader[where]).toBe(where === 'next' ? log.next : log.earliest);
+      expect(log.segments().length).toBe(2);
+    }
   });
 
   test('backwards, ends where the log begins by then', async () => {

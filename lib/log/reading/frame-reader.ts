@@ -225,16 +225,17 @@ export class FrameReader {
 
   /** The offset of the next record to be appended, as far as is visible. */
   end(): number {
-    const segments = this.#directory.segments();
-    if (segments.length === 0) return 0;
-    const segment = this.#openAt(segments, segments.length - 1);
-    try {
-      return endOf(segment);
-    } catch (error) {
-      throw this.#explainEnd(error, segment);
-    } finally {
-      segment.close();
-    }
+    return this.#retrying((segments) => {
+      if (segments.length === 0) return 0;
+      const segment = this.#openAt(segments, segments.length - 1);
+      try {
+        return endOf(segment);
+      } catch (error) {
+        throw this.#explainEnd(error, segment);
+      } finally {
+        segment.close();
+      }
+    });
   }
 
   /** For who only tells of it: undefined where it is hidden. */
@@ -256,18 +257,15 @@ export class FrameReader {
 
   /** All records below it are known to be on the disk. */
   durable(): number {
-    return durableEnd(this.#directory.segments());
+    return this.#retrying(durableEnd);
   }
 
   seekEarliest(): void {
-    this.#retrying(() => {
-      this.#start(this.#directory.segments(), 0);
-    });
+    this.#retrying((segments) => this.#start(segments, 0));
   }
 
   seekLatest(): void {
-    this.#retrying(() => {
-      const segments = this.#directory.segments();
+    this.#retrying((segments) => {
       this.#start(segments, segments.length - 1);
       const segment = this.#segment;
       if (segment === undefined) return;
@@ -281,8 +279,7 @@ export class FrameReader {
 
   /** To the record of this offset, or behind it where it was compacted away. */
   seekOffset(offset: number): void {
-    this.#retrying(() => {
-      const segments = this.#directory.segments();
+    this.#retrying((segments) => {
       const index = indexOfRecord(segments, offset);
       if (index < 0 && (segments.length > 0 || offset > 0)) {
         throw this.#outOfRange(offset, segments[0]?.base ?? 0, this.#visibleEnd());
@@ -304,8 +301,7 @@ export class FrameReader {
 
   /** To the first record whose timestamp is at least this; where there is none, to the end. */
   seekTime(timeUs: number): void {
-    this.#retrying(() => {
-      const segments = this.#directory.segments();
+    this.#retrying((segments) => {
       this.#start(segments, this.#lastBefore(segments, timeUs));
       for (let segment = this.#segment; segment !== undefined; segment = this.#segment) {
         segment.seekTime(timeUs);
@@ -341,15 +337,14 @@ export class FrameReader {
   }
 
   /** A segment may be removed between the look at the directory and its opening. */
-  #retrying(seek: () => void): void {
+  #retrying<T>(look: (segments: SegmentFile[]) => T): T {
     for (;;) {
-      const first = this.#directory.segments()[0]?.base;
+      const segments = this.#directory.segments();
       try {
-        seek();
-        return;
+        return look(segments);
       } catch (error) {
         const gone = (error as MillraceError).code === 'ERR_NOT_FOUND';
-        if (!gone || this.#directory.segments()[0]?.base === first) throw error;
+        if (!gone || this.#directory.segments()[0]?.base === segments[0]?.base) throw error;
       }
     }
   }
