@@ -23,6 +23,7 @@ import {
   FRAME,
   fileOf,
   flip,
+  overwrite,
   range,
   readable,
   remove,
@@ -172,6 +173,18 @@ describe('each intact record keeps its offset, and is read without a stop', () =
         expect(log.append(textOf(log.next))).toBe(log.next - 1);
       }
     }
+  });
+
+  test('all words of a header that change, so that it seems to be of another start of the machine', async () => {
+    const { directory, bases, next } = await someLog();
+    overwrite(fileOf(directory, bases[1]), 512, Buffer.alloc(1536, 0xaa));
+    const { cutOffAt, faults } = await Log.verify(directory);
+    expect({ cutOffAt, offset: faults[0].offset, nextOffset: faults[0].nextOffset }).toEqual({
+      cutOffAt: undefined,
+      offset: bases[1],
+      nextOffset: bases[2],
+    });
+    await expectRepaired(directory, range(0, next), next);
   });
 
   test('a segment that was cut short', async () => {

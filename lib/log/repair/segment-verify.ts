@@ -164,10 +164,11 @@ class Looking {
     }
   }
 
-  async report({ faults, end }: Verification): Promise<SegmentReport> {
+  async report({ status, faults, end }: Verification): Promise<SegmentReport> {
     const link = this.#info === undefined ? undefined : await linkOf(this.#file.path);
     if (this.#facts !== undefined) this.#checkDesign();
-    this.#addFaults(faults, end);
+    // Where words of the header say what can't be, nothing behind them was looked at.
+    this.#addFaults(faults, status === undefined ? undefined : end);
     return {
       file: this.#file,
       faults: this.#faults,
@@ -196,14 +197,14 @@ class Looking {
   }
 
   /** Those of the channel, with the offsets that are missing there; and offsets that are missing for no such reason. */
-  #addFaults(faults: readonly Fault[], end: number): void {
+  #addFaults(faults: readonly Fault[], end: number | undefined): void {
     const explained = new Set<Jump>();
     for (const fault of faults) {
       const jump = this.#jumps.find(
         ({ behind, at }) => fault.next !== undefined && behind <= fault.next && fault.next <= at,
       );
       if (jump !== undefined) explained.add(jump);
-      const isEnd = this.#info === undefined || this.#isBehindAll(fault, end);
+      const isEnd = end === undefined || this.#isBehindAll(fault, end);
       const offset = jump?.from ?? (isEnd ? this.#next : undefined);
       const message = this.#messageOf(fault);
       this.#faults.push({ ...fault, message, file: this.#file.path, offset, nextOffset: jump?.to });
