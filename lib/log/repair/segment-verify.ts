@@ -167,8 +167,9 @@ class Looking {
   async report({ status, faults, end }: Verification): Promise<SegmentReport> {
     const link = this.#info === undefined ? undefined : await linkOf(this.#file.path);
     if (this.#facts !== undefined) this.#checkDesign();
-    // Where words of the header say what can't be, nothing behind them was looked at.
-    this.#addFaults(faults, status === undefined ? undefined : end);
+    // Where the header can't be believed, or words of it say what can't be, nobody knows how far the stream goes.
+    const isUnknown = this.#info === undefined || status === undefined;
+    this.#addFaults(faults, isUnknown ? undefined : end);
     return {
       file: this.#file,
       faults: this.#faults,
