@@ -255,9 +255,34 @@ test('a codec may close its reader while that reads backwards', async () => {
       },
     },
   });
-  expect(thrown(() => reader.backwards().next())).toMatchObject({
-    code: 'ERR_CLOSED_HANDLE',
-    path: writer.path,
-  });
-  expect(decoded).toBe(2);
+  const read: string[] = [];
+  const readAll = () => {
+    for (const { value } of reader.backwards()) read.push(`${value}`);
+  };
+  expect(thrown(readAll)).toMatchObject({ code: 'ERR_CLOSED_HANDLE', path: writer.path });
+  expect(read).toEqual(TEXTS.slice(-2).reverse());
 });
+
+test.each([
+  ['by an error of its own', jsonOf<string>(), '"', { name: 'SyntaxError' }],
+  ['by the code of damage', sequenced(utf8), 'short', { code: 'ERR_CORRUPT', size: 5 }],
+])(
+  'reading backwards gives all that lies behind a record that a codec cannot read, refused %s',
+  async (_, codec, bad, error) => {
+    using writer = await Writer.create(newPath());
+    const add = (text: string) => writer.write(codec.encode(text));
+    for (const text of ['before', 'it']) add(text);
+    const place = writer.write(bad);
+    for (const text of ['behind', 'that']) add(text);
+    using reader = await Reader.open<unknown>(writer.path, { codec });
+    const records: number[] = [];
+    const readAll = () => {
+      for (const { record } of reader.backwards()) records.push(record);
+    };
+    expect(readAll).toThrow(expect.objectContaining(error));
+    expect(records).toEqual([4, 3]);
+    reader.seek(place);
+    readAll();
+    expect(records).toEqual([4, 3, 1, 0]);
+  },
+);

@@ -26,12 +26,12 @@ export function* backwards<Out>(
       ? new OvertakenGuard(channel, undefined, 'throw', () => places.oldest())
       : undefined;
   const cursor = new Cursor(channel, guard, undefined, checker);
-  const maker = new RecordMaker(cursor, channel.header.frameHeader, codec);
+  const maker = new RecordMaker<Buffer>(cursor, channel.header.frameHeader, undefined);
   let end = from;
   while (end > places.oldest().position) {
     const start = places.before(end - 16);
     if (start.position >= end) return;
-    const stretch: ReaderRecord<Out>[] = [];
+    const stretch: ReaderRecord[] = [];
     let fault: MillraceError | undefined;
     cursor.moveTo(start.position, start.record);
     for (let walking = true; walking; ) {
@@ -39,11 +39,7 @@ export function* backwards<Out>(
         pollUntil(
           cursor,
           () => cursor.position >= end,
-          (bytes, at, until, type) => {
-            stretch.push(maker.make(bytes, at, until, type));
-            // What the codec did may have closed the reader.
-            assertOpen();
-          },
+          (bytes, at, until, type) => stretch.push(maker.make(bytes, at, until, type)),
         );
         walking = false;
       } catch (error) {
@@ -60,10 +56,15 @@ export function* backwards<Out>(
       }
     }
     for (let i = stretch.length - 1; i >= 0; i--) {
-      yield stretch[i];
+      yield decoded(stretch[i], codec);
       assertOpen();
     }
     if (fault !== undefined) throw fault;
     end = start.position;
   }
+}
+
+/** Not before it is handed out: what can't be decoded hides nothing of what is behind it. */
+function decoded<Out>(record: ReaderRecord, codec: Codec<never, Out> | undefined): ReaderRecord<Out> {
+  return { ...record, value: (codec === undefined ? record.data : codec.decode(record.data)) as Out };
 }
