@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type BatchRecord, type Claim, type Data, Reader, verify, Writer } from '../../lib/index.js';
+import { type BatchRecord, type Claim, type Data, Reader, Refusal, verify, Writer } from '../../lib/index.js';
 import { failure } from '../helpers/failure.js';
 import { resizable } from '../helpers/resizable.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -167,6 +167,38 @@ test('an element of a batch that opens a claim has that batch refused, and the c
   writer.write('the next');
   expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first', 'claim', 'the next']);
 });
+
+const endings: Record<string, (writer: Writer) => unknown> = {
+  closes: (writer) => writer.close(),
+  seals: (writer) => writer.seal(),
+  'disposes of': (writer) => writer[Symbol.asyncDispose](),
+};
+
+test.each(Object.keys(endings))(
+  'an element of a batch that %s its writer has it refused, and the end is whole',
+  async (how) => {
+    for (const at of [0, 1, 2]) {
+      const writer = await Writer.create(newPath(), { mode: 'linear', sync: 'commit', capacity: '64KiB' });
+      using reader = await Reader.open(writer.path);
+      writer.write('first');
+      let ended: unknown;
+      let looks = 0;
+      const batch = new Proxy([short(), short(), short()], {
+        get: (array, key) => {
+          // The first three looks only see what they are.
+          if (/^[0-2]$/.test(String(key)) && ++looks === 4 + at) ended = endings[how](writer);
+          return Reflect.get(array, key);
+        },
+      });
+      expect(writer.tryWriteBatch(batch)).toBe(Refusal.ENDED);
+      expect(await failure(() => writer.writeBatch(batch))).toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+      await ended;
+      expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first']);
+      expect(reader.ended).toBe(true);
+      expect(await verify(writer.path)).toMatchObject({ sound: true, records: 1 });
+    }
+  },
+);
 
 test('nor do the elements of an array', async () => {
   for (const looks of [1, 2, 3, 4]) {

@@ -362,6 +362,7 @@ export class Appender {
       bytes = this.#fillBatch(records, count, timeUs, tag, tagStep);
       if (bytes === 0) throw changedMeanwhile('batch', this.#channel.path);
     }
+    if (bytes < 0) return bytes;
     // Who computes an element may have opened a claim: that is of the same room.
     if (this.busy) throw claimIsOpen(this.#channel.path);
     const at = this.#at;
@@ -378,8 +379,8 @@ export class Appender {
 
   /**
    * Fills the frames of a batch, all but the first one's length: that is stored last, by the one release store that
-   * covers the whole batch. Returns their bytes; 0 where they don't fit here, and then nothing has happened: as long
-   * as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
+   * covers the whole batch. Returns their bytes, or a refusal; 0 where they don't fit here, and then nothing has happened:
+   * as long as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
    *
    * Each record is looked at once: an array may have computed elements, which are others another time. So the checks are
    * written to fail for a length that is no number.
@@ -399,7 +400,8 @@ export class Appender {
     for (let i = 0; i < count; i++) {
       const record = records[i];
       const length = record.length;
-      // Who computes it may have written a record of its own.
+      // Who computes it may have ended the channel right here, or written a record of its own.
+      if (this.stopped !== undefined) return Refusal.ENDED;
       if (this.#at !== start) throw writtenWithin(this.#channel.path);
       const next = at + ((length + frameHeader + 15) & -16);
       // Or have closed the writer, or opened a claim: there is no room then.
