@@ -22,13 +22,14 @@ export function checkStreamOptions<T extends StreamOptions>(
 ): T {
   const known = [...OF_BOTH, ...others];
   knownOptions(what, options, known);
-  oneOf('objectMode', options.objectMode ?? false, [true, false]);
-  oneOf('close', options.close ?? true, [true, false]);
-  if (options.highWaterMark !== undefined) {
-    wholeNumber('highWaterMark', options.highWaterMark, 0, Number.MAX_SAFE_INTEGER);
+  const own = saidNow(options, known);
+  oneOf('objectMode', own.objectMode ?? false, [true, false]);
+  oneOf('close', own.close ?? true, [true, false]);
+  if (own.highWaterMark !== undefined) {
+    wholeNumber('highWaterMark', own.highWaterMark, 0, Number.MAX_SAFE_INTEGER);
   }
-  checkWait(options);
-  return saidNow(options, known);
+  checkWait(own);
+  return own;
 }
 
 /** Destroys a stream when the user's signal says so. Listens no longer than until `over`. `path`: of what is streamed. */

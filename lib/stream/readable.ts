@@ -26,8 +26,8 @@ export interface ReadableSource {
  */
 export function readable(reader: ReadableSource, options: ReadableOptions = {}): Readable {
   const own = checkStreamOptions('readable', options, ['values']);
-  oneOf('values', options.values ?? false, [true, false]);
-  if (options.values === true && options.objectMode !== true) {
+  oneOf('values', own.values ?? false, [true, false]);
+  if (own.values === true && own.objectMode !== true) {
     throw invalidArgument('Values are not bytes: values: true needs objectMode: true');
   }
   if (typeof reader?.ready !== 'function' || typeof reader.poll !== 'function') {

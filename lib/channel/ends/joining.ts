@@ -117,21 +117,22 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
 /** Returns them as they are now. */
 export function checkReaderOptions<Out>(options: ReaderOptions<Out>): ReaderOptions<Out> {
   knownOptions('Reader.open', options, READER_OPTIONS);
-  const { from, gate, name } = options;
-  if (from !== undefined) checkWhere(from);
-  checkCodec(options.codec, 'decode');
-  oneOf('onLost', options.onLost ?? 'throw', ['throw', 'skip']);
-  oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'wait']);
-  checkIdle(options.idle);
-  oneOf('wait', options.wait ?? false, [true, false]);
-  oneOf('follow', options.follow ?? false, [true, false]);
-  checkLogger(options.logger);
-  oneOf('verify', options.verify ?? true, [true, false]);
-  oneOf('register', options.register ?? true, [true, false]);
-  wholeNumber('deadAfterMs', options.deadAfterMs ?? 0, 0, 2 ** 31 - 1);
+  const own = saidNow(options, READER_OPTIONS);
+  const { from, gate, name } = own;
+  if (from !== undefined) own.from = checkWhere(from);
+  checkCodec(own.codec, 'decode');
+  oneOf('onLost', own.onLost ?? 'throw', ['throw', 'skip']);
+  oneOf('onDeath', own.onDeath ?? 'throw', ['throw', 'wait']);
+  checkIdle(own.idle);
+  oneOf('wait', own.wait ?? false, [true, false]);
+  oneOf('follow', own.follow ?? false, [true, false]);
+  checkLogger(own.logger);
+  oneOf('verify', own.verify ?? true, [true, false]);
+  oneOf('register', own.register ?? true, [true, false]);
+  wholeNumber('deadAfterMs', own.deadAfterMs ?? 0, 0, 2 ** 31 - 1);
   if (typeof gate === 'object' && gate !== null) {
     knownOptions('gate', gate, ['evictAfterMs']);
-    wholeNumber('gate.evictAfterMs', gate.evictAfterMs, 1, 2 ** 31 - 1);
+    own.gate = { evictAfterMs: wholeNumber('gate.evictAfterMs', gate.evictAfterMs, 1, 2 ** 31 - 1) };
   } else if (gate !== undefined && typeof gate !== 'boolean') {
     throw invalidArgument(`gate must be true, false or { evictAfterMs }, not ${show(gate)}`);
   }
@@ -140,7 +141,7 @@ export function checkReaderOptions<Out>(options: ReaderOptions<Out>): ReaderOpti
       `name must be a string of at most ${L.SLOT_NAME_BYTES} bytes, without control characters, not ${show(name)}`,
     );
   }
-  return saidNow(options, READER_OPTIONS);
+  return own;
 }
 
 /** What others list and print. */

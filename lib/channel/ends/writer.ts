@@ -121,8 +121,8 @@ export class Writer<In = Data> {
   /** Goes on where a dead writer of this channel stopped; nothing it committed is lost. */
   static async resume<In = Data>(path: string, options: WritingOptions<In> = {}): Promise<Writer<In>> {
     knownOptions('Writer.resume', options, WRITING_OPTIONS);
-    checkWritingOptions(options);
     const own = saidNow(options, WRITING_OPTIONS);
+    checkWritingOptions(own);
     const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)), refuseSegment);
     return new Writer<In>(channel, recovered, own, recovery);
   }
@@ -212,11 +212,11 @@ export class Writer<In = Data> {
    */
   async ready(options: WaitOptions & { bytes?: number | undefined } = {}): Promise<void> {
     waitOptions('ready', options, ['bytes']);
-    const bytes = wholeNumber('bytes', options.bytes ?? 0, 0, Number.MAX_SAFE_INTEGER);
+    const { bytes } = options;
+    if (bytes !== undefined) wholeNumber('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
     const reserve = () => {
       if (this.#appender.stopped !== undefined) return Refusal.ENDED;
-      if (options.bytes === undefined) return this.#appender.tryRefused();
-      return this.#appender.tryReserve(bytes);
+      return bytes === undefined ? this.#appender.tryRefused() : this.#appender.tryReserve(bytes);
     };
     let refusedAt: number | undefined;
     const refusal = await waitUntil(
@@ -233,7 +233,7 @@ export class Writer<In = Data> {
     );
     if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
-    if (options.bytes !== undefined) throw this.#refused(refusal, options.bytes);
+    if (bytes !== undefined) throw this.#refused(refusal, bytes);
     const { lastRefusal, position } = this.#appender;
     const size = lastRefusal.sizeAt(position);
     lastRefusal.forget();
@@ -432,8 +432,8 @@ export async function createWriter<In = Data>(
 ): Promise<Writer<In>> {
   const known = [...CHANNEL_OPTIONS, ...WRITING_OPTIONS];
   knownOptions('Writer.create', options, known);
-  checkWritingOptions(options);
   const own = saidNow(options, known);
+  checkWritingOptions(own);
   const channel = await createChannel(path, own, base);
   const { basePosition, baseRecord } = channel.header;
   const start = { position: basePosition, record: baseRecord, maxTimeUs: 0, unmarked: 0 };

@@ -56,40 +56,40 @@ const OF_DIRECTORIES = ['match', 'watch'] as const;
 export function checkManyOptions<Out>(options: ManyOptions<Out>, isDirectory: boolean): ManyOptions<Out> {
   const known = [...PASSED_ON, ...OF_DIRECTORIES, 'from', 'onDeath', 'order', 'holdMs'] as const;
   knownOptions('openAll', options, known);
-  checkReaderOptions(passedOn(options));
-  checkWait(options);
-  oneOf('onDeath', options.onDeath ?? 'throw', ['throw', 'skip', 'wait']);
-  const order = oneOf('order', options.order ?? 'fair', ['fair', 'timestamp']);
-  wholeNumber('holdMs', options.holdMs ?? 0, 0, 2 ** 31 - 1);
-  if (options.holdMs !== undefined && order !== 'timestamp') {
+  const own = saidNow(options, known);
+  own.gate = checkReaderOptions(passedOn(own)).gate;
+  checkWait(own);
+  oneOf('onDeath', own.onDeath ?? 'throw', ['throw', 'skip', 'wait']);
+  const order = oneOf('order', own.order ?? 'fair', ['fair', 'timestamp']);
+  wholeNumber('holdMs', own.holdMs ?? 0, 0, 2 ** 31 - 1);
+  if (own.holdMs !== undefined && order !== 'timestamp') {
     throw invalidArgument("Nothing is held back but with order: 'timestamp': leave out holdMs", {
       option: 'holdMs',
     });
   }
-  checkFrom(options.from);
+  own.from = checkFrom(own.from);
   for (const option of OF_DIRECTORIES) {
-    if (options[option] === undefined || isDirectory) continue;
+    if (own[option] === undefined || isDirectory) continue;
     throw invalidArgument(`${option} is for directories, and this is a list of channels`, { option });
   }
-  if (options.wait === true && isDirectory) {
+  if (own.wait === true && isDirectory) {
     throw invalidArgument('wait is for lists: what appears in a directory joins by watch', {
       option: 'wait',
     });
   }
-  oneOf('watch', options.watch ?? true, [true, false]);
-  const { match } = options;
+  oneOf('watch', own.watch ?? true, [true, false]);
+  const { match } = own;
   if (match !== undefined && typeof match !== 'function' && !(match instanceof RegExp)) {
     throw invalidArgument(`match must be a RegExp or a function, not ${show(match)}`);
   }
-  return saidNow(options, known);
+  return own;
 }
 
-function checkFrom(from: ManyOptions['from']): void {
+function checkFrom(from: ManyOptions['from']): ManyOptions['from'] {
   const places: unknown[] = [undefined, 'oldest', 'latest'];
-  if (places.includes(from) || typeof from === 'function') return;
+  if (places.includes(from) || typeof from === 'function') return from;
   if (typeof from === 'object' && from !== null && 'time' in from) {
-    checkWhere(from);
-    return;
+    return checkWhere(from) as ManyOptions['from'];
   }
   throw invalidArgument(
     `from must be 'oldest', 'latest', { time } or a function that says where for each path, not ${show(from)}`,
@@ -112,8 +112,7 @@ export function startIn(path: string, from: ManyOptions['from'], late: boolean):
 function answer(from: (path: string) => Where | undefined, path: string): Where | undefined {
   const where = from(path);
   try {
-    if (where !== undefined) checkWhere(where);
-    return where;
+    return where === undefined ? undefined : checkWhere(where);
   } catch (error) {
     // Of another channel it may say something else.
     throw withFacts(error as MillraceError, { path });

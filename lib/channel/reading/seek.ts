@@ -12,22 +12,21 @@ import { tagFrom } from './tags.js';
 /** Where to read from: a position as `write` returned it, a record's number, or the first record at or after a time. */
 export type Where = 'oldest' | 'latest' | number | { record: number } | { time: When };
 
-/** Throws where it is no place in any channel. */
-export function checkWhere(where: Where): void {
-  if (where === 'oldest' || where === 'latest') return;
-  if (typeof where === 'number') {
-    wholeNumber('A position', where, 0, Number.MAX_SAFE_INTEGER);
-  } else if (typeof where === 'object' && where !== null && 'record' in where) {
+/** Throws where it is no place in any channel. Returns it as it is now. */
+export function checkWhere(where: Where): Where {
+  if (where === 'oldest' || where === 'latest') return where;
+  if (typeof where === 'number') return wholeNumber('A position', where, 0, Number.MAX_SAFE_INTEGER);
+  if (typeof where === 'object' && where !== null && 'record' in where) {
     knownOptions('A place', where, ['record']);
-    wholeNumber('record', where.record, 0, Number.MAX_SAFE_INTEGER);
-  } else if (typeof where === 'object' && where !== null && 'time' in where) {
-    knownOptions('A place', where, ['time']);
-    timeInUs('time', where.time);
-  } else {
-    throw invalidArgument(
-      `A place to read from is 'oldest', 'latest', a position, { record } or { time }, not ${show(where)}`,
-    );
+    return { record: wholeNumber('record', where.record, 0, Number.MAX_SAFE_INTEGER) };
   }
+  if (typeof where === 'object' && where !== null && 'time' in where) {
+    knownOptions('A place', where, ['time']);
+    return { time: { us: timeInUs('time', where.time) } };
+  }
+  throw invalidArgument(
+    `A place to read from is 'oldest', 'latest', a position, { record } or { time }, not ${show(where)}`,
+  );
 }
 
 const LIMIT = L.LIMIT_OFFSET >> 2;
@@ -226,8 +225,8 @@ export class Places {
     }
   }
 
-  routeTo(where: Where): Route {
-    checkWhere(where);
+  routeTo(given: Where): Route {
+    const where = checkWhere(given);
     if (where === 'oldest') {
       return {
         landing: () => this.oldest(),

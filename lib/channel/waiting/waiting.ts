@@ -69,7 +69,8 @@ function handOver<T>(found: T, now: number, resolve: (found: T) => void): void {
 class Wait<T> implements Waiting {
   readonly #lookFor: Look<T>;
   readonly #task: Task;
-  readonly #options: Limits;
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeoutMs: number | undefined;
   readonly #strategy: IdleStrategy;
   readonly #sleeper: Sleeper | undefined;
   readonly #resolve: (found: T) => void;
@@ -100,7 +101,8 @@ class Wait<T> implements Waiting {
   ) {
     this.#lookFor = look;
     this.#task = task;
-    this.#options = options;
+    this.#signal = options.signal;
+    this.#timeoutMs = options.timeoutMs;
     this.#strategy = strategy;
     this.#sleeper = sleeper;
     this.#resolve = resolve;
@@ -140,7 +142,7 @@ class Wait<T> implements Waiting {
   #look(): void {
     for (let now = performance.now(); ; now = performance.now()) {
       if (this.#finds(now)) return;
-      if (now >= this.#until) throw timedOut(this.#task, this.#options.timeoutMs as number);
+      if (now >= this.#until) throw timedOut(this.#task, this.#timeoutMs as number);
       this.#looks++;
       if (this.#idle(now) !== 'look') return;
       if (!isTurnOver(now)) continue;
@@ -165,7 +167,7 @@ class Wait<T> implements Waiting {
     if (this.#away) return;
     this.#away = true;
     this.#sleeper?.attend(this);
-    const { signal } = this.#options;
+    const signal = this.#signal;
     if (signal === undefined) return;
     // The strategy may have aborted it.
     throwIfAborted(signal, this.#task);
@@ -212,7 +214,7 @@ class Wait<T> implements Waiting {
     turnBegins();
     try {
       if (this.#findsAsleep(false)) return;
-      if (performance.now() >= this.#until) throw timedOut(this.#task, this.#options.timeoutMs as number);
+      if (performance.now() >= this.#until) throw timedOut(this.#task, this.#timeoutMs as number);
     } catch (error) {
       this.#fail(error);
     }
@@ -249,7 +251,7 @@ class Wait<T> implements Waiting {
       this.#looking = false;
     }
     if (found === undefined) {
-      throwIfAborted(this.#options.signal, this.#task);
+      throwIfAborted(this.#signal, this.#task);
       return false;
     }
     this.#end();
@@ -270,7 +272,7 @@ class Wait<T> implements Waiting {
     this.#sleeper?.leave(this);
     if (this.#asleep) this.#sleeper?.rise(this);
     if (this.#timer !== undefined) clearTimeout(this.#timer);
-    if (this.#abort !== undefined) forget(this.#options.signal as AbortSignal, this.#abort);
+    if (this.#abort !== undefined) forget(this.#signal as AbortSignal, this.#abort);
   }
 }
 
