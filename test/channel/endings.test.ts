@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { declareAbandoned, inspect, Reader, Refusal, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
@@ -267,6 +269,53 @@ test('replace makes a channel where none is, and sweeps up what a killed creator
   const fresh = newPath();
   using _ = await Writer.create(fresh, { capacity: '64KiB', replace: true });
   expect(existsSync(fresh)).toBe(true);
+});
+
+describe('what takes the name while another one is about to', () => {
+  const replace = (path: string) => Writer.create(path, { capacity: '64KiB', replace: true });
+  const moments = ['linkFile', 'allowWrites'] as const;
+
+  /** Calls once, before the next one is to name its file, or to change the one that it replaces. */
+  function justBefore(moment: (typeof moments)[number], call: () => void): void {
+    const native = binding();
+    const really = native[moment] as (...given: unknown[]) => void;
+    vi.spyOn(native, moment).mockImplementationOnce((...given: unknown[]) => {
+      call();
+      really(...given);
+    });
+  }
+
+  /** A path where nothing lies to be replaced, or a dead channel does. */
+  async function pathFor(moment: (typeof moments)[number]): Promise<string> {
+    const path = newPath();
+    if (moment === 'allowWrites') (await mortal(() => replace(path))).crash();
+    return path;
+  }
+
+  test.each(moments)('is replaced if it has ended: at %s', async (moment) => {
+    const path = await pathFor(moment);
+    const other = await Writer.create(newPath(), { capacity: '64KiB' });
+    other.close();
+    justBefore(moment, () => renameSync(other.path, path));
+    using _ = await replace(path);
+    expect(inspect(path).status).toBe('alive');
+    expect(existsSync(other.path)).toBe(false);
+  });
+
+  test.each(moments)('keeps it if it lives: at %s', async (moment) => {
+    const path = await pathFor(moment);
+    using other = await Writer.create(newPath(), { capacity: '64KiB' });
+    const { channelId } = inspect(other.path);
+    justBefore(moment, () => renameSync(other.path, path));
+    expect(await failure(() => replace(path))).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
+    expect(inspect(path).channelId).toBe(channelId);
+  });
+
+  test('is refused if it is a link that leads nowhere', async () => {
+    const path = await pathFor('linkFile');
+    justBefore('linkFile', () => symlinkSync('/nowhere/at/all', path));
+    expect(await failure(() => replace(path))).toMatchObject({ code: 'ERR_FORMAT', path });
+  });
 });
 
 test.each([100, 101, 244, 245, 255])('a name of %d bytes is replaced like any other', async (bytes) => {

@@ -2,9 +2,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../../errors.js';
-import { binding, type FileHandle } from '../../native.js';
+import { binding, type FileHandle, isSystemError } from '../../native.js';
 import { aPath, checkFileMode } from '../../options.js';
-import { behindLink, type Mapped, openMapped, syncFailed, viewMapping, whereLeads } from '../file/index.js';
+import {
+  behindLink,
+  type Mapped,
+  openMapped,
+  refuseDanglingLink,
+  syncFailed,
+  viewMapping,
+  whereLeads,
+} from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
@@ -97,31 +105,41 @@ async function replaceName(file: FileHandle, path: string): Promise<void> {
   try {
     old = openMapped(path, 'write');
   } catch (error) {
-    const code = (error as MillraceError).code;
-    if (code === 'ERR_NOT_FOUND') {
-      binding().linkFile(file, path);
-      return;
-    }
-    throw error;
+    if ((error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
+    if (!linkIfFree(file, path)) await replaceName(file, path);
+    return;
   }
   try {
     refuseSegment(old);
     // step 57
     lockWriter(old);
     // step 53
-    // Someone else took the name since it was opened: what has it now may be alive.
+    if (whereLeads(old) === 'here' && endedAs(old) === undefined) {
+      binding().allowWrites(old.file, old.bytes.length);
+      await inTurns(abandoning(old));
+    }
+    // Someone else took the name since it was opened, or while that took its time: what has it now may be alive.
     if (whereLeads(old) !== 'here') {
       await replaceName(file, path);
       return;
-    }
-    if (endedAs(old) === undefined) {
-      binding().allowWrites(old.file, old.bytes.length);
-      await inTurns(abandoning(old));
     }
     // step 54
     takeName(file, path);
   } finally {
     binding().closeFile(old.file);
+  }
+}
+
+/** False where somebody took the name since it was looked at. */
+function linkIfFree(file: FileHandle, path: string): boolean {
+  try {
+    binding().linkFile(file, path);
+    return true;
+  } catch (error) {
+    if (!isSystemError(error) || error.code !== 'EEXIST') throw error;
+    // That would be taken, and not be found, for ever.
+    refuseDanglingLink(path);
+    return false;
   }
 }
 
