@@ -9,8 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
@@ -226,6 +227,30 @@ describe('while it is watched', () => {
     expect(await many.ready()).toBe(true);
     expect(said(many.readBatch(10))).toEqual(['third']);
   });
+
+  test.each([true, false])(
+    'one that takes the name of another that is just being opened is read once (watch: %s)',
+    async (watch) => {
+      using place = new Place();
+      using elsewhere = new Place();
+      (await place.write('a', 'before')).close();
+      const next = await elsewhere.write('a', 'next');
+      const native = binding();
+      const { openFile } = native;
+      vi.spyOn(native, 'openFile').mockImplementationOnce((...given) => {
+        renameSync(next.path, join(place.path, 'a'));
+        return openFile(...given);
+      });
+      const many = await place.open({ from: 'oldest', watch });
+      if (watch) {
+        await place.write('b', 'beside');
+        // By now whatever is there has joined.
+        await vi.waitFor(() => expect(many.reader(join(place.path, 'b'))).toBeDefined());
+      }
+      expect(said(many.readBatch(10))).toEqual(watch ? ['beside', 'next'] : ['next']);
+      expect(many.sources().map(({ path }) => basename(path))).toEqual(watch ? ['a', 'b'] : ['a']);
+    },
+  );
 
   test('one that was read to its end is listed until its file is gone', async () => {
     using place = new Place();

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
 import { aPath, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
-import { loadPosition } from '../file/index.js';
+import { type FileIdentity, isFile, loadPosition } from '../file/index.js';
 import * as L from '../layout.js';
 import type { Status } from '../presence/index.js';
 import {
@@ -67,6 +67,9 @@ const RECORDS_A_BATCH = 1024;
  */
 export let lookAhead: <Out>(reader: Reader<Out>, head: Head) => boolean;
 
+/** Whether a reader reads this very file: for who looked at a path, which may have led to another one by the opening. */
+export let readsFile: <Out>(reader: Reader<Out>, file: FileIdentity) => boolean;
+
 /** One of any number of readers of a channel, each at its own pace. */
 export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   readonly path: string;
@@ -114,6 +117,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   static {
     lookAhead = (reader, head) => reader.#lookAhead(head);
+    readsFile = (reader, file) => isFile(reader.#session.channel, file);
   }
 
   #hearOfListeners(): void {

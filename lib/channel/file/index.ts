@@ -36,7 +36,15 @@ export {
 } from './mapped.js';
 export { Marker } from './marker.js';
 export { type Mark, Marks, type Place } from './marks.js';
-export { behindLink, danglingLinkAt, refuseDanglingLink, statOf, whereLeads } from './named.js';
+export {
+  behindLink,
+  danglingLinkAt,
+  type FileIdentity,
+  isFile,
+  refuseDanglingLink,
+  statOf,
+  whereLeads,
+} from './named.js';
 export {
   fence,
   highOf,

@@ -12,18 +12,19 @@ export function statOf(path: string): Stats | undefined {
   }
 }
 
-/** Whether a file's path still leads to this very file, to another one by now, or to none. */
-export function whereLeads({
-  path,
-  file,
-}: {
-  path: string;
-  file: FileHandle;
-}): 'here' | 'elsewhere' | 'gone' {
+/** What tells a file from every other that is there. */
+export type FileIdentity = Pick<Stats, 'dev' | 'ino'>;
+
+export function isFile({ file }: { file: FileHandle }, { dev, ino }: FileIdentity): boolean {
   const { inode, device } = binding().statFile(file);
-  const named = statOf(path);
+  return ino === inode && dev === device;
+}
+
+/** Whether a file's path still leads to this very file, to another one by now, or to none. */
+export function whereLeads(opened: { path: string; file: FileHandle }): 'here' | 'elsewhere' | 'gone' {
+  const named = statOf(opened.path);
   if (named === undefined) return 'gone';
-  return named.ino === inode && named.dev === device ? 'here' : 'elsewhere';
+  return isFile(opened, named) ? 'here' : 'elsewhere';
 }
 
 /** The name of the file itself, where the one that is given is a symbolic link to it. */

@@ -2,15 +2,15 @@ import { type Dirent, type FSWatcher, statSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { invalidArgument, type MillraceError } from '../../errors.js';
-import { beginsAsChannel } from '../file/index.js';
+import { beginsAsChannel, type FileIdentity } from '../file/index.js';
 import { explain, isTurnOver, turn } from '../runtime/index.js';
 
 /** Where the system's notices fail: too many watches, a name that now leads elsewhere. */
 const RESCAN_MS = 2000;
 
 export interface DirectoryUser {
-  /** Called for each channel that is there, once. Throws where it can't be read. */
-  join(path: string): Promise<void>;
+  /** Called for each channel that is there, once. False where its path led to another by then; throws where it can't be read. */
+  join(path: string, file: FileIdentity): Promise<boolean>;
   /** Called when a channel could not join, or the directory could not be looked through; once until that works again. */
   fail(error: unknown): void;
   /** Called when an entry can't be looked at, which may be no channel; once until that works again. */
@@ -25,7 +25,7 @@ class Look {
   readonly present = new Map<string, string>();
   /** Names under which there may be anything; with what was in the way. */
   readonly unclear = new Map<string, unknown>();
-  readonly found: { name: string; identity: string }[] = [];
+  readonly found: { name: string; identity: string; file: FileIdentity }[] = [];
 }
 
 /** The channels of a directory: those that are there, and those that appear while it is watched. */
@@ -115,7 +115,7 @@ export class Directory {
       this.#lookAt(entry, look);
     }
     this.#forget(look);
-    await Promise.all(look.found.map(({ name, identity }) => this.#join(name, identity)));
+    await Promise.all(look.found.map((found) => this.#join(found)));
   }
 
   #lookAt(entry: Dirent, look: Look): void {
@@ -143,15 +143,16 @@ export class Directory {
     present.set(identity, name);
     const state = `${identity}:${stat.size}:${stat.mtimeMs}`;
     if (this.#joined.has(identity) || this.#passedOver.get(name) === state) return;
-    if (this.#isChannel(name)) found.push({ name, identity });
+    if (this.#isChannel(name)) found.push({ name, identity, file: stat });
     else this.#passedOver.set(name, state);
   }
 
-  async #join(name: string, identity: string): Promise<void> {
+  async #join({ name, identity, file }: Look['found'][number]): Promise<void> {
     const path = join(this.path, name);
     this.#joined.set(identity, path);
     try {
-      await this.#user.join(path);
+      // What came in its place is found by another look.
+      if (!(await this.#user.join(path, file))) this.#again = true;
       this.#told.delete(name);
     } catch (error) {
       this.#joined.delete(identity);

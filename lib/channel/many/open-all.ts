@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { invalidArgument } from '../../errors.js';
 import { binding } from '../../native.js';
 import { aPath, show } from '../../options.js';
-import { Reader } from '../ends/index.js';
+import { Reader, readsFile } from '../ends/index.js';
 import { forget, onAbort } from '../runtime/index.js';
 import { type Task, throwIfAborted } from '../waiting/index.js';
 import { checkDirectory, Directory } from './directory.js';
@@ -57,11 +57,13 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
   using failing = new Failing(options.signal, { what: `Opening the channels of ${path}`, path });
   let opened = false;
   const directory = new Directory(path, options.match, {
-    async join(path) {
+    async join(path, file) {
       const signal = opened ? undefined : failing.signal;
       const reader = await openOne(path, { ...options, signal }, opened);
-      if (many.closed) reader.close();
-      else sources.add(reader);
+      const isIt = readsFile(reader, file);
+      if (isIt && !many.closed) sources.add(reader);
+      else reader.close();
+      return isIt;
     },
     forget: (path) => sources.forget(path),
     doubt: (fault) => sources.tell(fault),
