@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { turnBegins } from '../../lib/channel/runtime/index.js';
-import { Writer } from '../../lib/index.js';
+import { type ManyReader, openAll, Reader, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 
@@ -9,7 +9,7 @@ const CALLS = 2000;
 /** So long each call takes: all of them 200 ms. */
 const CALL_MS = 0.1;
 
-const opened: (Log | Writer)[] = [];
+const opened: (Log | Writer | Reader | ManyReader)[] = [];
 let clock = 0;
 
 beforeEach(() => {
@@ -37,6 +37,15 @@ async function openWriter(): Promise<Writer> {
   // The first one waits for the disk, for as many turns as that takes.
   await writer.flush();
   return writer;
+}
+
+/** Of a channel that has something to read. */
+async function openReader(): Promise<Reader> {
+  const writer = await openWriter();
+  writer.write('x');
+  const reader = await Reader.open(writer.path);
+  opened.push(reader);
+  return reader;
 }
 
 type Call = () => Promise<unknown>;
@@ -106,6 +115,23 @@ const WAYS: [what: string, open: () => Promise<Call>][] = [
         (writer) => () =>
           writer.ready()
       )(await openWriter()),
+  ],
+  [
+    'reader.ready',
+    async () =>
+      (
+        (reader) => () =>
+          reader.ready()
+      )(await openReader()),
+  ],
+  [
+    'ready of many',
+    async () => {
+      const { path } = await openReader();
+      const many = await openAll([path], { from: 'oldest' });
+      opened.push(many);
+      return () => many.ready();
+    },
   ],
   [
     'writer.flush',

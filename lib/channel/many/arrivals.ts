@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { isTurnDue, turn } from '../runtime/index.js';
 import { type Task, type WaitOptions, within } from '../waiting/index.js';
 import type { Source } from './source.js';
 
@@ -53,9 +54,13 @@ export class Arrivals<Out> {
   }
 
   async #arrival(waiter: Waiter, isOver: () => boolean): Promise<boolean> {
-    while (!waiter.over && !isOver()) {
+    for (let isFirst = true; !waiter.over && !isOver(); isFirst = false) {
       const found = this.#hearing.look();
-      if (typeof found === 'boolean') return found;
+      if (typeof found === 'boolean') {
+        // What is there at once, again and again, must not keep the event loop from its turns.
+        if (isFirst && isTurnDue()) await turn();
+        return found;
+      }
       await this.#change(waiter, found);
     }
     return false;
