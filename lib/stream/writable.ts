@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { type BatchRecord, type Data, Refusal, Writer } from '../channel/index.js';
+import { type BatchRecord, type Data, isTurnDue, Refusal, turn, Writer } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
 import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
@@ -64,6 +64,8 @@ class RecordWritable extends Writable {
       }
     }
     if (this.#syncs) await writer.flush(wait);
+    // Whoever feeds it may have the next chunk at once, and so on without end.
+    if (isTurnDue()) await turn();
   }
 
   /** Throws where it is a single one that can't be written; of several it is found by trying fewer. */

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { turnBegins } from '../../lib/channel/runtime/index.js';
 import { type ManyReader, openAll, Reader, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
+import { writable } from '../../lib/stream/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 
 const CALLS = 2000;
@@ -115,6 +116,14 @@ const WAYS: [what: string, open: () => Promise<Call>][] = [
         (writer) => () =>
           writer.ready()
       )(await openWriter()),
+  ],
+  [
+    'a chunk for a stream',
+    async () =>
+      (
+        (stream) => () =>
+          new Promise((resolve) => stream.write('x', resolve))
+      )(writable(await openWriter())),
   ],
   [
     'reader.ready',
