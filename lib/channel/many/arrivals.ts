@@ -44,7 +44,10 @@ export class Arrivals<Out> {
     this.#waiters.add(waiter);
     this.#hearing.keepAlive(true);
     try {
-      return await within(this.#arrival(waiter, isOver), this.#task, options);
+      const found = await within(this.#arrival(waiter, isOver), this.#task, options);
+      // What is there at once, again and again, must not keep the event loop from its turns.
+      if (isTurnDue()) await turn();
+      return found;
     } finally {
       waiter.over = true;
       waiter.wake();
@@ -54,13 +57,9 @@ export class Arrivals<Out> {
   }
 
   async #arrival(waiter: Waiter, isOver: () => boolean): Promise<boolean> {
-    for (let isFirst = true; !waiter.over && !isOver(); isFirst = false) {
+    while (!waiter.over && !isOver()) {
       const found = this.#hearing.look();
-      if (typeof found === 'boolean') {
-        // What is there at once, again and again, must not keep the event loop from its turns.
-        if (isFirst && isTurnDue()) await turn();
-        return found;
-      }
+      if (typeof found === 'boolean') return found;
       await this.#change(waiter, found);
     }
     return false;
