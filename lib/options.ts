@@ -41,14 +41,6 @@ export function oneOf<T>(name: string, value: unknown, choices: readonly T[]): T
   return value as T;
 }
 
-export function aPath(value: unknown): string {
-  if (typeof value !== 'string' || value === '') {
-    throw invalidArgument(`A path must be a string that is not empty, not ${show(value)}`);
-  }
-  if (value.includes('\0')) throw invalidArgument(`A path has no NUL in it, as ${show(value)} has`);
-  return value;
-}
-
 /** Refuses an option that does not exist; and null, which is not left out, nor a value of any. */
 export function knownOptions(what: string, given: unknown, known: readonly string[]): void {
   if (given === undefined) return;

@@ -70,6 +70,7 @@ export {
 } from './records/index.js';
 export { declareAbandoned } from './recovery/index.js';
 export {
+  absolutePath,
   checkLogger,
   disk,
   environment,

@@ -1,6 +1,6 @@
-import { resolve } from 'node:path';
 import { clearInterval } from 'node:timers';
 import {
+  absolutePath,
   checkVerifyOptions,
   every,
   isTurnDue,
@@ -15,7 +15,7 @@ import {
 } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { aPath, wholeNumber } from '../options.js';
+import { wholeNumber } from '../options.js';
 import { CursorFile, type CursorInfo, NamedCursor } from './cursors/index.js';
 import { Directory, diskBytes, LockFile, noLog } from './files/index.js';
 import { type AppendingEnd, isAppendedTo, type LogRecovery, openToAppend } from './opening/index.js';
@@ -111,7 +111,7 @@ export class Log {
   static async open(path: string, options: LogOptions = {}): Promise<Log> {
     const settings = settingsOf(options);
     const limits = limitsFromNow(options);
-    const directory = new Directory(resolve(aPath(path)), settings.readOnly === true, settings.fileMode);
+    const directory = new Directory(absolutePath(path), settings.readOnly === true, settings.fileMode);
     throwIfAborted(limits.signal, { what: `Opening ${directory.path}`, path: directory.path });
     // Where it can't be loaded that is said before anything is made.
     binding();
@@ -148,7 +148,7 @@ export class Log {
    */
   static async verify(path: string, options: VerifyOptions = {}): Promise<LogVerification> {
     checkVerifyOptions(options);
-    const directory = new Directory(resolve(aPath(path)), true);
+    const directory = new Directory(absolutePath(path), true);
     directory.assertThere();
     return verifyLog(directory, options);
   }
@@ -159,7 +159,7 @@ export class Log {
    */
   static async repair(path: string, options: VerifyOptions = {}): Promise<LogRepair> {
     checkVerifyOptions(options);
-    const directory = new Directory(resolve(aPath(path)));
+    const directory = new Directory(absolutePath(path));
     directory.assertThere();
     return repairLog(directory, options);
   }

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmdirSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -14,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { refuseFileSystem } from '../../lib/channel/runtime/system.js';
-import { inspect, Reader, Writer } from '../../lib/index.js';
+import { inspect, openAll, Reader, verify, Writer } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { deadChannel, OPENERS, put, sign } from './broken-channels.js';
@@ -188,6 +189,21 @@ test('nothing that is there is ever overwritten but a dead or ended channel', as
   expect((await failure(() => Writer.create(directory, { capacity: '64KiB' }))).code).toBe('ERR_EXISTS');
   const missing = join(newDirectory(), 'none', 'channel');
   expect((await failure(() => Writer.create(missing))).code).toBe('ERR_NOT_FOUND');
+});
+
+test('a path that begins in a working directory that is gone leads to nothing', async () => {
+  const before = process.cwd();
+  const gone = newDirectory();
+  process.chdir(gone);
+  rmdirSync(gone);
+  try {
+    const openers = { ...OPENERS, openAll: (path: string) => openAll([path]), verify };
+    for (const open of Object.values(openers)) {
+      expect(await failure(() => open('channel'))).toMatchObject({ code: 'ERR_NOT_FOUND', path: 'channel' });
+    }
+  } finally {
+    process.chdir(before);
+  }
 });
 
 test('without a free slot the error names who has them', async () => {

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { aPath, knownOptions, oneOf, show, wholeNumber } from '../../options.js';
+import { knownOptions, oneOf, show, wholeNumber } from '../../options.js';
 import { type FileIdentity, isFile, loadPosition } from '../file/index.js';
 import * as L from '../layout.js';
 import type { Status } from '../presence/index.js';
@@ -15,7 +14,15 @@ import {
   type RecordHandler,
   type Where,
 } from '../reading/index.js';
-import { LEAST_RECORDS_A_BATCH, Pace, type Rates, Teller, TurnClock, throwLater } from '../runtime/index.js';
+import {
+  absolutePath,
+  LEAST_RECORDS_A_BATCH,
+  Pace,
+  type Rates,
+  Teller,
+  TurnClock,
+  throwLater,
+} from '../runtime/index.js';
 import {
   RecordIterator,
   throwIfAborted,
@@ -137,7 +144,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   /** Opens a channel for reading, from any process or thread, while it is written or after. */
   static async open<Out = Buffer>(path: string, options: ReaderOptions<Out> = {}): Promise<Reader<Out>> {
     const own = checkReaderOptions(options);
-    const absolute = resolve(aPath(path));
+    const absolute = absolutePath(path);
     const teller = new Teller({ role: 'reader', path: absolute, name: own.name ?? '' }, own.logger);
     return new Reader<Out>(await Session.open(absolute, own, teller), own, teller);
   }

@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
 import { closedHandle, invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { binding } from '../../native.js';
-import { aPath, knownOptions, saidNow, show, wholeNumber } from '../../options.js';
+import { knownOptions, saidNow, show, wholeNumber } from '../../options.js';
 import { type Mapped, ringsDoNotLast, type Sync, showSync } from '../file/index.js';
 import * as L from '../layout.js';
 import { type Beating, beat, heart, listReaders, type ReaderInfo } from '../presence/index.js';
@@ -17,7 +16,7 @@ import {
   type RecordOptions,
 } from '../records/index.js';
 import { refuseSegment, type Start, storeEnd } from '../recovery/index.js';
-import { environment, isTurnDue, Teller, turn } from '../runtime/index.js';
+import { absolutePath, environment, isTurnDue, Teller, turn } from '../runtime/index.js';
 import {
   type IdleStrategy,
   limitsFromNow,
@@ -123,7 +122,7 @@ export class Writer<In = Data> {
     knownOptions('Writer.resume', options, WRITING_OPTIONS);
     const own = saidNow(options, WRITING_OPTIONS);
     checkWritingOptions(own);
-    const { channel, recovered, recovery } = await resumeChannel(resolve(aPath(path)), refuseSegment);
+    const { channel, recovered, recovery } = await resumeChannel(absolutePath(path), refuseSegment);
     return new Writer<In>(channel, recovered, own, recovery);
   }
 

@@ -1,6 +1,4 @@
-import { resolve } from 'node:path';
 import { binding } from '../../native.js';
-import { aPath } from '../../options.js';
 import {
   loadPosition,
   loadSplit,
@@ -14,7 +12,7 @@ import * as L from '../layout.js';
 import { isOfThisBoot, type ReaderInfo, type Standing, writerStatus } from '../presence/index.js';
 import { readersWithLag } from '../reading/index.js';
 import { recoverable } from '../recovery/index.js';
-import { environment } from '../runtime/index.js';
+import { absolutePath, environment } from '../runtime/index.js';
 
 const TAIL = L.TAIL_OFFSET >> 2;
 const RECORD_COUNT = L.RECORD_COUNT_OFFSET >> 2;
@@ -78,7 +76,7 @@ export interface ChannelInfo {
 
 /** Looks at a channel without registering, locking or changing anything. */
 export function inspect(path: string): ChannelInfo {
-  const channel = openMapped(resolve(aPath(path)), 'read');
+  const channel = openMapped(absolutePath(path), 'read');
   try {
     const { words, header, bytes } = channel;
     const status = writerStatus(channel);

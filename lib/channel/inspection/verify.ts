@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { aPath, checkSignal, knownOptions, show } from '../../options.js';
+import { checkSignal, knownOptions, show } from '../../options.js';
 import { loadPosition, type Mapped, type Mark, Marks, openMapped, STATE, wordAt } from '../file/index.js';
 import * as L from '../layout.js';
 import { isOfThisBoot, type Standing, writerStatus } from '../presence/index.js';
@@ -15,7 +14,7 @@ import {
   recoverable,
   truncated,
 } from '../recovery/index.js';
-import { isTurnOver, SLICE_BYTES, turn } from '../runtime/index.js';
+import { absolutePath, isTurnOver, SLICE_BYTES, turn } from '../runtime/index.js';
 import { throwIfAborted } from '../waiting/index.js';
 
 const ENDS = { closed: 'END', sealed: 'LINK' };
@@ -86,7 +85,7 @@ export type SeeRecord = (
  */
 export async function verify(path: string, options: VerifyOptions = {}): Promise<Verification> {
   checkVerifyOptions(options);
-  return verifyRecords(resolve(aPath(path)), options, () => {});
+  return verifyRecords(absolutePath(path), options, () => {});
 }
 
 export function checkVerifyOptions(options: VerifyOptions): void {

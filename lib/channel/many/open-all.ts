@@ -1,10 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { resolve } from 'node:path';
 import { invalidArgument } from '../../errors.js';
 import { binding } from '../../native.js';
-import { aPath, show } from '../../options.js';
+import { show } from '../../options.js';
 import { Reader, readsFile } from '../ends/index.js';
-import { forget, onAbort } from '../runtime/index.js';
+import { absolutePath, forget, onAbort } from '../runtime/index.js';
 import { type Task, throwIfAborted } from '../waiting/index.js';
 import { checkDirectory, Directory } from './directory.js';
 import { createMany, type ManyReader } from './many-reader.js';
@@ -20,7 +19,7 @@ export async function openAll<Out = Buffer>(
 ): Promise<ManyReader<Out>> {
   const isDirectory = typeof channels === 'string';
   const own = checkManyOptions(options, isDirectory);
-  const paths = isDirectory ? resolve(aPath(channels)) : checkedPaths(channels);
+  const paths = isDirectory ? absolutePath(channels) : checkedPaths(channels);
   // Where it can't be loaded that is said, whether there is a channel to open or none yet.
   binding();
   return typeof paths === 'string' ? openDirectory(paths, own) : openList(paths, own);
@@ -30,7 +29,7 @@ function checkedPaths(channels: readonly string[]): string[] {
   if (!Array.isArray(channels)) {
     throw invalidArgument(`Name a directory, or a list of channels, not ${show(channels)}`);
   }
-  const paths = channels.map((path) => resolve(aPath(path)));
+  const paths = channels.map((path) => absolutePath(path));
   const twice = paths.find((path, at) => paths.indexOf(path) !== at);
   if (twice !== undefined) throw invalidArgument(`${twice} is named twice`, { path: twice });
   return paths;

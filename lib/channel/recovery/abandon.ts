@@ -1,11 +1,9 @@
-import { resolve } from 'node:path';
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
-import { aPath } from '../../options.js';
 import { loadPosition, type Mapped, wordAt } from '../file/index.js';
 import * as L from '../layout.js';
 import { isOfThisBoot } from '../presence/index.js';
-import { atOnce, type InSlices, SLICE_BYTES } from '../runtime/index.js';
+import { absolutePath, atOnce, type InSlices, SLICE_BYTES } from '../runtime/index.js';
 import { isTrueFrame } from './checksums.js';
 import { examine, isCutOff, type Remains } from './cut-off.js';
 import { kindAt, plausibleLength } from './damage.js';
@@ -30,7 +28,7 @@ const STATES = { closed: L.STATE_CLOSED, sealed: L.STATE_SEALED, abandoned: L.ST
  * Over a live writer: ERR_WRITER_ACTIVE; over an ended channel: ERR_ENDED.
  */
 export function declareAbandoned(givenPath: string): void {
-  const channel = lockUnended(resolve(aPath(givenPath)));
+  const channel = lockUnended(absolutePath(givenPath));
   try {
     refuseSegment(channel);
     atOnce(abandoning(channel));

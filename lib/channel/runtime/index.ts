@@ -4,7 +4,7 @@ export { environment } from './environment.js';
 export { every } from './every.js';
 export { outside } from './outside.js';
 export { Pace, type Rates } from './pace.js';
-export { shmPath } from './paths.js';
+export { absolutePath, shmPath } from './paths.js';
 export { atOnce, type InSlices, inTurns, SLICE_BYTES } from './slices.js';
 export { Stopwatch, type Times } from './stopwatch.js';
 export {

@@ -1,8 +1,23 @@
 import { accessSync, constants } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { invalidArgument } from '../../errors.js';
 import { show } from '../../options.js';
+import { explain } from './system.js';
+
+/** A path that was given, made absolute. */
+export function absolutePath(given: unknown): string {
+  if (typeof given !== 'string' || given === '') {
+    throw invalidArgument(`A path must be a string that is not empty, not ${show(given)}`);
+  }
+  if (given.includes('\0')) throw invalidArgument(`A path has no NUL in it, as ${show(given)} has`);
+  try {
+    return resolve(given);
+  } catch (error) {
+    // The working directory is gone.
+    throw explain(error, given, 'find');
+  }
+}
 
 /** A place for a channel of this name that is in RAM where the machine has one: /dev/shm, else the temporary directory. */
 export function shmPath(name: string): string {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { MillraceError } from '../../errors.js';
 import { binding, type FileHandle, isSystemError } from '../../native.js';
-import { aPath, checkFileMode } from '../../options.js';
+import { checkFileMode } from '../../options.js';
 import {
   behindLink,
   type Mapped,
@@ -17,6 +17,7 @@ import * as L from '../layout.js';
 import { endedAs } from '../presence/index.js';
 import { abandoning, lockWriter, refuseSegment } from '../recovery/index.js';
 import {
+  absolutePath,
   alreadyThere,
   disk,
   explain,
@@ -41,7 +42,7 @@ export async function createChannel(
   options: ChannelOptions,
   base: Base = START_OF_STREAM,
 ): Promise<Mapped> {
-  const path = resolve(aPath(givenPath));
+  const path = absolutePath(givenPath);
   const header = designHeader(options, base);
   // Who opens it by its own name is to find the new one, too.
   const name = options.replace === true ? behindLink(path) : path;
