@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { json, type ManyOptions, type ManyReader, openAll, type Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
@@ -318,6 +319,17 @@ describe('what goes wrong with one is told once, with its path, and the others a
     many.reader(paths[0])?.seek({ record: 1 });
     expect(many.read()?.value).toBe(1);
     expect(many.sources()[0].error).toBeUndefined();
+  });
+
+  test('the reader of each is had by any path that leads from here', async () => {
+    using given = await group(2);
+    const { many, paths } = given;
+    for (const path of paths) {
+      expect(many.reader(path)?.path).toBe(path);
+      expect(many.reader(relative('', path))).toBe(many.reader(path));
+    }
+    expect(many.reader('channel')).toBeUndefined();
+    expect(thrown(() => many.reader(5 as unknown as string)).code).toBe('ERR_INVALID_ARGUMENT');
   });
 
   test('one whose reader somebody closed leaves without a word', async () => {

@@ -2,7 +2,7 @@ import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
 import type { ReaderRecord, RecordHandler } from '../reading/index.js';
-import { LEAST_RECORDS_A_BATCH, Pace, type Rates, TurnClock } from '../runtime/index.js';
+import { absolutePath, LEAST_RECORDS_A_BATCH, Pace, type Rates, TurnClock } from '../runtime/index.js';
 import { RecordIterator, throwIfAborted, type WaitOptions, waitOptions } from '../waiting/index.js';
 import { Arrivals } from './arrivals.js';
 import type { ManyOptions } from './options.js';
@@ -290,7 +290,7 @@ export class ManyReader<Out = Buffer> {
   /** The reader of the channel under that path, while it is read. Seeking it is well; closing it drops the channel. */
   reader(path: string): Reader<Out> | undefined {
     this.#assertOpen();
-    return this.#sources.reader(path);
+    return this.#sources.reader(absolutePath(path));
   }
 
   get closed(): boolean {
