@@ -92,7 +92,10 @@ describe.each([
 
   test('are refused at once where they are asked for wrongly', async () => {
     using reader = await open(await flood());
-    expect(thrown(() => reader.batches({ max: 0 }))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    const wrong = [{ max: 0 }, { timeoutMs: -1 }, ...[0, 'stop', {}].map((signal) => ({ signal }))];
+    for (const options of wrong as { max: number }[]) {
+      expect(thrown(() => reader.batches(options))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
   });
 });
 

@@ -244,7 +244,7 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   batches(
     options: WaitOptions & { max?: number | undefined } = {},
   ): AsyncIterableIterator<ReaderRecord<Out>[], undefined, undefined> {
-    knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
+    waitOptions('batches', options, ['max']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_BATCH, 1, Number.MAX_SAFE_INTEGER);
     const { signal, timeoutMs } = options;
     const clock = new TurnClock();

@@ -1,5 +1,5 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
-import { knownOptions, show, wholeNumber } from '../../options.js';
+import { show, wholeNumber } from '../../options.js';
 import type { Reader } from '../ends/index.js';
 import type { ReaderRecord, RecordHandler } from '../reading/index.js';
 import { absolutePath, LEAST_RECORDS_A_BATCH, Pace, type Rates, TurnClock } from '../runtime/index.js';
@@ -202,7 +202,7 @@ export class ManyReader<Out = Buffer> {
   batches(
     options: WaitOptions & { max?: number | undefined } = {},
   ): AsyncIterableIterator<ManyRecord<Out>[], undefined, undefined> {
-    knownOptions('batches', options, ['max', 'signal', 'timeoutMs']);
+    waitOptions('batches', options, ['max']);
     const max = wholeNumber('max', options.max ?? RECORDS_A_CALL, 1, Number.MAX_SAFE_INTEGER);
     const { signal, timeoutMs } = options;
     const clock = new TurnClock();
