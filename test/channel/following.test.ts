@@ -13,7 +13,7 @@ import {
 import { readable } from '../../lib/stream/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { type Mortal, mortal } from '../helpers/crash.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { asleep } from '../waking/fixtures/asleep.js';
 
@@ -189,6 +189,23 @@ describe('that wait ends', () => {
     await turns();
     controller.abort();
     expect(await waiting).toMatchObject({ code: 'ERR_ABORTED', name: 'AbortError' });
+  });
+
+  test('by a logger that hears of what is followed, and closes: nobody else is told', async () => {
+    const { writer } = await begin();
+    const info = (message: string) => {
+      if (message.includes('took the place')) reader.close();
+    };
+    const logger = { debug() {}, info, warn() {}, error() {} };
+    const reader: Reader = await Reader.open(writer.path, { follow: true, logger });
+    const told: unknown[] = [];
+    reader.on('follow', (facts) => void told.push(facts));
+    const waiting = reader.ready();
+    renameSync((await Writer.create(newPath(), SMALL)).path, writer.path);
+    writer.close();
+    expect(await waiting).toBe(false);
+    expect(told).toEqual([]);
+    expect(thrown(() => reader.status).code).toBe('ERR_CLOSED_HANDLE');
   });
 
   test.each(Object.keys(WAYS) as (keyof typeof WAYS)[])('by close, in %s', async (way) => {

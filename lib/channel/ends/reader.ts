@@ -301,6 +301,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
   }
 
   #tellOfFollowing(followed: Followed): void {
+    // Its logger heard of it first, and may have closed it.
+    if (this.#closed) return;
     try {
       this.emit('follow', followed);
     } catch (error) {
