@@ -395,7 +395,7 @@ export class Appender {
     const words = this.#words;
     const frameHeader = this.frameHeader;
     const start = this.#at;
-    const most = start + this.sizes.largestBatch;
+    const until = Math.min(this.#until, start + this.sizes.largestBatch);
     let at = start;
     for (let i = 0; i < count; i++) {
       const record = records[i];
@@ -404,8 +404,7 @@ export class Appender {
       if (this.stopped !== undefined) return Refusal.ENDED;
       if (this.#at !== start) throw writtenWithin(this.#channel.path);
       const next = at + ((length + frameHeader + 15) & -16);
-      // Or have closed the writer, or opened a claim: there is no room then.
-      if (!(next <= this.#until && next <= most && length <= this.#maxRecord)) return 0;
+      if (!(next <= until && length <= this.#maxRecord)) return 0;
       const kind = i === count - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
