@@ -258,8 +258,15 @@ describe('what is unpacked may be damaged', () => {
   test.runIf(hasZstd)('frames of zstd that hold nothing are not passed over', () => {
     const skippable = Buffer.from('502a4d1804000000aaaaaaaa', 'hex');
     const packed = pack(alike(40), 'zstd') as EncodedRecord;
-    const head = packedHead(packed.data as Buffer, 0, packed.length, packed.tag, packed.timeUs);
-    const bytes = Buffer.concat([packed.data.subarray(0, head.at), skippable, packed.data.subarray(head.at)]);
-    expect(thrown(() => unpackAll(bytes, packed.tag)).code).toBe('ERR_CORRUPT');
+    const { at } = packedHead(packed.data as Buffer, 0, packed.length, packed.tag, packed.timeUs);
+    const [head, frame] = [packed.data.subarray(0, at), packed.data.subarray(at)];
+    expect(unpackAll(Buffer.concat([head, frame]), packed.tag)).toHaveLength(40);
+    for (const frames of [
+      [skippable, frame],
+      [frame, skippable],
+      [frame, frame],
+    ]) {
+      expect(thrown(() => unpackAll(Buffer.concat([head, ...frames]), packed.tag)).code).toBe('ERR_CORRUPT');
+    }
   });
 });

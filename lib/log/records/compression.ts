@@ -1,6 +1,7 @@
 import zlib from 'node:zlib';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { oneOf, wholeNumber } from '../../options.js';
+import { zstdFrameEnd } from './zstd-frame.js';
 
 export type Algorithm = 'deflate' | 'zstd';
 
@@ -66,6 +67,7 @@ export function checkNumber(number: number, offset: number): void {
 
 /** The `length` bytes that were packed, with never more memory than they need; undefined where that isn't what it is. */
 export function decompress(bytes: Buffer, number: number, length: number): Buffer | undefined {
+  if (number === NUMBERS.zstd && zstdFrameEnd(bytes) !== bytes.length) return undefined;
   // One byte more: zlib then sees the end without another chunk.
   const options = { info: true, maxOutputLength: length, chunkSize: Math.max(LEAST_CHUNK, length + 1) };
   try {
