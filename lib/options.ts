@@ -76,13 +76,18 @@ export function closest(name: string, known: readonly string[]): string | undefi
   // One slip in three letters: of short words any is near to any other by more.
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    const distance = slips(name.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+/** A name's end that was left out, such as its unit, is one. */
+function slips(given: string, meant: string): number {
+  return given.length >= 3 && meant.startsWith(given) ? 1 : editDistance(given, meant);
 }
 
 /** Letters that are wrong, missing or too many, and neighbours that changed places. */
