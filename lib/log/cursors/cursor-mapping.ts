@@ -16,7 +16,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { CURSORS_REPLACEMENT, keepOwner } from '../files/index.js';
+import { CURSORS_REPLACEMENT, keepOwner, openIfThere } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorSlots } from './cursor-slots.js';
 
@@ -53,14 +53,8 @@ export class CursorMapping {
 
   /** Undefined where there is none. */
   static open(path: string, writable: boolean): CursorMapping | undefined {
-    let file: FileHandle;
-    try {
-      file = binding().openFile(path, writable);
-    } catch (error) {
-      const explained = explain(error, path, 'open') as MillraceError;
-      if (explained.code === 'ERR_NOT_FOUND') return undefined;
-      throw explained;
-    }
+    const file = openIfThere(path, writable);
+    if (file === undefined) return undefined;
     try {
       return new CursorMapping(path, file, checkHeader(path, file), false);
     } catch (error) {

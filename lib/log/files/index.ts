@@ -28,6 +28,7 @@ export {
   segmentInfo,
 } from './durable.js';
 export { HALT } from './halt.js';
+export { openIfThere } from './if-there.js';
 export {
   COMPACTION_BYTE,
   isOfLaterVersion,

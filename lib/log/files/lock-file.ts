@@ -12,6 +12,7 @@ import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { type Directory, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
+import { openIfThere } from './if-there.js';
 import { keepOwner } from './ownership.js';
 
 const MAGIC = Buffer.from('MRLOGDIR', 'latin1');
@@ -93,14 +94,8 @@ export class LockFile {
 
   static open(directory: string, writable: boolean): LockFile | undefined {
     const path = join(directory, LOCK_FILE);
-    let file: FileHandle;
-    try {
-      file = binding().openFile(path, writable);
-    } catch (error) {
-      const explained = explain(error, path, 'open') as MillraceError;
-      if (explained.code === 'ERR_NOT_FOUND') return undefined;
-      throw explained;
-    }
+    const file = openIfThere(path, writable);
+    if (file === undefined) return undefined;
     try {
       return LockFile.ofFile(path, file);
     } catch (error) {

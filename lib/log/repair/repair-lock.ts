@@ -12,6 +12,7 @@ import {
   LockFile,
   logOfMost,
   noLog,
+  openIfThere,
   saysShared,
   TURN_BYTE,
   WRITER_BYTE,
@@ -79,14 +80,8 @@ function refuseHiddenWriter(directory: Directory): void {
 }
 
 function isWritten(path: string): boolean {
-  let file: FileHandle;
-  try {
-    file = binding().openFile(path, false);
-  } catch (error) {
-    const explained = explain(error, path, 'open') as MillraceError;
-    if (explained.code === 'ERR_NOT_FOUND') return false;
-    throw explained;
-  }
+  const file = openIfThere(path, false);
+  if (file === undefined) return false;
   try {
     return binding().isByteLocked(file, SEGMENT_WRITER_BYTE);
   } finally {
@@ -96,14 +91,8 @@ function isWritten(path: string): boolean {
 
 /** The file, whatever is in it, with all its locks; undefined where it is gone, or another one has its name by now. */
 function take(path: string): FileHandle | undefined {
-  let file: FileHandle;
-  try {
-    file = binding().openFile(path, true);
-  } catch (error) {
-    const explained = explain(error, path, 'open') as MillraceError;
-    if (explained.code === 'ERR_NOT_FOUND') return undefined;
-    throw explained;
-  }
+  const file = openIfThere(path, true);
+  if (file === undefined) return undefined;
   try {
     lockAll(path, file);
     if (whereLeads({ path, file }) === 'here') return file;
