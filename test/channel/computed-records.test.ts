@@ -144,28 +144,34 @@ test('an element of a batch that writes a record of its own is refused, and that
   }
 });
 
-test('an element of a batch that opens a claim has that batch refused, and the claim is as good as any', async () => {
-  using writer = await Writer.create(newPath());
-  using reader = await Reader.open(writer.path);
-  writer.write('first');
-  const claims: (Claim | undefined)[] = [];
-  let looks = 0;
-  const batch = new Proxy([short(), short()], {
-    get: (array, key) => {
-      // The first two looks only see what they are.
-      if (/^[01]$/.test(String(key)) && ++looks === 4) claims.push(writer.claim(5));
-      return Reflect.get(array, key);
-    },
-  });
-  expect(await failure(() => writer.writeBatch(batch))).toMatchObject({
-    code: 'ERR_BUSY',
-    path: writer.path,
-  });
-  const [claim] = claims;
-  claim?.bytes.write('claim', claim.start);
-  claim?.commit();
-  writer.write('the next');
-  expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['first', 'claim', 'the next']);
+test('an element of a batch that opens a claim has that batch refused, and what was filled in by then stays', async () => {
+  for (const at of [0, 1, 2]) {
+    using writer = await Writer.create(newPath());
+    using reader = await Reader.open(writer.path);
+    writer.write('first');
+    const claims: Claim[] = [];
+    const open = () => {
+      const claim = writer.claim(500);
+      claim.bytes.fill('c', claim.start, claim.end);
+      claims.push(claim);
+    };
+    let looks = 0;
+    const batch = new Proxy([short(), short(), short()], {
+      get: (array, key) => {
+        // The first three looks only see what they are.
+        if (/^[0-2]$/.test(String(key)) && ++looks === 4 + at) open();
+        return Reflect.get(array, key);
+      },
+    });
+    expect(await failure(() => writer.writeBatch(batch))).toMatchObject({
+      code: 'ERR_BUSY',
+      path: writer.path,
+    });
+    claims[0].commit();
+    writer.write('the next');
+    const read = reader.readBatch(10).map(({ data }) => data.toString());
+    expect(read).toEqual(['first', 'c'.repeat(500), 'the next']);
+  }
 });
 
 const endings: Record<string, (writer: Writer) => unknown> = {

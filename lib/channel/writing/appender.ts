@@ -363,8 +363,6 @@ export class Appender {
       if (bytes === 0) throw changedMeanwhile('batch', this.#channel.path);
     }
     if (bytes < 0) return bytes;
-    // Who computes an element may have opened a claim: that is of the same room.
-    if (this.busy) throw claimIsOpen(this.#channel.path);
     const at = this.#at;
     // step 7
     storeRelease(this.#words, at >> 2, this.#firstLength);
@@ -400,8 +398,10 @@ export class Appender {
     for (let i = 0; i < count; i++) {
       const record = records[i];
       const length = record.length;
-      // Who computes it may have ended the channel right here, or written a record of its own.
+      // Who computes it may have ended the channel right here, opened a claim, which is of the same room, or written a
+      // record of its own.
       if (this.stopped !== undefined) return Refusal.ENDED;
+      if (this.busy) throw claimIsOpen(this.#channel.path);
       if (this.#at !== start) throw writtenWithin(this.#channel.path);
       const next = at + ((length + frameHeader + 15) & -16);
       if (!(next <= until && length <= this.#maxRecord)) return 0;
