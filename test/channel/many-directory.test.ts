@@ -252,6 +252,23 @@ describe('while it is watched', () => {
     },
   );
 
+  test('one that gets another name just as it is opened, and another its own, is read all the same', async () => {
+    using place = new Place();
+    using elsewhere = new Place();
+    (await place.write('a', 'before')).close();
+    const next = await elsewhere.write('a', 'next');
+    const native = binding();
+    const { openFile } = native;
+    vi.spyOn(native, 'openFile').mockImplementationOnce((...given) => {
+      renameSync(join(place.path, 'a'), join(place.path, 'b'));
+      renameSync(next.path, join(place.path, 'a'));
+      return openFile(...given);
+    });
+    const many = await place.open({ from: 'oldest', watch: false });
+    const read = many.readBatch(10).map(({ data, source }) => `${basename(source)}: ${data}`);
+    expect(read.sort()).toEqual(['a: next', 'b: before']);
+  });
+
   test('one that was read to its end is listed until its file is gone', async () => {
     using place = new Place();
     const many = await place.open();

@@ -151,9 +151,12 @@ export class Directory {
     const path = join(this.path, name);
     this.#joined.set(identity, path);
     try {
-      // What came in its place is found by another look.
-      if (!(await this.#user.join(path, file))) this.#again = true;
+      const isIt = await this.#user.join(path, file);
       this.#told.delete(name);
+      if (isIt) return;
+      // Another look finds what came in its place; and this one, where it got another name.
+      this.#joined.delete(identity);
+      this.#again = true;
     } catch (error) {
       this.#joined.delete(identity);
       if (codeOf(error) !== 'ERR_NOT_FOUND') this.#tell(name, error);
