@@ -184,6 +184,15 @@ test('of what its machine cut off and is damaged, only what has its checksum com
   }
 });
 
+test('an end that lies within a record is told as damage of that, and nobody looks for the rest of it for ever', async () => {
+  const path = await dead({ mode: 'linear', checksum: 'crc32c' });
+  declareAbandoned(path);
+  change(path, (bytes) => bytes.writeInt32LE((5 * SIZE) / 16 + 1, L.FINAL_POSITION_OFFSET + 4));
+  using reader = await open(path, true);
+  expect(readOn(reader)).toMatchObject({ seen: RECORDS.slice(0, 5), faults: [5 * SIZE] });
+  expect((await verify(path)).faults[0]).toMatchObject({ code: 'ERR_CORRUPT', position: 5 * SIZE });
+});
+
 test('a damaged ring is not cut behind its limit, where the lap before stands yet', async () => {
   const path = await dead({ mode: 'ring' }, (writer) => {
     for (let i = 0; i < 3000; i++) writer.write(`record ${i % 10}`);

@@ -339,6 +339,8 @@ export class Cursor {
       checker.look();
       if (offset >= checker.end) return this.#nothingYet(offset);
       span = Math.min(span, checker.end - offset);
+      // An end within a frame: what says that, or the frame, is damaged.
+      if (need > span) return this.#doubt(offset);
     }
     if (this.#copying) return this.#copyRegion(offset, span);
     this.#at = (this.#dataStart + offset) | 0;
