@@ -65,7 +65,7 @@ export function* backwards<Out>(
 }
 
 /** Not before it is handed out: what can't be decoded hides nothing of what is behind it. */
-function decoded<Out>(record: ReaderRecord, codec: Decoder<Out> | undefined): ReaderRecord<Out> {
-  const value = codec === undefined ? record.data : codec.decode(record.data);
-  return Object.assign(record, { value: value as Out });
+function decoded<Out>(record: ReaderRecord<unknown>, codec: Decoder<Out> | undefined): ReaderRecord<Out> {
+  if (codec !== undefined) record.value = codec.decode(record.data);
+  return record as ReaderRecord<Out>;
 }
