@@ -151,7 +151,7 @@ test('an element of a batch that opens a claim has that batch refused, and what 
     writer.write('first');
     const claims: Claim[] = [];
     const open = () => {
-      const claim = writer.claim(500);
+      const claim = writer.claim(500) as Claim;
       claim.bytes.fill('c', claim.start, claim.end);
       claims.push(claim);
     };
