@@ -10,13 +10,18 @@ const script = fileURLToPath(new URL('./log-read-process.js', import.meta.url));
 const SIZE = 25;
 const SHARE = 0.33;
 const TIMES = 2.2;
-const MOST_OF_OTHERS = 1_000_000;
+const MOST_OF_PEERS = 1_000_000;
 const PATIENCE_MS = 600_000;
 
 const CHANNEL = 'channel, poll';
 const READERS = [
-  { name: LOG, store: 'log', readers: ['tail.poll', 'batches()', 'for await', 'for await, reverse'] },
-  { name: 'channel', store: 'linear', readers: ['poll'] },
+  {
+    name: LOG,
+    store: 'log',
+    isOurs: true,
+    readers: ['tail.poll', 'batches()', 'for await', 'for await, reverse'],
+  },
+  { name: 'channel', store: 'linear', isOurs: true, readers: ['poll'] },
   { name: SQLITE, store: 'sqlite', readers: ['iterate'], mayBeAbsent: true },
   { name: LMDB, store: 'lmdb', readers: ['getRange'], mayBeAbsent: true },
   { name: FILE, store: 'file', readers: ['readSync'] },
@@ -30,17 +35,17 @@ export const logRead = {
   about: `Records of ${SIZE} bytes in memory are read in order; each one's number and last byte are summed and checked. The log
 by a tail's \`poll\`, by \`batches()\` and by \`for await\`, which copy each record out, and backwards; twice as many of them take
 twice the time, as they should. Beside it a linear channel's \`poll\`, better-sqlite3's \`iterate\` of a prepared statement, lmdb's
-\`getRange\`, and a file read by 1 MiB and cut by hand. Others have at most a million, which is no matter for their rate.`,
+\`getRange\`, and a file read by 1 MiB and cut by hand. These peers have at most a million, which is no matter for their rate.`,
   quick: { records: 100_000, turns: 3 },
-  full: { records: 10_000_000, turns: 3 },
+  full: { records: 10_000_000, turns: 7 },
 
   async run({ folder, cpus, node, options: { records, turns }, progress }) {
     const started = [];
     const absent = {};
     const sides = [];
     try {
-      for (const { name, store, readers, mayBeAbsent } of READERS) {
-        const count = store === 'log' ? records : Math.min(records, MOST_OF_OTHERS);
+      for (const { name, store, readers, isOurs, mayBeAbsent } of READERS) {
+        const count = isOurs ? records : Math.min(records, MOST_OF_PEERS);
         const own = join(folder, store);
         mkdirSync(own);
         const config = { store, folder: own, size: SIZE, records: store === 'log' ? 2 * count : count };
