@@ -74,6 +74,16 @@ test.each([/^a/, /^a/g, (name: string) => name.startsWith('a')])(
   },
 );
 
+/** Does this just before the next file is opened. */
+function asOneIsOpened(change: () => void): void {
+  const native = binding();
+  const { openFile } = native;
+  vi.spyOn(native, 'openFile').mockImplementationOnce((...given) => {
+    change();
+    return openFile(...given);
+  });
+}
+
 describe('a name that cannot be looked at', () => {
   test('is told once, and the others are read, those that are there and those that appear', async () => {
     using place = new Place();
@@ -235,12 +245,7 @@ describe('while it is watched', () => {
       using elsewhere = new Place();
       (await place.write('a', 'before')).close();
       const next = await elsewhere.write('a', 'next');
-      const native = binding();
-      const { openFile } = native;
-      vi.spyOn(native, 'openFile').mockImplementationOnce((...given) => {
-        renameSync(next.path, join(place.path, 'a'));
-        return openFile(...given);
-      });
+      asOneIsOpened(() => renameSync(next.path, join(place.path, 'a')));
       const many = await place.open({ from: 'oldest', watch });
       if (watch) {
         await place.write('b', 'beside');
@@ -257,12 +262,9 @@ describe('while it is watched', () => {
     using elsewhere = new Place();
     (await place.write('a', 'before')).close();
     const next = await elsewhere.write('a', 'next');
-    const native = binding();
-    const { openFile } = native;
-    vi.spyOn(native, 'openFile').mockImplementationOnce((...given) => {
+    asOneIsOpened(() => {
       renameSync(join(place.path, 'a'), join(place.path, 'b'));
       renameSync(next.path, join(place.path, 'a'));
-      return openFile(...given);
     });
     const many = await place.open({ from: 'oldest', watch: false });
     const read = many.readBatch(10).map(({ data, source }) => `${basename(source)}: ${data}`);
