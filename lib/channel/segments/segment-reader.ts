@@ -22,6 +22,7 @@ import {
   type Idle,
   type IdleStrategy,
   type Limits,
+  type Look,
   ROUNDS_FOR_RECORDS,
   Sleeper,
   strategyOf,
@@ -210,7 +211,7 @@ export class SegmentReader {
   }
 
   /** Waits until `look` finds something; it looks again whenever something was written, or this segment ended. */
-  wait<T>(look: () => T | undefined, task: Task, limits: Limits): Promise<T> {
+  wait<T>(look: Look<T>, task: Task, limits: Limits): Promise<T> {
     this.#waits; // so that there is a place to sleep
     return waitUntil(look, task, limits, this.#strategy, this.#sleeper);
   }

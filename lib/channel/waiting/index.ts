@@ -5,6 +5,7 @@ export { ROUNDS_FOR_RECORDS, ROUNDS_FOR_ROOM } from './rounds.js';
 export { Sleeper, type WaitStats } from './sleeper.js';
 export {
   type Limits,
+  type Look,
   limitsFromNow,
   type Task,
   throwIfAborted,

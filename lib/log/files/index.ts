@@ -33,6 +33,7 @@ export {
   COMPACTION_BYTE,
   isOfLaterVersion,
   LockFile,
+  refuseOtherLog,
   SEGMENTS_BYTE,
   saysShared,
   TURN_BYTE,

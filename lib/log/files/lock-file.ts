@@ -184,11 +184,7 @@ export class LockFile {
    */
   assertNamed(): void {
     if (whereLeads(this) === 'here') return;
-    throw new MillraceError(
-      'ERR_NOT_FOUND',
-      `The log ${this.directory} was removed, moved or replaced since it was opened here: ${LOCK_FILE} is not the same file any more. Nothing more is appended`,
-      { path: this.directory },
-    );
+    throw logIsGone(this.directory, `${LOCK_FILE} is not the same file any more. Nothing more is appended`);
   }
 
   /** The words behind what never changes; for who opened it writable. */
@@ -242,4 +238,16 @@ function read(path: string, file: FileHandle): LockFacts {
 
 function notOurs(path: string): MillraceError {
   return new MillraceError('ERR_FORMAT', `${path} is damaged, or not of a log`, { path });
+}
+
+/** Throws where there is another log by now, or none, under the path of one that is read. */
+export function refuseOtherLog({ path, id }: Directory): void {
+  const lock = LockFile.open(path, false);
+  lock?.close();
+  if (lock?.id !== id) throw logIsGone(path, 'it is read no further');
+}
+
+function logIsGone(path: string, so: string): MillraceError {
+  const what = `The log ${path} was removed, moved or replaced since it was opened here`;
+  return new MillraceError('ERR_NOT_FOUND', `${what}: ${so}`, { path });
 }

@@ -10,6 +10,7 @@ import {
   knownEndOf,
   lastBefore,
   nextAt,
+  refuseOtherLog,
   type SegmentFile,
 } from '../files/index.js';
 import { firstFrom, seekRecord } from './seek-record.js';
@@ -297,6 +298,19 @@ export class FrameReader {
       }
       this.#replace(segment, offset);
     });
+  }
+
+  /**
+   * For who waits behind all that there is: goes over to what has the name of the segment that is read by now, as after a
+   * repair. Throws where the log is gone.
+   */
+  goByName(): void {
+    const segment = this.#segment;
+    if (segment?.isReplaced() !== true) return;
+    // What ended before it was removed or replaced leads on by itself.
+    if (segment.hasNext() || isOver(segment)) return;
+    refuseOtherLog(this.#directory);
+    this.seekOffset(this.#next);
   }
 
   /** To the first record whose timestamp is at least this; where there is none, to the end. */

@@ -22,6 +22,8 @@ import { Unpacked } from './unpacked.js';
 export type ValueHandler = (bytes: Buffer, start: number, end: number) => void;
 
 const NO_LIMIT = 0x7fffffff;
+/** While nothing comes. */
+const LOOK_AT_NAME_EACH_MS = 1000;
 const MOVED = Symbol('moved');
 const NOTHING = Buffer.alloc(0);
 
@@ -367,11 +369,16 @@ export class Tail {
   async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
     const { path } = this.#directory;
     const task = { what: `Waiting for records of ${path}`, path };
+    let lookAtNameAt = performance.now() + LOOK_AT_NAME_EACH_MS;
     for (;;) {
       const { segment } = this.#frames;
-      const look = () => {
+      const look = (now: number) => {
         if (this.#closed || isOver()) return false;
         if (this.#hasNext(isTurnOver)) return true;
+        if (now >= lookAtNameAt) {
+          lookAtNameAt = now + LOOK_AT_NAME_EACH_MS;
+          this.#inRange(() => this.#frames.goByName());
+        }
         return this.#frames.segment === segment ? undefined : MOVED;
       };
       // Nobody rings when the disk has something, nor for a first segment.
