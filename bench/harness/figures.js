@@ -62,6 +62,17 @@ export function cpuFigures(turns) {
   };
 }
 
+/**
+ * The same of how long two take there and back, in these turns of theirs; ours at `most` so many times as long as the other.
+ * Only of means: of a median nobody knows whether it was one of the trips that waited.
+ */
+export function barOfTrips(text, ratio, most, { ours, other, areMeans }) {
+  const [own, others] = [ours, other].map((turns) => sum(waitedShares(turns)));
+  if (!areMeans) return barOf(text, ratio <= most, { waited: waitedShares(ours, other), limit: most });
+  const bar = barOfRates(text, 1 / ratio, 1 / most, { ours: own, other: others });
+  return bar.met === undefined ? bar : { ...bar, limit: most };
+}
+
 const QUANTILES = { p50: 0.5, p90: 0.9, p99: 0.99, p999: 0.999, p9999: 0.9999, max: 1 };
 
 /**

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { barOf, cpuFigures, curve, figure, share, shareOf, sum, waitedShares } from '../harness/figures.js';
+import { barOfTrips, cpuFigures, curve, figure, share, shareOf, sum } from '../harness/figures.js';
 import { PinnedProcess } from '../harness/process.js';
 import { parts } from '../harness/progress.js';
 import { Rounds, takeRounds } from '../harness/rounds.js';
@@ -152,9 +152,10 @@ function compared(group, names, trips, alone, bars) {
       ratio: { to: base, what: 'time', ...ratio },
       bar:
         bar &&
-        barOf(`at most ${bar[1]} of ${base}'s time`, ratio.median <= bar[1], {
-          waited: waitedShares(own, trips.turns(base)),
-          limit: bar[1],
+        barOfTrips(`at most ${bar[1]} of ${base}'s time`, ratio.median, bar[1], {
+          ours: own,
+          other: trips.turns(base),
+          areMeans: group === BUSY,
         }),
       samples: sum(own.map((turn) => turn.trips)),
     };
