@@ -85,6 +85,11 @@ export interface Binding {
    */
   sumFrames(file: FileHandle, start: number, end: number, stamp: number, incarnation: number): number;
   /**
+   * Where the last `flushFrames` of this file is that had any frames, or where it ended: those in its stretch below have
+   * their checksums. 0 before there was one.
+   */
+  summedTo(file: FileHandle): number;
+  /**
    * The same off the event loop, and then, where `sync` says so and the frames ended at `end`, everything in the file
    * is brought to its disk. Goes on to its end when the file is closed meanwhile.
    */

@@ -249,6 +249,15 @@ Napi::Value SumNow(Info info) {
   return Napi::Number::New(info.Env(), static_cast<double>(stopped));
 }
 
+Napi::Value SummedTo(Info info) {
+  Arguments in(info, "summedTo");
+  const File* file = in.OpenFile(0);
+  if (!in.ok()) return info.Env().Undefined();
+  const std::shared_ptr<Mapping>& mapping = file->mapping();
+  const size_t summed = mapping == nullptr ? 0 : mapping->summed()->load(std::memory_order_acquire);
+  return Napi::Number::New(info.Env(), static_cast<double>(summed));
+}
+
 Napi::Value FlushFrames(Info info) {
   Arguments in(info, "flushFrames");
   const File* file = in.OpenFile(0);
@@ -370,6 +379,7 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
   exports.Set("sumFrames", Napi::Function::New<SumNow>(env, "sumFrames"));
   exports.Set("flushFrames", Napi::Function::New<FlushFrames>(env, "flushFrames"));
+  exports.Set("summedTo", Napi::Function::New<SummedTo>(env, "summedTo"));
   exports.Set("syncDirectory", Napi::Function::New<SyncTheDirectory>(env, "syncDirectory"));
   exports.Set("clearRest", Napi::Function::New<ClearRest>(env, "clearRest"));
   exports.Set("joinFences", Napi::Function::New<JoinTheFences>(env, "joinFences"));

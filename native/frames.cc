@@ -9,6 +9,8 @@
 namespace millrace {
 namespace {
 
+constexpr size_t kTellEvery = 65536;
+
 uint32_t LoadAt(const uint8_t* bytes) {
   // Another thread may be storing it: a checksum that is filled in, or whatever a broken program writes.
   return __atomic_load_n(reinterpret_cast<const uint32_t*>(bytes), __ATOMIC_RELAXED);
@@ -52,10 +54,11 @@ uint32_t SeedOf(uint32_t incarnation) {
 
 }  // namespace
 
-size_t SumFrames(uint8_t* bytes, const Stretch& stretch) {
+size_t SumFrames(uint8_t* bytes, const Stretch& stretch, std::atomic<size_t>* done) {
   const uint32_t seed = SeedOf(stretch.incarnation);
   uint32_t stamp = stretch.stamp;
   size_t at = stretch.start;
+  size_t told = at;
   Frame frame;
   while (at < stretch.end && FrameAt(bytes, at, stretch.end, stamp, &frame)) {
     if (frame.head[MR_FRAME_CRC_OFFSET / 4] == 0) {
@@ -64,7 +67,13 @@ size_t SumFrames(uint8_t* bytes, const Stretch& stretch) {
     }
     at += std::min(frame.length, stretch.end - at);
     stamp += static_cast<uint32_t>(frame.length / MR_FRAME_ALIGN);
+    if (done != nullptr && at - told >= kTellEvery) {
+      // Release: who sees how far it has come sees the checksums below it, and leaves them as they are.
+      done->store(at, std::memory_order_release);
+      told = at;
+    }
   }
+  if (done != nullptr && at > stretch.start) done->store(at, std::memory_order_release);
   return at;
 }
 

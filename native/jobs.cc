@@ -133,7 +133,7 @@ class Flush final : public Job {
 
  private:
   Failure Run() override {
-    stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_);
+    stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_, mapping_->summed());
     if (!sync_ || stopped_ != stretch_.end) return {};
     return SyncData(descriptor_->fd);
   }

@@ -36,6 +36,9 @@ class Mapping {
   // `start`. Only of a mapping that is writable so far.
   size_t Clear(size_t start, const Pace& pace);
 
+  // How far jobs have filled in checksums: each notes where it is, while others may look.
+  std::atomic<size_t>* summed() { return &summed_; }
+
   // Brings every page from `from` on into this process's page table, in steps; blocks.
   Failure Populate(size_t from, const Pace& pace);
 
@@ -45,6 +48,7 @@ class Mapping {
   char* const address_;
   const size_t bytes_;
   std::atomic<size_t> writable_;  // how many bytes from the front; a job may look while JavaScript changes it
+  std::atomic<size_t> summed_{0};
 };
 
 }  // namespace millrace

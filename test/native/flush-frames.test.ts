@@ -42,6 +42,28 @@ test('flushFrames does the same off the event loop', async () => {
   }
 });
 
+test('summedTo tells how far a flush has come', async () => {
+  const { file, memory } = await area(8 << 20);
+  expect(native.summedTo(file)).toBe(0);
+  const [, , end] = memory.lay(0, 0, [
+    [DATA, 4 << 20],
+    [DATA, 2 << 20],
+  ]);
+  const release = occupyPool();
+  const flushed = native.flushFrames(file, 0, end, 0, INCARNATION, false);
+  await turnOfTheLoop();
+  expect(native.summedTo(file)).toBe(0);
+  await release();
+  await flushed;
+  expect(native.summedTo(file)).toBe(end);
+  // One of no frames says nothing of any.
+  await native.flushFrames(file, 0, 0, 0, 0, true);
+  expect(native.summedTo(file)).toBe(end);
+  // What is no frame is never said to have a checksum.
+  expect(await native.flushFrames(file, 0, end + 64, 0, INCARNATION, false)).toBe(end);
+  expect(native.summedTo(file)).toBe(end);
+});
+
 test('flushFrames goes on to its end when the file is closed meanwhile', async () => {
   for (const sync of [false, true]) {
     const { path, file, memory } = await area();

@@ -25,6 +25,7 @@ test('what is not a file of the addon is refused, a closed file with EBADF', asy
   const calls: Record<string, (given: FileHandle) => unknown> = {
     sumFrames: (given) => native.sumFrames(given, 0, 64, 0, 0),
     flushFrames: (given) => native.flushFrames(given, 0, 64, 0, 0, true),
+    summedTo: (given) => native.summedTo(given),
     clearRest: (given) => native.clearRest(given, 0),
   };
   for (const [syscall, call] of Object.entries(calls)) {

@@ -20,7 +20,7 @@ import { disk, every, explain, isUnopened, syncFile } from '../runtime/index.js'
 import type { Appender } from './appender.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
-/** Where nobody syncs, checksums are filled in each so many bytes. */
+/** Checksums are filled in each so many bytes, so that not many are left to be made where the channel ends. */
 const SUM_EVERY = 2 ** 20;
 
 /** Not more often than this, or commits of a record each would write more of these than of records. */
@@ -44,23 +44,22 @@ interface Waiter {
 /**
  * Brings a linear channel to its disk, behind its writer: fills in the checksums of what was committed since the last
  * time, syncs, and then says how far that reached. One round at a time, on another thread; all who wait while one runs
- * share the next.
+ * share the next. Where much is written between two rounds, its checksums are filled in ahead of the next one.
  *
- *   summed     checksums are filled in below it
+ *   summed     checksums are filled in below it, as far as the event loop has heard
+ *   summing    up to there the last job goes that fills them in ahead
  *   durable    on the disk below it; stored in the channel only after the sync that makes it true has ended
  */
 export class Flusher {
   readonly #channel: Mapped;
   readonly #appender: Appender;
-  /** A round begins each time so many bytes were written, if it isn't 0; and whether that syncs. */
-  readonly #eachBytes: number;
-  readonly #eachSyncs: boolean;
+  /** A round begins each time so many bytes were written. */
+  readonly #everyBytes: number;
   #summed: number;
+  #summing: number;
   #durable: number;
   #checkpointAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
-  /** Whether what runs syncs. */
-  #isSyncing = false;
   #scheduled = false;
   #waiting: Waiter[] = [];
   #failure: MillraceError | undefined;
@@ -85,14 +84,15 @@ export class Flusher {
     this.#channel = channel;
     this.#appender = appender;
     // What lies above may have checksums or not: its writer died. Filling them in twice does no harm.
-    this.#durable = this.#summed = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
+    const durable = Math.max(header.basePosition, loadPosition(channel.words, DURABLE));
+    this.#durable = this.#summed = this.#summing = durable;
     this.#named = named;
     this.#isRooted = named && before === undefined;
     this.#before = before;
     this.#shared = shared;
-    this.#eachSyncs = kind === L.SYNC_INTERVAL;
-    this.#eachBytes = this.#eachSyncs ? everyBytes : header.checksums ? SUM_EVERY : 0;
-    if (this.#eachBytes > 0) appender.notify(this.#eachBytes, () => this.#pass(this.#eachSyncs));
+    this.#everyBytes = kind === L.SYNC_INTERVAL && everyBytes > 0 ? everyBytes : Number.POSITIVE_INFINITY;
+    const step = stepOf(this.#everyBytes, header.checksums);
+    if (step < Number.POSITIVE_INFINITY) appender.notify(step, () => this.#goOn());
     const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
     if (ms > 0) this.#timer = every(ms, this, tick);
   }
@@ -108,7 +108,7 @@ export class Flusher {
 
   /** Whether a sync is under way: who let go of the file now would not hear of its failure. */
   get isSyncing(): boolean {
-    return this.#running !== undefined && this.#isSyncing;
+    return this.#running !== undefined;
   }
 
   /** Resolves with how far the disk has it, once that is as far as the stream is now. */
@@ -129,7 +129,7 @@ export class Flusher {
 
   /** Syncs what came since the last time, if anything. */
   tick(): void {
-    if (this.#appender.position > this.#durable) this.#pass(true);
+    if (this.#appender.position > this.#durable) this.#pass();
   }
 
   #schedule(): void {
@@ -137,36 +137,45 @@ export class Flusher {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#pass(true);
+      this.#pass();
     });
   }
 
+  /** So many bytes came, or something has ended that ran: whatever is due by now. */
+  #goOn(): void {
+    if (this.#appender.position - this.#durable >= this.#everyBytes) this.#pass();
+    else if (this.#channel.header.checksums) this.#sumAhead();
+  }
+
   /** One round over all that is committed, unless one runs: it is followed by another where somebody waits. */
-  #pass(sync: boolean): void {
+  #pass(): void {
     if (this.#isBusy()) return;
     // This may call back here, and begin a round; only one may run.
     this.#appender.publish();
     if (this.#isBusy()) return;
-    this.#isSyncing = sync;
-    this.#running = this.#round(sync).then(
-      () => this.#settle(),
-      (error) => void this.#fail(error),
+    this.#running = this.#round().then(
+      () => {
+        this.#running = undefined;
+        this.#settle();
+      },
+      (error) => {
+        this.#running = undefined;
+        this.#fail(error);
+      },
     );
   }
 
   #isBusy(): boolean {
-    return this.#running !== undefined || this.#failure !== undefined || this.#closed;
+    return this.#running !== undefined || this.#isOver();
   }
 
-  async #round(sync: boolean): Promise<void> {
-    const { file, header } = this.#channel;
+  #isOver(): boolean {
+    return this.#failure !== undefined || this.#closed;
+  }
+
+  async #round(): Promise<void> {
     const target = this.#appender.position;
-    const from = header.checksums ? this.#summed : target;
-    const [start, end] = [offsetAt(this.#channel, from), offsetAt(this.#channel, target)];
-    const stopped = await disk.flushFrames(file, start, end, stampOf(from), header.incarnation, sync);
-    if (stopped !== end) throw damaged(this.#channel, positionAt(this.#channel, stopped));
-    this.#summed = Math.max(this.#summed, target);
-    if (!sync) return;
+    await this.#fillIn(this.#channel.header.checksums ? this.#summedTo() : target, target, true);
     await this.#syncRoots();
     this.#durable = target;
     // The mapping of a writer that was closed meanwhile is gone; what was asked of this round is done all the same.
@@ -175,6 +184,37 @@ export class Flusher {
     this.#storeDurable();
     // step 81
     if (!this.#shared && !this.#closed) this.#checkpoint(target);
+  }
+
+  /**
+   * Fills in the checksums of what came since the last job that does, unless that is still at it. This is called in the
+   * midst of writing, too, in a turn of the event loop that may last until this channel is full: so it is not waited for
+   * hearing that a job has ended.
+   */
+  #sumAhead(): void {
+    if (this.#isOver()) return;
+    const from = this.#summedTo();
+    const target = this.#appender.position;
+    if (from < this.#summing || target - from < SUM_EVERY) return;
+    this.#summing = target;
+    this.#fillIn(from, target, false).then(
+      () => this.#goOn(),
+      (error) => void this.#fail(error),
+    );
+  }
+
+  /** Checksums are filled in below it: a job that nobody has heard of yet tells how far it is. */
+  #summedTo(): number {
+    const told = positionAt(this.#channel, binding().summedTo(this.#channel.file));
+    return Math.max(this.#summed, Math.min(told, this.#summing));
+  }
+
+  async #fillIn(from: number, target: number, sync: boolean): Promise<void> {
+    const { file, header } = this.#channel;
+    const [start, end] = [offsetAt(this.#channel, from), offsetAt(this.#channel, target)];
+    const stopped = await disk.flushFrames(file, start, end, stampOf(from), header.incarnation, sync);
+    if (stopped !== end) throw damaged(this.#channel, positionAt(this.#channel, stopped));
+    this.#summed = Math.max(this.#summed, target);
   }
 
   #storeDurable(): void {
@@ -213,7 +253,6 @@ export class Flusher {
   }
 
   #settle(): void {
-    this.#running = undefined;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const waiter of waiting) {
@@ -224,18 +263,12 @@ export class Flusher {
     }
     if (this.#closed) return;
     if (this.#waiting.length > 0) this.#schedule();
-    else if (this.#eachBytes > 0) this.#catchUp();
-  }
-
-  /** Nobody was told of what was written while the round ran. */
-  #catchUp(): void {
-    const reached = this.#eachSyncs ? this.#durable : this.#summed;
-    if (this.#appender.position - reached >= this.#eachBytes) this.#pass(this.#eachSyncs);
+    // Nobody was told of what was written while the round ran.
+    else this.#goOn();
   }
 
   /** Returns what those are told who wait. */
   #fail(error: unknown): unknown {
-    this.#running = undefined;
     const waiting = this.#waiting;
     this.#waiting = [];
     const { path } = this.#channel;
@@ -265,8 +298,9 @@ export class Flusher {
     clearInterval(this.#timer);
     const { file, header } = this.#channel;
     if (!header.checksums) return;
-    const from = offsetAt(this.#channel, this.#summed);
-    const stopped = binding().sumFrames(file, from, end, stampOf(this.#summed), header.incarnation);
+    const from = this.#summedTo();
+    const start = offsetAt(this.#channel, from);
+    const stopped = binding().sumFrames(file, start, end, stampOf(from), header.incarnation);
     if (stopped !== end) this.#failure ??= damaged(this.#channel, positionAt(this.#channel, stopped));
   }
 
@@ -299,6 +333,14 @@ export class Flusher {
     this.#storeDurable();
     this.#settle();
   }
+}
+
+/** How often to hear of what is written: as often as checksums are made ahead, and each time that it is to be synced. */
+function stepOf(everyBytes: number, checksums: boolean): number {
+  if (!checksums || everyBytes <= SUM_EVERY) return everyBytes;
+  return everyBytes === Number.POSITIVE_INFINITY
+    ? SUM_EVERY
+    : Math.ceil(everyBytes / Math.ceil(everyBytes / SUM_EVERY));
 }
 
 function tick(flusher: Flusher): void {
