@@ -3,6 +3,7 @@ import {
   type Limits,
   limitsFromNow,
   RecordIterator,
+  type Task,
   TurnClock,
   throwIfOver,
 } from '../../channel/index.js';
@@ -132,10 +133,9 @@ function iteratorOf<T>(
       },
       assertOpen,
       read,
-      async wait(isOver) {
-        if (await reading.wait(isOver)) return true;
-        await mover?.moved();
-        return false;
+      wait(isOver) {
+        const more = reading.wait(isOver);
+        return mover === undefined ? more : more.then((isMore) => isMore || mover.moved().then(() => false));
       },
       rouse: () => source.rouse(),
       async end() {
@@ -153,6 +153,7 @@ class Reading {
   readonly mover: CursorMover | undefined;
   readonly #allowance: Allowance;
   readonly #limits: Limits;
+  readonly #task: Task;
   readonly #clock: TurnClock;
   #isFirst = true;
   /** What went wrong behind what was read last. */
@@ -163,6 +164,7 @@ class Reading {
     this.mover = mover;
     this.#allowance = new Allowance(options);
     this.#limits = limitsFromNow(options);
+    this.#task = { what: `Reading ${source.path}`, path: source.path };
     this.#clock = clock;
   }
 
@@ -173,9 +175,8 @@ class Reading {
   /** Also where records are there all the time, reading is over when it is to be; what was passed until then is. */
   goesOn(): boolean {
     if (this.isEnough) return false;
-    const { path } = this.source;
     try {
-      throwIfOver(this.#limits, { what: `Reading ${path}`, path });
+      throwIfOver(this.#limits, this.#task);
     } catch (error) {
       this.mover?.move();
       throw error;
@@ -186,10 +187,11 @@ class Reading {
   /** Up to `max` records that are there, or as many as there is time for; where they are there, so many `least`. */
   read(max: number, least: number): readonly LogRecord[] {
     if (this.#fault !== undefined) throw this.#fault.error;
-    const records: LogRecord[] = [];
+    let records: LogRecord[] = [];
     const some = (wanted: number) => {
       const read = this.source.read(wanted);
-      for (const record of read) records.push(record);
+      if (records.length === 0) records = read;
+      else for (const record of read) records.push(record);
       return read.length;
     };
     try {
@@ -211,7 +213,7 @@ class Reading {
   }
 
   /** False: there will be nothing more, or nothing more is allowed. */
-  async wait(isOver: () => boolean): Promise<boolean> {
-    return !this.isEnough && (await this.source.wait(this.#limits, isOver));
+  wait(isOver: () => boolean): Promise<boolean> {
+    return this.isEnough ? Promise.resolve(false) : this.source.wait(this.#limits, isOver);
   }
 }

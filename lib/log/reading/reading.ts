@@ -70,7 +70,7 @@ export interface RecordSource {
   readonly offset: number;
   /** What is there now, up to `max`; nothing: wait. That may be a turn of the event loop only. */
   read(max: number): LogRecord[];
-  /** False: there will be nothing more. */
+  /** False: there will be nothing more. May throw. Not through promises that only pass it on: a record would wait for each. */
   wait(limits: Limits, isOver: () => boolean): Promise<boolean>;
   rouse(): void;
   close(): void;
@@ -107,19 +107,18 @@ class Forwards implements RecordSource {
     return beyond < 0 ? records : records.slice(0, beyond);
   }
 
-  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
-    if (this.#tail.closed || this.#tail.offset >= this.#until) return false;
-    if (this.#tail.isPaused) {
-      await turn();
-      return true;
-    }
-    if (this.#until !== Number.POSITIVE_INFINITY) {
-      if (this.#tail.hasNext()) return true;
-      // What is there is read: not as if that were all.
-      if (Number.isNaN(this.#until)) this.#findEnd();
-      return false;
-    }
-    return this.#tail.wait(limits, isOver);
+  wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+    if (this.#tail.closed || this.#tail.offset >= this.#until) return Promise.resolve(false);
+    if (this.#tail.isPaused) return turn().then(() => true);
+    if (this.#until === Number.POSITIVE_INFINITY) return this.#tail.wait(limits, isOver);
+    return Promise.resolve(this.#hasMore());
+  }
+
+  #hasMore(): boolean {
+    if (this.#tail.hasNext()) return true;
+    // What is there is read: not as if that were all.
+    if (Number.isNaN(this.#until)) this.#findEnd();
+    return false;
   }
 
   rouse(): void {

@@ -366,26 +366,25 @@ export class Tail {
   }
 
   /** @internal The same; ends by false, too, where `isOver` says so when it looks. */
-  async wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
+  wait(limits: Limits, isOver: () => boolean): Promise<boolean> {
     const { path } = this.#directory;
     const task = { what: `Waiting for records of ${path}`, path };
-    let lookAtNameAt = performance.now() + LOOK_AT_NAME_EACH_MS;
-    for (;;) {
-      const { segment } = this.#frames;
-      const look = (now: number) => {
-        if (this.#closed || isOver()) return false;
-        if (this.#hasNext(isTurnOver)) return true;
-        if (now >= lookAtNameAt) {
-          lookAtNameAt = now + LOOK_AT_NAME_EACH_MS;
-          this.#inRange(() => this.#frames.goByName());
-        }
-        return this.#frames.segment === segment ? undefined : MOVED;
-      };
-      // Nobody rings when the disk has something, nor for a first segment.
-      const canSleep = segment !== undefined && !this.#settings.durableOnly;
-      const found = await (canSleep ? segment.wait(look, task, limits) : waitUntil(look, task, limits));
-      if (found !== MOVED) return found;
-    }
+    const { segment } = this.#frames;
+    let lookedAtName: number | undefined;
+    const look = (now: number) => {
+      if (this.#closed || isOver()) return false;
+      if (this.#hasNext(isTurnOver)) return true;
+      lookedAtName ??= now;
+      if (now - lookedAtName >= LOOK_AT_NAME_EACH_MS) {
+        lookedAtName = now;
+        this.#inRange(() => this.#frames.goByName());
+      }
+      return this.#frames.segment === segment ? undefined : MOVED;
+    };
+    // Nobody rings when the disk has something, nor for a first segment.
+    const canSleep = segment !== undefined && !this.#settings.durableOnly;
+    const found = canSleep ? segment.wait(look, task, limits) : waitUntil(look, task, limits);
+    return found.then((what) => (what === MOVED ? this.wait(limits, isOver) : what));
   }
 
   /** @internal Has those who wait look whether that is over. */
