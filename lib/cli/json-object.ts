@@ -52,8 +52,8 @@ export function textOf(what: string, text: string): string {
 
 export function timestampOf(given: unknown): number | { us: number } {
   if (typeof given === 'number') return given;
-  const time = typeof given === 'string' ? timeOf(given) : undefined;
-  if (time !== undefined) return time;
+  const us = typeof given === 'string' ? timeOf(given) : undefined;
+  if (us !== undefined) return { us };
   if (isObject(given) && typeof given.us === 'number') return { us: given.us };
   throw new Error(
     `timestamp must be milliseconds since 1970, such as "2026-11-21T05:00:00Z", or { "us": … }, not ${JSON.stringify(given)}`,

@@ -87,7 +87,9 @@ describe('a record in JSON', () => {
       ['a', '1'],
       ['a', '2'],
     ]);
-    expect(recordOf('{"value":"","timestamp":"2023-11-14T22:13:20.5Z"}').timestamp).toBe(1_700_000_000_500);
+    expect(recordOf('{"value":"","timestamp":"2023-11-14T22:13:20.5Z"}').timestamp).toEqual({
+      us: 1_700_000_000_500_000,
+    });
     expect(recordOf('{"value":"\\ud83d\\ude00"}').value).toBe('😀');
     expect(recordOf('{"value":"","timestamp":{"us":1}}').timestamp).toEqual({ us: 1 });
   });

@@ -82,11 +82,12 @@ describe('a record', () => {
   test('that was read can be appended elsewhere', async () => {
     const [from, byFrames, byObjects] = [await closedLog(RICH), newDirectory(), newDirectory()];
     const { stdout } = await read(from, '--json');
-    const input = objectsOf(stdout).map(({ key, value, headers, timestamp }) =>
-      JSON.stringify({ key, value, headers, timestamp: { us: timestamp } }),
-    );
+    const input = objectsOf(stdout).map(({ key, value, headers, timestamp, expiresAt }) => {
+      const ttlMs = expiresAt === undefined ? null : (Number(expiresAt) - Number(timestamp)) / 1000;
+      return JSON.stringify({ key, value, headers, timestamp: { us: timestamp }, ttlMs });
+    });
     await fed(input.join('\n'), 'log', 'append', byObjects, '--json');
-    const expected = (await recordsOf(from)).map(({ expiresAt, ...record }) => record);
+    const expected = await recordsOf(from);
     expect(await recordsOf(byObjects)).toEqual(expected);
     await piped(
       ['log', 'read', from, '--frames'],

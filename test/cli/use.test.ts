@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Writer } from '../../lib/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
-import { millrace, objectsOf, Running } from './command.js';
+import { fed, millrace, objectsOf, Running } from './command.js';
 import { closedLog, recordsOf } from './log.js';
 
 const VERBS = ['create', 'write', 'stat', 'dump', 'tail', 'verify', 'abandon'];
@@ -238,5 +238,52 @@ describe('a time that says no zone is UTC, wherever the machine is', () => {
     await inNewYork(['log', 'append', directory, '--json'], input);
     const times = (await recordsOf(directory)).map(({ timestamp }) => timestamp);
     expect(times).toEqual(WAYS.map(() => AT * 1000));
+  });
+});
+
+describe('a time that is printed can be given: to the microsecond', () => {
+  const US = [100, 456, 500_000].map((us) => Date.UTC(2026, 10, 21, 5) * 1000 + us);
+  const PRINTED = ['000100Z', '000456Z', '500000Z'].map((fraction) => `2026-11-21T05:00:00.${fraction}`);
+
+  test('as a place in a log, and as where a replay ends', async () => {
+    const directory = await closedLog(US.map((us) => ({ value: String(us), timestamp: { us } })));
+    const { stdout } = await millrace('log', 'read', directory);
+    expect(stdout.match(/2026-\S+/g)).toEqual(PRINTED);
+    const read = await millrace('log', 'read', directory, '--values', '--from', PRINTED[1]);
+    expect(read.stdout).toBe(`${US[1]}\n${US[2]}\n`);
+    const replayed = await millrace(
+      'replay',
+      directory,
+      newPath(),
+      '--speed',
+      'max',
+      '--to',
+      PRINTED[1],
+      '--json',
+    );
+    expect(objectsOf(replayed.stdout)).toEqual([{ replayed: 1, first: 0, last: 0 }]);
+  });
+
+  test('as a place in a channel', async () => {
+    const path = newPath();
+    const writer = await Writer.create(path, { mode: 'linear', capacity: '16KiB', timestamps: true });
+    for (const us of US) writer.write('', { timestamp: { us } });
+    writer.close();
+    expect((await millrace('dump', path)).stdout.match(/2026-\S+/g)).toEqual(PRINTED);
+    const { stdout } = await millrace('dump', path, '--json', '--from', PRINTED[1]);
+    expect(objectsOf(stdout).map(({ timestamp }) => timestamp)).toEqual(US.slice(1));
+  });
+
+  test.each([
+    ['.5', 500_000],
+    ['.1234', 123_400],
+    ['.000456', 456],
+    ['.000456789', 456],
+  ])('as the timestamp of a record: %s', async (fraction, us) => {
+    const directory = newDirectory();
+    const timestamp = `2026-11-21T06:00:00${fraction}+01:00`;
+    await fed(JSON.stringify({ value: 'v', timestamp }), 'log', 'append', directory, '--json');
+    const [record] = await recordsOf(directory);
+    expect(record.timestamp).toBe(Date.UTC(2026, 10, 21, 5) * 1000 + us);
   });
 });

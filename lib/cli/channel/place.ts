@@ -8,8 +8,8 @@ export function placeInChannel(verb: Verb, given: string): Where {
   const [, kind, value = ''] = /^(?:(record|time):)?(.+)$/.exec(given) ?? [];
   const number = kind !== 'time' && /^\d+$/.test(value) ? Number(value) : Number.NaN;
   if (Number.isSafeInteger(number)) return kind === 'record' ? { record: number } : number;
-  const time = kind === 'record' ? undefined : timeOf(value);
-  if (time !== undefined) return { time };
+  const us = kind === 'record' ? undefined : timeOf(value);
+  if (us !== undefined) return { time: { us } };
   throw new UsageError(
     `${verb.name}: --from takes oldest, latest, a position, record:N, a time such as 2026-11-21T05:00:00Z, or @ and ` +
       `milliseconds since 1970, not '${given}'`,

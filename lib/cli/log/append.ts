@@ -48,7 +48,8 @@ Examples
   millrace log append /var/lib/app/events < events.txt
   tail -F access.log | millrace log append /var/lib/app/access --key web1 --sync 1000
   millrace log append /var/lib/app/events --json --batch 100 < events.jsonl
-  millrace log read a --json | jq -c '{key, value, headers, timestamp: {us: .timestamp}}' | millrace log append b --json`,
+  millrace log read a --json | jq -c '{key, value, headers, timestamp: {us: .timestamp},
+    ttlMs: (if .expiresAt then (.expiresAt - .timestamp) / 1000 else null end)}' | millrace log append b --json`,
   options: {
     ...INPUT_OPTIONS,
     key: { type: 'string' },
