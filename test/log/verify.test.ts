@@ -341,6 +341,16 @@ test('what is not of the log is named, and is no fault', async () => {
   expect(await Log.verify(directory)).toMatchObject({ sound: true, foreign: ['notes.txt'] });
 });
 
+test('of a log in which nothing is it can be aborted, too, and repairing that', async () => {
+  const directory = newDirectory();
+  await (await Log.open(directory)).close();
+  const options = { signal: AbortSignal.abort('enough') };
+  for (const look of [Log.verify, Log.repair]) {
+    const error = await failure(() => look(directory, options));
+    expect(error).toMatchObject({ code: 'ERR_ABORTED', path: directory, cause: 'enough' });
+  }
+});
+
 test('it can be aborted, and tells how far it has come', async () => {
   const { directory } = await someLog();
   const seen: [number, number][] = [];

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { danglingLinkAt, examineSealed, type VerifyOptions } from '../../channel/index.js';
+import { danglingLinkAt, examineSealed, throwIfAborted, type VerifyOptions } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { type CursorFault, CursorFile } from '../cursors/index.js';
 import {
@@ -66,6 +66,9 @@ export async function verifyLog(
   options: VerifyOptions,
   see: SeeSegment = () => {},
 ): Promise<LogVerification> {
+  const { path } = directory;
+  // Segments ask that, too: but there may be none.
+  throwIfAborted(options.signal, { what: `Verifying ${path}`, path });
   return new LogVerifier(directory, see).run(options);
 }
 
