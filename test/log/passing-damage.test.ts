@@ -53,6 +53,16 @@ test('who asks for a damaged one hears of it', async () => {
   expect(thrown(() => tail.read())).toMatchObject({ code: 'ERR_CORRUPT', offset: 5, nextOffset: 6 });
 });
 
+test('a tail that was sought to a record stands behind all that it read in front of a damaged one', async () => {
+  await using log = await Log.open(await damagedLog(10, [7]), { readOnly: true });
+  using tail = log.tail({ from: 2 });
+  expect(tail.readBatch(100).map(({ offset }) => offset)).toEqual(range(2, 7));
+  expect(tail.offset).toBe(7);
+  tail.seek(3);
+  expect(thrown(() => tail.poll(() => {}))).toMatchObject({ code: 'ERR_CORRUPT', offset: 7 });
+  expect(tail.offset).toBe(7);
+});
+
 test.each([
   ['a length that reaches far behind the end', 0, 0x08000000],
   ['a length of 0', 0, -1],

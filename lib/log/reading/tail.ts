@@ -115,7 +115,6 @@ export class Tail {
       wanted = most - this.#count;
       return this.#frames.poll(this.#handle, wanted, this.#pauses);
     });
-    if (frames > 0) this.#sought = undefined;
     const thrown = this.#thrown;
     if (thrown !== undefined) {
       this.#thrown = undefined;
@@ -137,14 +136,14 @@ export class Tail {
   /** What was removed while it was to be read is passed over, where that was wished. */
   #inRange<T>(read: () => T): T {
     for (;;) {
-      const { segment } = this.#frames;
+      const { segment, next } = this.#frames;
       try {
-        const result = read();
-        // Nothing is left of the segment in which that lay.
-        if (this.#frames.segment !== segment) this.#sought = undefined;
-        return result;
+        return read();
       } catch (error) {
         this.#leap(error);
+      } finally {
+        // Something was read there, also where an error came behind that; or nothing is left of the segment in which it lay.
+        if (this.#frames.segment !== segment || this.#frames.next !== next) this.#sought = undefined;
       }
     }
   }
