@@ -50,6 +50,13 @@ describe('the lock', () => {
     expect([cursor('one').get(), cursor('two').get()]).toEqual([3, 7]);
   });
 
+  test('is waited for by who deletes the first one that there is as that is set', async () => {
+    const { cursor } = openFile();
+    const changes = [cursor('one').set(1), cursor('one').delete(), cursor('two').set(2)];
+    expect(await Promise.all(changes)).toEqual([undefined, true, undefined]);
+    expect([cursor('one').get(), cursor('two').get()]).toEqual([undefined, 2]);
+  });
+
   test('is waited for as long as the caller says', async () => {
     const { directory, cursor } = openFile();
     await cursor('one').set(1);

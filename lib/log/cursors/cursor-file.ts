@@ -115,9 +115,10 @@ export class CursorFile {
     this.#assertWritable();
     const task = this.#on(`Deleting the cursor '${name.text}'`);
     throwIfAborted(options?.signal, task);
-    if (this.#current() === undefined) return false;
-    return this.#inLine(task, options, (limits) =>
-      this.#holding(
+    return this.#inLine(task, options, async (limits) => {
+      // Not sooner: who sets one before this may be about to make the file.
+      if (this.#current() === undefined) return false;
+      return this.#holding(
         async (mapping) => {
           mapping.slots.assertWhole();
           if (!mapping.slots.remove(name)) return false;
@@ -127,8 +128,8 @@ export class CursorFile {
         },
         task,
         limits,
-      ),
-    );
+      );
+    });
   }
 
   /**
