@@ -204,6 +204,21 @@ describe('the disk', () => {
     await file.close();
   });
 
+  test.each(['EACCES', 'ENOMEM'])(
+    'that could not be asked since its directory could not be opened (%s) is asked again',
+    async (code) => {
+      const { directory, file, cursor } = openFile();
+      await cursor('one').set(1);
+      const cause = Object.assign(new Error(code), { code, errno: -1, syscall: 'open' });
+      const names = vi.spyOn(disk, 'syncDirectory').mockRejectedValueOnce(cause);
+      expect(await failure(() => cursor('one').flush())).toMatchObject({ path: pathIn(directory), cause });
+      await vi.waitFor(() => expect(names).toHaveBeenCalledTimes(2));
+      await cursor('one').set(2);
+      await openFile(directory).cursor('two').set(3);
+      await file.close();
+    },
+  );
+
   test('gets what is outstanding at close where there were no files for a moment', async () => {
     const { file, cursor } = openFile();
     await cursor('one').set(1);

@@ -1,4 +1,4 @@
-import { explain, isShortOfFiles } from '../../channel/index.js';
+import { explain, isUnopened } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import type { CursorMapping } from './cursor-mapping.js';
 
@@ -67,7 +67,7 @@ export class CursorSync {
       const cursors = this.#current();
       if (cursors !== undefined) await this.bring(cursors);
     } catch (error) {
-      if (isShortOfFiles(error)) this.soon();
+      if (isUnopened(error)) this.soon();
       throw error;
     }
   }
@@ -83,7 +83,7 @@ export class CursorSync {
       await cursors.sync();
     } catch (cause) {
       // What was to be synced could not even be opened. That may go well another time.
-      if (isShortOfFiles(cause)) throw explain(cause, cursors.path, 'sync');
+      if (isUnopened(cause)) throw explain(cause, cursors.path, 'sync');
       this.#failure = syncFailed(cursors.path, cause);
       this.#current()?.noteFailedSync();
       throw this.#failure;
