@@ -197,6 +197,19 @@ test('closing twice, in the middle of everything, ends all of it', async () => {
   expect(await offsetsOf(again)).toEqual(upTo(again.next));
 });
 
+test.each(['exclusive', 'shared'] as const)(
+  'who waits for the disk as a log is closed gets it, whatever sync is: %s',
+  async (writers) => {
+    const log = await Log.open(newDirectory(), { sync: 'none', writers });
+    const waiting = [log.commit('x'), log.flush()];
+    await log.appendAsync('y');
+    await log.close();
+    expect(await Promise.all(waiting)).toEqual([0, 2]);
+    await using again = await Log.open(log.path, { readOnly: true });
+    expect(again.durable).toBe(2);
+  },
+);
+
 test('a worker thread that is terminated while it appends leaves a log that is gone on with', async () => {
   const directory = newDirectory();
   for (let round = 0; round < 3; round++) {

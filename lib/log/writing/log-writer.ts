@@ -379,13 +379,16 @@ export class LogWriter {
     this.#segment?.signAsReleased();
   }
 
-  /** Brings what was appended to the disk where that was promised, and lets go of it all; `before` that is called. */
+  /**
+   * Brings what was appended to the disk where that was promised, or somebody waits for it, and lets go of it all; `before` that
+   * is called.
+   */
   async close(before: () => void = () => {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#budget = 0;
     try {
-      if (this.#settings.sync !== 'none') await this.synced();
+      if (this.#settings.sync !== 'none' || this.#segment?.isNeeded === true) await this.synced();
     } finally {
       this.#nextFile.drop();
       before();
