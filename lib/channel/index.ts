@@ -78,7 +78,7 @@ export {
   explain,
   forget,
   isOutOfSpace,
-  isShortOfFiles,
+  isShortOfMeans,
   isTurnDue,
   isTurnOver,
   isUnopened,

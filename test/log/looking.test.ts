@@ -88,6 +88,28 @@ describe('what can’t be looked at is told in the words of the library, with it
     expect(await failure(() => Log.open(log.path, { writers: 'shared' }))).toMatchObject(unlookable(path));
   });
 
+  test('a segment that there is no memory to map, by who opens the log to append', async () => {
+    const log = await logOfThree();
+    await log.close();
+    const { mapFile } = binding();
+    onTestFinished(() => void vi.restoreAllMocks());
+    const cause = Object.assign(new Error('no memory'), { code: 'ENOMEM', errno: -12, syscall: 'mmap' });
+    let lacking = 0;
+    for (let nth = 1; lacking === nth - 1; nth++) {
+      let calls = 0;
+      vi.spyOn(binding(), 'mapFile').mockImplementation((file) => {
+        if (++calls === nth) throw cause;
+        return mapFile(file);
+      });
+      const error = await failure(async () => (await Log.open(log.path)).close()).catch(() => undefined);
+      vi.restoreAllMocks();
+      if (error === undefined) continue;
+      expect(error).toMatchObject({ code: 'ERR_SYSTEM', cause });
+      lacking++;
+    }
+    expect(lacking).toBeGreaterThan(4);
+  });
+
   test('the directory of a log that is compacted, when its names are to reach the disk', async () => {
     const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });
     onTestFinished(() => log.close());

@@ -12,7 +12,7 @@ export {
   explain,
   isOutOfSpace,
   isRam,
-  isShortOfFiles,
+  isShortOfMeans,
   isUnopened,
   refuseFileSystem,
 } from './system.js';

@@ -93,9 +93,15 @@ export function isOutOfSpace(error: unknown): boolean {
 }
 
 /** Whether the process, or the machine, has as many files open as it may: closing some helps. */
-export function isShortOfFiles(error: unknown): boolean {
+function isShortOfFiles(error: unknown): boolean {
   const cause = error instanceof MillraceError ? error.cause : error;
   return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
+}
+
+/** The same, or there is no memory to map one more: what could not be looked at for that is not judged by it. */
+export function isShortOfMeans(error: unknown): boolean {
+  const cause = error instanceof MillraceError ? error.cause : error;
+  return isShortOfFiles(cause) || (isSystemError(cause) && cause.code === 'ENOMEM');
 }
 
 const UNOPENED = new Set(['ENOMEM', 'EACCES', 'EPERM']);

@@ -2,7 +2,7 @@ import {
   type ChannelInfo,
   headerRemains,
   inspect,
-  isShortOfFiles,
+  isShortOfMeans,
   provesSync,
   Salvage,
 } from '../../channel/index.js';
@@ -19,7 +19,7 @@ export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | 
     return inspect(path);
   } catch (error) {
     // That says nothing of the segment.
-    if (isShortOfFiles(error)) throw error;
+    if (isShortOfMeans(error)) throw error;
     return undefined;
   }
 }
