@@ -11,19 +11,38 @@ const CAPACITY = 16_384;
 const LAST = Number.MAX_SAFE_INTEGER - CAPACITY;
 const KILOBYTES = Buffer.alloc(3000);
 
+/** A log whose only segment begins there, with nothing in it. */
+async function nearItsEnd(options: LogOptions): Promise<string> {
+  const directory = newDirectory();
+  const made = await Log.open(directory, options);
+  await made.appendAsync('x');
+  await made.close();
+  const lock = LockFile.open(directory, false) as LockFile;
+  const facts = { id: lock.id, base: LAST, maxTimeUs: 0, generation: 0 };
+  lock.close();
+  (await beginAnew(fileOf(directory, LAST), facts, { capacity: CAPACITY, sync: 'none' })).close();
+  unlinkSync(fileOf(directory, 0));
+  return directory;
+}
+
+test('a batch is not compressed where it would have more records than there are offsets', async () => {
+  const options: LogOptions = { segment: '16KiB', sync: 'none', compression: 'deflate' };
+  const directory = await nearItsEnd(options);
+  await using log = await Log.open(directory, options);
+  const most = Math.floor((CAPACITY - 64) / 32);
+  expect(thrown(() => log.appendBatch(Array(CAPACITY).fill('')))).toMatchObject({
+    code: 'ERR_RECORD_TOO_LARGE',
+  });
+  expect(log.appendBatch(Array(most).fill(''))).toBe(LAST);
+  expect(thrown(() => log.appendBatch(['', '']))).toMatchObject({ code: 'ERR_CHANNEL_FULL' });
+  expect(log.next).toBe(LAST + most);
+});
+
 test.each(['exclusive', 'shared'] as const)(
   'a log without offsets for another segment says so, and goes on to be read and opened: %s',
   async (writers) => {
-    const directory = newDirectory();
     const options: LogOptions = { writers, segment: '16KiB', sync: 'none' };
-    const made = await Log.open(directory, options);
-    await made.appendAsync('x');
-    await made.close();
-    const lock = LockFile.open(directory, false) as LockFile;
-    const facts = { id: lock.id, base: LAST, maxTimeUs: 0, generation: 0 };
-    lock.close();
-    (await beginAnew(fileOf(directory, LAST), facts, { capacity: CAPACITY, sync: 'none' })).close();
-    unlinkSync(fileOf(directory, 0));
+    const directory = await nearItsEnd(options);
 
     const log = await Log.open(directory, options);
     for (let i = 0; i < 5; i++) expect(await log.appendAsync(KILOBYTES)).toBe(LAST + i);

@@ -1,7 +1,7 @@
 import { areBytes, environment, largestInSegment } from '../../channel/index.js';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { show } from '../../options.js';
-import type { CompressionSettings, LogSettings } from '../options.js';
+import { type CompressionSettings, LARGEST_SEGMENT, type LogSettings } from '../options.js';
 import {
   type EncodedRecord,
   type LogRecordInput,
@@ -60,7 +60,7 @@ export class RecordAppender {
       return item;
     });
     const packed =
-      compression === undefined
+      compression === undefined || isNearLastOffset(writer.next + length)
         ? items
         : packAll(items, this.#largest, compression.algorithm, compression.level);
     return writer.appendBatch(packed, length, now, maxTimeUs);
@@ -106,4 +106,12 @@ export class RecordAppender {
     this.#write(data, 0);
     return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
   }
+}
+
+/**
+ * A segment that is begun has as many offsets left as bytes: enough for frames of one record each, but not for compressed
+ * batches, which may have more records than bytes.
+ */
+function isNearLastOffset(next: number): boolean {
+  return !Number.isSafeInteger(next + LARGEST_SEGMENT);
 }
