@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { SegmentReader } from '../../lib/channel/index.js';
+import { disk, SegmentReader } from '../../lib/channel/index.js';
 import { MillraceError } from '../../lib/errors.js';
 import { Directory } from '../../lib/log/files/directory.js';
 import type { SegmentInfo } from '../../lib/log/index.js';
@@ -283,6 +283,22 @@ describe('what cursors have not read', () => {
     await apply(log, { segments: 1 });
     expect(basesOf(log)).toEqual(bases.slice(9));
     expect(heard.length).toBe(2);
+  });
+
+  test('is kept, too, of a cursor that is made as retention begins', async () => {
+    const log = await open();
+    fillTo(log, 4);
+    const bases = basesOf(log);
+    const { syncDirectory } = disk;
+    const names = vi.spyOn(disk, 'syncDirectory').mockImplementationOnce(async (path) => {
+      await log.cursor('new').set(0);
+      return syncDirectory(path);
+    });
+    onTestFinished(() => names.mockRestore());
+    const heard = overruns();
+    await apply(log, { segments: 1 });
+    expect(basesOf(log)).toEqual(bases);
+    expect(heard).toEqual([]);
   });
 
   test('is four times the bytes by default', async () => {

@@ -96,7 +96,11 @@ export class Retention {
           setAside(removed);
           continue;
         }
-        if (!this.#isSynced) await this.#sync();
+        if (!this.#isSynced) {
+          await this.#sync();
+          // A cursor may have been made, or moved back, meanwhile.
+          continue;
+        }
         await this.#remove(segments[removed]);
         bytes -= segments[removed].bytes;
         removed++;
