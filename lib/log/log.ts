@@ -15,7 +15,6 @@ import {
 } from '../channel/index.js';
 import { closedHandle, MillraceError } from '../errors.js';
 import { binding } from '../native.js';
-import { wholeNumber } from '../options.js';
 import { CursorFile, type CursorInfo, NamedCursor } from './cursors/index.js';
 import { Directory, diskBytes, LockFile, noLog } from './files/index.js';
 import { type AppendingEnd, isAppendedTo, type LogRecovery, openToAppend } from './opening/index.js';
@@ -23,6 +22,7 @@ import { type LogOptions, type LogSettings, settingsOf } from './options.js';
 import {
   type BatchesOptions,
   CursorMover,
+  checkBatchesOptions,
   checkReadOptions,
   FrameReader,
   iterate,
@@ -218,17 +218,16 @@ export class Log {
 
   /** The records from a place on. Ends where the log ended when it began, or, with `follow`, with the log's handle. */
   read(options: ReadOptions = {}): AsyncIterableIterator<LogRecord, undefined, undefined> {
-    checkReadOptions('read', options);
-    const { source, mover } = this.#reading(options);
-    return iterate(source, options, mover, () => this.#assertOpen());
+    const own = checkReadOptions(options);
+    const { source, mover } = this.#reading(own);
+    return iterate(source, own, mover, () => this.#assertOpen());
   }
 
   /** The same, batch by batch. */
   batches(options: BatchesOptions = {}): AsyncIterableIterator<LogRecord[], undefined, undefined> {
-    checkReadOptions('batches', options, ['max']);
-    if (options.max !== undefined) wholeNumber('max', options.max, 1, Number.MAX_SAFE_INTEGER);
-    const { source, mover } = this.#reading(options);
-    return iterateBatches(source, options, mover, () => this.#assertOpen());
+    const own = checkBatchesOptions(options);
+    const { source, mover } = this.#reading(own);
+    return iterateBatches(source, own, mover, () => this.#assertOpen());
   }
 
   #cursorOf({ cursor }: ReadOptions): NamedCursor | undefined {

@@ -48,6 +48,17 @@ test('reading begins at the earliest, the latest, an offset, and ends where the 
   expect((await collect(reading)).length).toBe(299);
 });
 
+test('what an object of options has from another one counts as what is its own', async () => {
+  const log = await open({ sync: 'none' });
+  for (let i = 0; i < 5; i++) log.append(`${i}`);
+  const usual: ReadOptions = { reverse: true, limit: 2 };
+  expect(await offsetsOf(log, Object.create(usual))).toEqual([4, 3]);
+  expect(await offsetsOf(log, Object.assign(Object.create(usual), { from: 1 }))).toEqual([1, 0]);
+  const [batch] = await collect(log.batches(Object.create({ reverse: true, max: 3 })));
+  expect(batch.map(({ offset }) => offset)).toEqual([4, 3, 2]);
+  expect(await offsetsOf(log, Object.create({ durableOnly: true }))).toEqual([]);
+});
+
 test('limits in records and in bytes; one record at least', async () => {
   const log = await open();
   for (let i = 0; i < 10; i++) log.append(Buffer.alloc(100));

@@ -3,6 +3,7 @@ export { FrameReader } from './frame-reader.js';
 export { iterate, iterateBatches } from './iteration.js';
 export {
   type BatchesOptions,
+  checkBatchesOptions,
   checkReadOptions,
   knownEnd,
   type ReadOptions,

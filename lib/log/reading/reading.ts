@@ -1,6 +1,6 @@
 import { type Limits, turn, type WaitOptions } from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
-import { checkWait, knownOptions, oneOf, parseSize, type Size, wholeNumber } from '../../options.js';
+import { checkWait, knownOptions, oneOf, parseSize, type Size, saidNow, wholeNumber } from '../../options.js';
 import { type Directory, isBroken } from '../files/index.js';
 import type { LogRecord } from '../records/index.js';
 import { type Behind, backwards } from './backwards.js';
@@ -44,21 +44,37 @@ const READ_OPTIONS = [
   'timeoutMs',
 ] as const satisfies readonly (keyof ReadOptions)[];
 
-export function checkReadOptions(what: string, options: ReadOptions, more: readonly string[] = []): void {
-  knownOptions(what, options, [...READ_OPTIONS, ...more]);
-  oneOf('follow', options.follow ?? false, [true, false]);
-  oneOf('reverse', options.reverse ?? false, [true, false]);
-  oneOf('durableOnly', options.durableOnly ?? false, [true, false]);
-  oneOf('outOfRange', options.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
-  if (options.limit !== undefined) wholeNumber('limit', options.limit, 0, Number.MAX_SAFE_INTEGER);
-  if (options.maxBytes !== undefined) parseSize('maxBytes', options.maxBytes);
-  checkWait(options);
-  if (options.reverse !== true) return;
+const BATCHES_OPTIONS = [...READ_OPTIONS, 'max'] as const satisfies readonly (keyof BatchesOptions)[];
+
+/** Returns them as they are now. */
+export function checkReadOptions(options: ReadOptions): ReadOptions {
+  return checked('read', options, READ_OPTIONS);
+}
+
+/** Returns them as they are now. */
+export function checkBatchesOptions(options: BatchesOptions): BatchesOptions {
+  const own = checked('batches', options, BATCHES_OPTIONS);
+  if (own.max !== undefined) wholeNumber('max', own.max, 1, Number.MAX_SAFE_INTEGER);
+  return own;
+}
+
+function checked<T extends ReadOptions>(what: string, options: T, known: readonly (keyof T & string)[]): T {
+  knownOptions(what, options, known);
+  const own = saidNow(options, known);
+  oneOf('follow', own.follow ?? false, [true, false]);
+  oneOf('reverse', own.reverse ?? false, [true, false]);
+  oneOf('durableOnly', own.durableOnly ?? false, [true, false]);
+  oneOf('outOfRange', own.outOfRange ?? 'throw', ['throw', 'earliest', 'latest']);
+  if (own.limit !== undefined) wholeNumber('limit', own.limit, 0, Number.MAX_SAFE_INTEGER);
+  if (own.maxBytes !== undefined) parseSize('maxBytes', own.maxBytes);
+  checkWait(own);
+  if (own.reverse !== true) return own;
   for (const other of ['follow', 'cursor', 'durableOnly'] as const) {
-    if (options[other] !== undefined && options[other] !== false) {
+    if (own[other] !== undefined && own[other] !== false) {
       throw invalidArgument(`Reading backwards goes without ${other}`, { option: other });
     }
   }
+  return own;
 }
 
 /** Where records come from: a tail that is moved on, or the way back. */
