@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../lib/channel/index.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { binding } from '../../lib/native.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
 
@@ -109,6 +109,55 @@ describe('what can’t be looked at is told in the words of the library, with it
     }
     expect(lacking).toBeGreaterThan(4);
   });
+
+  test('the lock file of a log that several append to, of which no page may be written for want of memory', async () => {
+    const log = await logOfThree({ writers: 'shared' });
+    const path = join(log.path, 'log.lock');
+    const cause = Object.assign(new Error('no memory'), { code: 'ENOMEM', errno: -12, syscall: 'mprotect' });
+    const writable = vi.spyOn(binding(), 'allowWrites');
+    onTestFinished(() => writable.mockRestore());
+    writable.mockImplementationOnce(() => {
+      throw cause;
+    });
+    expect(await failure(() => Log.open(log.path))).toMatchObject({ code: 'ERR_SYSTEM', path, cause });
+  });
+
+  test.each(['exclusive', 'shared'] as const)(
+    'a file, where there are no locks by open file description: %s',
+    async (writers) => {
+      const log = await logOfThree({ writers });
+      await log.cursor('mine').set(1);
+      const cause = Object.assign(new Error('no'), {
+        code: 'EINVAL',
+        errno: -22,
+        syscall: 'fcntl(F_OFD_SETLK)',
+      });
+      const refused = vi.spyOn(binding(), 'lockByte');
+      const asked = vi.spyOn(binding(), 'isByteLocked');
+      onTestFinished(() => {
+        refused.mockRestore();
+        asked.mockRestore();
+      });
+      for (const lock of [refused, asked]) {
+        lock.mockImplementation(() => {
+          throw cause;
+        });
+      }
+      const path = join(log.path, 'log.lock');
+      const told = { code: 'ERR_FILESYSTEM', path, cause };
+      await using reading = await Log.open(log.path, { readOnly: true });
+      expect(thrown(() => reading.hasWriter)).toMatchObject(told);
+      expect(await failure(() => log.compact())).toMatchObject(told);
+      if (writers === 'shared') expect(await failure(() => log.appendAsync('x'))).toMatchObject(told);
+      expect(await failure(() => Log.open(log.path))).toMatchObject(told);
+      expect(await failure(() => Log.repair(log.path))).toMatchObject({ code: 'ERR_FILESYSTEM', cause });
+      expect(await failure(() => log.cursor('mine').set(2))).toMatchObject({
+        code: 'ERR_FILESYSTEM',
+        path: join(log.path, 'cursors.mr'),
+        cause,
+      });
+    },
+  );
 
   test('the directory of a log that is compacted, when its names are to reach the disk', async () => {
     const log = await Log.open(newDirectory(), { segment: '16KiB', sync: 'none' });

@@ -201,7 +201,11 @@ export class CursorMapping {
   }
 
   tryLock(): boolean {
-    return binding().lockByte(this.file, L.CHANGE_BYTE);
+    try {
+      return binding().lockByte(this.file, L.CHANGE_BYTE);
+    } catch (error) {
+      throw explain(error, this.path, 'lock');
+    }
   }
 
   unlock(): void {

@@ -31,12 +31,14 @@ export { HALT } from './halt.js';
 export { openIfThere } from './if-there.js';
 export {
   COMPACTION_BYTE,
+  isLocked,
   isOfLaterVersion,
   LockFile,
   refuseOtherLog,
   SEGMENTS_BYTE,
   saysShared,
   TURN_BYTE,
+  tryLock,
   WRITER_BYTE,
   writerActive,
 } from './lock-file.js';

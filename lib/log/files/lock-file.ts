@@ -169,7 +169,7 @@ export class LockFile {
 
   /** Whether a writer lives that has the log for itself. */
   get hasWriter(): boolean {
-    return binding().isByteLocked(this.file, WRITER_BYTE);
+    return isLocked(this, WRITER_BYTE, WRITER_BYTE + 1);
   }
 
   /** Takes the log for one writer, for life. */
@@ -189,13 +189,17 @@ export class LockFile {
 
   /** The words behind what never changes; for who opened it writable. */
   words(): Int32Array {
-    binding().allowWrites(this.file, FILE_BYTES);
-    return new Int32Array(binding().mapFile(this.file));
+    try {
+      binding().allowWrites(this.file, FILE_BYTES);
+      return new Int32Array(binding().mapFile(this.file));
+    } catch (error) {
+      throw explain(error, this.path, 'write');
+    }
   }
 
   /** Takes the lock on a byte, unless somebody else has it. */
   tryLock(byte: number): boolean {
-    return binding().lockByte(this.file, byte);
+    return tryLock(this, byte);
   }
 
   unlock(byte: number): void {
@@ -206,6 +210,24 @@ export class LockFile {
     if (this.#closed) return;
     this.#closed = true;
     binding().closeFile(this.file);
+  }
+}
+
+/** The same on one that is only open, whatever is in it. */
+export function tryLock({ path, file }: Pick<LockFile, 'path' | 'file'>, byte: number): boolean {
+  try {
+    return binding().lockByte(file, byte);
+  } catch (error) {
+    throw explain(error, path, 'lock');
+  }
+}
+
+/** Whether some other open of it holds the lock on one of the bytes [from, to). */
+export function isLocked({ path, file }: Pick<LockFile, 'path' | 'file'>, from: number, to: number): boolean {
+  try {
+    return binding().isByteLocked(file, from, to);
+  } catch (error) {
+    throw explain(error, path, 'lock');
   }
 }
 

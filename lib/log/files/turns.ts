@@ -1,7 +1,6 @@
 import { environment, type Limits, type Task, waitUntil, whereLeads } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { binding } from '../../native.js';
-import { type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
+import { isLocked, type LockFile, TURN_BYTE, writerActive } from './lock-file.js';
 
 // Words of the lock file, each on a line of its own where others look at it again and again.
 const APPENDING = 512 >> 2;
@@ -25,8 +24,8 @@ export interface TurnFacts {
 }
 
 /** Whether somebody appends to a log that is shared, but for whoever does by this very open of its lock file. */
-export function hasAppender({ file }: Pick<LockFile, 'file'>): boolean {
-  return binding().isByteLocked(file, FIRST_APPENDER_BYTE, FIRST_APPENDER_BYTE + MOST_APPENDERS);
+export function hasAppender(lock: Pick<LockFile, 'path' | 'file'>): boolean {
+  return isLocked(lock, FIRST_APPENDER_BYTE, FIRST_APPENDER_BYTE + MOST_APPENDERS);
 }
 
 /**
@@ -97,7 +96,7 @@ export class Turns {
   }
 
   #tryTake(): TurnFacts | undefined {
-    if (!binding().lockByte(this.#lock.file, TURN_BYTE)) {
+    if (!this.#lock.tryLock(TURN_BYTE)) {
       Atomics.store(this.#words, WANTED, 1);
       return undefined;
     }
@@ -111,11 +110,11 @@ export class Turns {
   /** Does it where the last turn there was is one of ours, and nobody can take one meanwhile. Waits for nothing. */
   asLast(work: () => void): void {
     // Others who close at the same time don't stand in each other's way.
-    if (!this.#isLast || !binding().lockByte(this.#lock.file, TURN_BYTE)) return;
+    if (!this.#isLast || !this.#lock.tryLock(TURN_BYTE)) return;
     try {
       if (this.#isLast) work();
     } finally {
-      binding().unlockByte(this.#lock.file, TURN_BYTE);
+      this.#lock.unlock(TURN_BYTE);
     }
   }
 
@@ -139,7 +138,7 @@ export class Turns {
 
   /** Gives it back as death does: who has the next turn looks for what is half done. */
   abandon(): void {
-    binding().unlockByte(this.#lock.file, TURN_BYTE);
+    this.#lock.unlock(TURN_BYTE);
   }
 
   /** Gives it back; true where others wait for it, who should have it first. */
@@ -149,7 +148,7 @@ export class Turns {
     // step 151
     Atomics.store(this.#words, APPENDING, NOBODY);
     // step 152
-    binding().unlockByte(this.#lock.file, TURN_BYTE);
+    this.#lock.unlock(TURN_BYTE);
     return Atomics.exchange(this.#words, WANTED, 0) !== 0;
   }
 }

@@ -6,6 +6,7 @@ import { binding, type FileHandle } from '../../native.js';
 import {
   type Directory,
   hasAppender,
+  isLocked,
   isOfLaterVersion,
   keepOwner,
   LOCK_FILE,
@@ -15,6 +16,7 @@ import {
   openIfThere,
   saysShared,
   TURN_BYTE,
+  tryLock,
   WRITER_BYTE,
   writerActive,
 } from '../files/index.js';
@@ -83,7 +85,7 @@ function isWritten(path: string): boolean {
   const file = openIfThere(path, false);
   if (file === undefined) return false;
   try {
-    return binding().isByteLocked(file, SEGMENT_WRITER_BYTE);
+    return isLocked({ path, file }, SEGMENT_WRITER_BYTE, SEGMENT_WRITER_BYTE + 1);
   } finally {
     binding().closeFile(file);
   }
@@ -106,8 +108,9 @@ function take(path: string): FileHandle | undefined {
 
 /** As its one writer, and as the one whose turn it is. */
 function lockAll(path: string, file: FileHandle): void {
-  const isOurs = binding().lockByte(file, WRITER_BYTE) && !hasAppender({ file });
-  if (!isOurs || !binding().lockByte(file, TURN_BYTE)) throw writerActive(dirname(path));
+  const lock = { path, file };
+  const isOurs = tryLock(lock, WRITER_BYTE) && !hasAppender(lock);
+  if (!isOurs || !tryLock(lock, TURN_BYTE)) throw writerActive(dirname(path));
 }
 
 /** The lock file itself where it is sound; else one that has taken its place. */
