@@ -148,6 +148,23 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
     expectSetAside(directory, 5);
   });
 
+  test('is set aside once room is made by removing what is before it', async () => {
+    const { directory, bases, next } = await timedLog();
+    await put(fileOf(directory, 5), fileOf(directory, 0));
+    const failed = heardOf('failed');
+    await using log = await Log.open(directory, { sync: 'none', retention: { segments: 2 } });
+    const full = vi.spyOn(Tidying.prototype, 'setAside').mockImplementationOnce(({ path }) => {
+      throw new MillraceError('ERR_NO_SPACE', `No space for ${path}`, { path });
+    });
+    onTestFinished(() => full.mockRestore());
+    await log.lookAfter();
+    expect(full).toHaveBeenCalledTimes(2);
+    expect(failed).toEqual([]);
+    expectSetAside(directory, 5);
+    expect(basesOf(log)).toEqual(bases.slice(2));
+    expect((await collect(log.read())).length).toBe(next - bases[2]);
+  });
+
   test('is told by verify as what it is, and set aside by repair, which loses nothing', async () => {
     const { directory, bases, next } = await timedLog();
     const [, , , last] = bases;

@@ -69,16 +69,16 @@ export class Retention {
     const segments = await this.#measure();
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     let removed = 0;
-    let noRoom: MillraceError | undefined;
+    const withoutRoom: Held[] = [];
     const setAside = (index: number) => {
       const [stray] = segments.splice(index, 1);
       bytes -= stray.bytes;
       try {
         this.#tidying.setAside(stray);
       } catch (error) {
-        // It stays for another time: what is removed makes the room that its note lacks.
+        // What is removed makes the room that its note lacks.
         if ((error as MillraceError).code !== 'ERR_NO_SPACE') throw error;
-        noRoom = error as MillraceError;
+        withoutRoom.push(stray);
       }
     };
     try {
@@ -91,14 +91,11 @@ export class Retention {
         }
         const isTooMuch = bytes > this.#settings.bytes || segments.length - removed > this.#settings.segments;
         if (!isTooMuch && !(await this.#isOld(segments, removed))) break;
+        // Before the cursors are looked at: one may be made, or moved back, meanwhile.
+        if (!this.#isSynced) await this.#sync();
         if (this.#isKeptUnread(next.base, bytes)) break;
         if (isStray(segments[removed])) {
           setAside(removed);
-          continue;
-        }
-        if (!this.#isSynced) {
-          await this.#sync();
-          // A cursor may have been made, or moved back, meanwhile.
           continue;
         }
         await this.#remove(segments[removed]);
@@ -107,7 +104,8 @@ export class Retention {
         await this.#sync();
         // step 142
       }
-      if (noRoom !== undefined) throw noRoom;
+      // Once there is room: where no segment is left that goes on past it, it stands in the place of the first one.
+      for (const stray of withoutRoom) this.#tidying.setAside(stray);
     } finally {
       if (removed > 0) {
         this.#log.directory.mappings.sweep();
