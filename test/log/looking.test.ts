@@ -110,6 +110,31 @@ describe('what can’t be looked at is told in the words of the library, with it
     expect(lacking).toBeGreaterThan(4);
   });
 
+  test.each(['verify', 'repair'] as const)(
+    'a segment that there are no files to open, by %s, which takes nothing for missing',
+    async (how) => {
+      const log = await logOfThree();
+      while (log.segments().length < 6) log.append({ key: 'one', value: 'x'.repeat(500) });
+      expect((await log.compact()).records).toBeGreaterThan(0);
+      await log.close();
+      const { openFile } = binding();
+      onTestFinished(() => void vi.restoreAllMocks());
+      const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+      for (let nth = 1, isCalled = true; isCalled; nth++) {
+        let calls = 0;
+        vi.spyOn(binding(), 'openFile').mockImplementation((...given) => {
+          if (++calls === nth) throw cause;
+          return openFile(...given);
+        });
+        const told = await Log[how](log.path).catch((error) => error);
+        vi.restoreAllMocks();
+        if (told instanceof Error) expect(told).toMatchObject({ code: 'ERR_SYSTEM', cause });
+        else expect(told.faults).toEqual([]);
+        isCalled = calls >= nth;
+      }
+    },
+  );
+
   test('the lock file of a log that several append to, of which no page may be written for want of memory', async () => {
     const log = await logOfThree({ writers: 'shared' });
     const path = join(log.path, 'log.lock');

@@ -13,6 +13,7 @@ import { MillraceError } from '../../errors.js';
 import {
   factsOf,
   isAllDurable,
+  isBroken,
   nextBefore,
   type SegmentFacts,
   type SegmentFile,
@@ -254,8 +255,8 @@ async function linkOf(path: string): Promise<Link | undefined> {
       segment.close();
     }
   } catch (error) {
-    // What stands in the way was found before.
-    if (error instanceof MillraceError) return undefined;
+    // What is broken was found before. Anything else says nothing of where the log goes on.
+    if (isBroken(error)) return undefined;
     throw error;
   }
 }
