@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
-import { json, Reader, Writer } from '../../lib/index.js';
+import { json, Reader, Refusal, Writer } from '../../lib/index.js';
 import { writable } from '../../lib/stream/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { payloadOf } from '../helpers/payload.js';
@@ -177,6 +177,20 @@ describe('what can never be written destroys it', () => {
     expect(writer.state).toBe('open');
     reader.close();
     writer.close();
+  });
+
+  test('but not what somebody else was refused for ever, while it waits for room', async () => {
+    const { writer, reader } = await ring();
+    while (writer.tryWrite(payloadOf(0, 1000)) > 0);
+    const stream = writable(writer);
+    stream.end(payloadOf(1, 1000));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.tryWrite(Buffer.alloc(10_000))).toBe(Refusal.TOO_LARGE);
+    const ended = once(stream, 'close');
+    for await (const { data } of reader) if (data.equals(payloadOf(1, 1000))) break;
+    await ended;
+    expect(reader.ended).toBe(true);
+    reader.close();
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type IdleStrategy, Reader, Writer } from '../../lib/index.js';
+import { type IdleStrategy, Reader, Refusal, Writer } from '../../lib/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -207,6 +207,23 @@ test('room is waited for by each as much as it needs', async () => {
   await Promise.all([much, little]);
   expect(order).toEqual(['much', 'little']);
   expect(writer.stats().waits).toEqual({ parked: 2, woken: 2, late: 0 });
+});
+
+test('what is refused to others meanwhile is not waited for', async () => {
+  using channel = await full();
+  const { writer, reader } = channel;
+  while (writer.tryWrite('small') > 0);
+  // More than there will be room for.
+  const sent = writer.send(Buffer.alloc(LARGE + 100));
+  expect(writer.tryWrite('small')).toBe(Refusal.BACK_PRESSURE);
+  const ready = writer.ready();
+  expect(writer.tryWrite(Buffer.alloc(2 * LARGE))).toBe(Refusal.TOO_LARGE);
+  await asleep(writer, 2);
+  reader.readBatch(1);
+  await ready;
+  expect(writer.tryWrite('small')).toBeGreaterThan(0);
+  reader.readBatch(100);
+  await sent;
 });
 
 test('a record that waits for room was refused once, however often was looked', async () => {

@@ -213,9 +213,11 @@ export class Writer<In = Data> {
     waitOptions('ready', options, ['bytes']);
     const { bytes } = options;
     if (bytes !== undefined) wholeNumber('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
+    const { lastRefusal } = this.#appender;
+    const waitedFor = lastRefusal.copy();
     const reserve = () => {
       if (this.#appender.stopped !== undefined) return Refusal.ENDED;
-      return bytes === undefined ? this.#appender.tryRefused() : this.#appender.tryReserve(bytes);
+      return bytes === undefined ? this.#appender.tryRefused(waitedFor) : this.#appender.tryReserve(bytes);
     };
     let refusedAt: number | undefined;
     const refusal = await waitUntil(
@@ -233,10 +235,8 @@ export class Writer<In = Data> {
     if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
     if (bytes !== undefined) throw this.#refused(refusal, bytes);
-    const { lastRefusal, position } = this.#appender;
-    const size = lastRefusal.sizeAt(position);
     lastRefusal.forget();
-    throw this.#refused(refusal, size);
+    throw this.#refused(refusal, waitedFor.sizeAt(this.#appender.position));
   }
 
   /**

@@ -299,11 +299,11 @@ export class Appender {
 
   // What is only asked about is not refused: nothing is noted of it.
 
-  /** Whether what was refused last could be written now: 0, or the refusal it would get. */
-  tryRefused(): number {
-    const { position, lastRefusal } = this;
-    if (lastRefusal.isForEverAt(position)) return Refusal.TOO_LARGE;
-    const need = Math.max(lastRefusal.needAt(position), this.frameHeader);
+  /** Whether what was refused could be written now: 0, or the refusal it would get. */
+  tryRefused(refused: LastRefusal): number {
+    const { position } = this;
+    if (refused.isForEverAt(position)) return Refusal.TOO_LARGE;
+    const need = Math.max(refused.needAt(position), this.frameHeader);
     return this.#at + need > this.#until ? this.#tryPlace(need) : 0;
   }
 

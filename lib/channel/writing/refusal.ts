@@ -25,6 +25,14 @@ export class LastRefusal {
     this.#isForEver = false;
   }
 
+  /** As it is now: what is refused to others from here on is theirs to wait for. */
+  copy(): LastRefusal {
+    const copy = new LastRefusal();
+    copy.noRoom(this.#position, this.#need, this.#all, this.#size);
+    copy.#isForEver = this.#isForEver;
+    return copy;
+  }
+
   /** It is too much for this channel, whatever room there is. */
   tooLarge(position: number, size: number): void {
     this.noRoom(position, 0, 0, size);
