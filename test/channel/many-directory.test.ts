@@ -10,8 +10,9 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
+import { inspect, type ManyOptions, openAll, Reader, Writer } from '../../lib/index.js';
 import { binding } from '../../lib/native.js';
+import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
@@ -310,6 +311,29 @@ describe('while it is watched', () => {
     expect(listed()).toEqual([['b', false]]);
   });
 
+  test('one that has another name by now is kept, when the file that took its name is gone', async () => {
+    using place = new Place();
+    const [path, renamed] = [join(place.path, 'a'), join(place.path, 'renamed')];
+    const { writer, crash } = await mortal(() => Writer.create(path));
+    writer.write('one');
+    const many = await place.open({ from: 'oldest', onDeath: 'wait' });
+    expect(said(many.readBatch(10))).toEqual(['one']);
+    renameSync(path, renamed);
+    await place.write('a', 'two');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['two']);
+    rmSync(path);
+    // By the time this is there, it is known that the other one is gone.
+    await place.write('b', 'three');
+    expect(await many.ready()).toBe(true);
+    expect(said(many.readBatch(10))).toEqual(['three']);
+    crash();
+    expect(many.readBatch(10)).toEqual([]);
+    using successor = await Writer.resume(renamed);
+    successor.write('four');
+    expect(said(many.readBatch(10))).toEqual(['four']);
+  });
+
   test('a file that becomes a channel only later is found by the slow look', async () => {
     using place = new Place();
     using other = new Place();
@@ -351,6 +375,17 @@ describe('while it is watched', () => {
     expect(await many.ready()).toBe(true);
     expect(said(many.readBatch(10))).toEqual(['two']);
     expect(await caughtOf(openAll(place.path, { from }))).toBe(odd);
+  });
+
+  test('what `from` does not find is told, though the channel is there', async () => {
+    using place = new Place();
+    const missing = join(place.path, '.saved');
+    const from = () => inspect(missing).tail;
+    const many = await place.open({ from });
+    await place.write('a', 'one');
+    await expect(many.ready({ timeoutMs: 10_000 })).resolves.toBe(true);
+    expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_NOT_FOUND', path: missing });
+    expect(await failure(() => openAll(place.path, { from }))).toMatchObject({ path: missing });
   });
 
   test("a channel without timestamps is told with order: 'timestamp'", async () => {

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { json, type ManyOptions, type ManyReader, openAll, type Reader, Writer } from '../../lib/index.js';
+import { json, type ManyOptions, type ManyReader, openAll, Reader, Writer } from '../../lib/index.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -319,6 +319,47 @@ describe('what goes wrong with one is told once, with its path, and the others a
     many.reader(paths[0])?.seek({ record: 1 });
     expect(many.read()?.value).toBe(1);
     expect(many.sources()[0].error).toBeUndefined();
+  });
+
+  test.each(['ERR_CLOSED_HANDLE', 'ERR_BACK_PRESSURE'])(
+    'what another channel refuses to a codec (%s) ends none that is read',
+    async (code) => {
+      using audit = await Writer.create(newPath(), { capacity: '64KiB' });
+      using _slow = await Reader.open(audit.path, { gate: true });
+      if (code === 'ERR_CLOSED_HANDLE') audit.close();
+      else while (audit.tryWrite(Buffer.alloc(1000)) > 0);
+      let isAudited = true;
+      const decode = (bytes: Buffer) => {
+        if (isAudited) audit.write(Buffer.alloc(1000));
+        return bytes.toString();
+      };
+      using given = await group(1, { codec: { decode } });
+      const { many, writers } = given;
+      writers[0].write('x');
+      for (let calls = 0; calls < 2; calls++) {
+        expect(thrown(() => many.read())).toMatchObject({ code, path: audit.path });
+      }
+      isAudited = false;
+      expect(many.read()?.value).toBe('x');
+    },
+  );
+
+  test('what a strategy of waiting throws is told, whatever it is', async () => {
+    const strategy = {
+      idle() {
+        throw null;
+      },
+    };
+    using given = await group(1, { idle: strategy });
+    const { many } = given;
+    expect(await many.ready()).toBe(true);
+    let told: unknown = 'nothing';
+    try {
+      many.read();
+    } catch (error) {
+      told = error;
+    }
+    expect(told).toBeNull();
   });
 
   test('the reader of each is had by any path that leads from here', async () => {

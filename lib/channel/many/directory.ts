@@ -1,7 +1,7 @@
 import { type Dirent, type FSWatcher, statSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { invalidArgument, type MillraceError } from '../../errors.js';
+import { invalidArgument, MillraceError } from '../../errors.js';
 import { beginsAsChannel, type FileIdentity } from '../file/index.js';
 import { explain, isTurnOver, turn } from '../runtime/index.js';
 
@@ -15,8 +15,8 @@ export interface DirectoryUser {
   fail(error: unknown): void;
   /** Called when an entry can't be looked at, which may be no channel; once until that works again. */
   doubt(error: unknown): void;
-  /** Called when the file of a channel that joined is no longer there. */
-  forget(path: string): void;
+  /** Called when the file of a channel that joined is no longer there, with what it joined with. */
+  forget(path: string, file: FileIdentity): void;
 }
 
 /** What one look through a directory comes to. */
@@ -33,8 +33,8 @@ export class Directory {
   readonly path: string;
   readonly #matches: (name: string) => boolean;
   readonly #user: DirectoryUser;
-  /** The paths of files that joined, by what tells a file from another that takes its name. */
-  #joined = new Map<string, string>();
+  /** Files that joined, and under which paths, by what tells a file from another that takes its name. */
+  #joined = new Map<string, { path: string; file: FileIdentity }>();
   /** Files that are no channels, with the state they were found in: they may be still on their way. */
   #passedOver = new Map<string, string>();
   /** What failed last time and was told, by name; '' is the directory itself. */
@@ -149,7 +149,7 @@ export class Directory {
 
   async #join({ name, identity, file }: Look['found'][number]): Promise<void> {
     const path = join(this.path, name);
-    this.#joined.set(identity, path);
+    this.#joined.set(identity, { path, file });
     try {
       const isIt = await this.#user.join(path, file);
       this.#told.delete(name);
@@ -159,16 +159,17 @@ export class Directory {
       this.#again = true;
     } catch (error) {
       this.#joined.delete(identity);
-      if (codeOf(error) !== 'ERR_NOT_FOUND') this.#tell(name, error);
+      // What a user's function did not find is told.
+      if (!isGone(error, path)) this.#tell(name, error);
     }
   }
 
   /** Of files that are gone nothing is kept: another may get what told them apart. */
   #forget({ present, unclear }: Look): void {
-    for (const [identity, path] of this.#joined) {
+    for (const [identity, { path, file }] of this.#joined) {
       if (present.has(identity) || unclear.has(basename(path))) continue;
       this.#joined.delete(identity);
-      this.#user.forget(path);
+      this.#user.forget(path, file);
     }
     this.#unclear = unclear;
     const names = new Set([...present.values(), ...unclear.keys()]);
@@ -193,6 +194,11 @@ export class Directory {
     this.#told.set(name, code);
     this.#user.fail(error);
   }
+}
+
+/** Whether it says that this very file is not there. */
+function isGone(error: unknown, path: string): boolean {
+  return error instanceof MillraceError && error.code === 'ERR_NOT_FOUND' && error.path === path;
 }
 
 /** Of what a user's function throws nothing is known. */

@@ -60,11 +60,11 @@ async function openDirectory<Out>(path: string, options: ManyOptions<Out>): Prom
       const signal = opened ? undefined : failing.signal;
       const reader = await openOne(path, { ...options, signal }, opened);
       const isIt = readsFile(reader, file);
-      if (isIt && !many.closed) sources.add(reader);
+      if (isIt && !many.closed) sources.add(reader, file);
       else reader.close();
       return isIt;
     },
-    forget: (path) => sources.forget(path),
+    forget: (path, file) => sources.forget(path, file),
     doubt: (fault) => sources.tell(fault),
     fail(error) {
       if (opened) sources.tell(error);

@@ -1,5 +1,6 @@
-import type { MillraceError } from '../../errors.js';
+import { MillraceError } from '../../errors.js';
 import { lookAhead, type Reader } from '../ends/index.js';
+import type { FileIdentity } from '../file/index.js';
 import { type Beating, heart, type Status } from '../presence/index.js';
 import type { Head, Where } from '../reading/index.js';
 
@@ -28,6 +29,8 @@ const NO_HEAD = Number.POSITIVE_INFINITY;
 /** One of the channels that are read as one. */
 export class Source<Out> implements Head {
   readonly reader: Reader<Out>;
+  /** What tells it from another of its path, where it is one of a directory. */
+  readonly file: FileIdentity | undefined;
   /** Nothing will come of it any more. */
   over = false;
   /** What reading it threw last, if nothing was read of it since. */
@@ -44,9 +47,10 @@ export class Source<Out> implements Head {
   /** Who is looked after holds it: the heart alone would let it go. */
   #rest: Beating | undefined;
 
-  constructor(reader: Reader<Out>, notesSight: boolean) {
+  constructor(reader: Reader<Out>, notesSight: boolean, file: FileIdentity | undefined) {
     this.reader = reader;
     this.#notesSight = notesSight;
+    this.file = file;
   }
 
   /** Whether it is known to have a next record. */
@@ -92,7 +96,7 @@ export class Source<Out> implements Head {
     };
     this.reader.ready({ signal }).then(
       (more) => over(() => wake(more)),
-      (error: MillraceError) => over(() => (error.code === 'ERR_ABORTED' ? undefined : fail(error))),
+      (error) => over(() => (isAbort(error) ? undefined : fail(error))),
     );
   }
 
@@ -158,4 +162,9 @@ export class Source<Out> implements Head {
       return undefined;
     }
   }
+}
+
+/** What a user's strategy of waiting throws may be anything. */
+function isAbort(error: unknown): boolean {
+  return error instanceof MillraceError && error.code === 'ERR_ABORTED';
 }

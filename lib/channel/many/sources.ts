@@ -1,5 +1,6 @@
 import { MillraceError, withFacts } from '../../errors.js';
 import type { Reader } from '../ends/index.js';
+import type { FileIdentity } from '../file/index.js';
 import { writerDead } from '../reading/index.js';
 import type { Directory } from './directory.js';
 import type { ManyOptions } from './options.js';
@@ -40,8 +41,9 @@ export class Sources<Out> {
     return this.#all;
   }
 
-  add(reader: Reader<Out>): void {
-    this.#all.push(new Source(reader, this.#holds));
+  /** `file`: what tells it from another of that path, where it is one of a directory. */
+  add(reader: Reader<Out>, file?: FileIdentity): void {
+    this.#all.push(new Source(reader, this.#holds, file));
     this.#gone.delete(reader.path);
     this.#events.wake();
   }
@@ -57,10 +59,11 @@ export class Sources<Out> {
   }
 
   /** The file of a channel was removed: once its writer is dead, nobody will write it. */
-  forget(path: string): void {
+  forget(path: string, file: FileIdentity): void {
     this.#gone.delete(path);
     for (const source of this.#all) {
-      if (source.reader.path !== path || source.isRemoved) continue;
+      // Not by its path: it may have another name by now, and another file that one.
+      if (source.file !== file || source.isRemoved) continue;
       source.isRemoved = this.#someRemoved = true;
       source.reader.on('status', () => this.#events.left());
     }
@@ -118,6 +121,9 @@ export class Sources<Out> {
     } else if (error.path === undefined) {
       // From a codec, which does not know of which channel its bytes are.
       this.tell(withFacts(error, { path: source.reader.path }));
+    } else if (error.path !== source.reader.path) {
+      // From a codec, too, of what that works at: it says nothing of this channel.
+      this.tell(error);
     } else {
       const isDead = error.code === 'ERR_WRITER_DEAD';
       if (isDead && this.#isWatched && !source.isRemoved) this.#rest(source);
