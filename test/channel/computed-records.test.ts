@@ -144,6 +144,34 @@ test('an element of a batch that writes a record of its own is refused, and that
   }
 });
 
+test.each([false, true])(
+  'what is there of a batch is what did not throw (timestamps: %s)',
+  async (timestamps) => {
+    const LOOKS = 20;
+    const outcomes = new Set<boolean>();
+    for (let at = 1; at <= LOOKS; at++) {
+      using writer = await Writer.create(newPath(), { timestamps });
+      using reader = await Reader.open(writer.path);
+      let looks = 0;
+      const batch = new Proxy([short(), short()], {
+        get: (array, key) => {
+          if (/^[0-1]$/.test(String(key)) && ++looks === at) throw new RangeError('odd');
+          return Reflect.get(array, key);
+        },
+      });
+      let written = true;
+      try {
+        writer.writeBatch(batch);
+      } catch {
+        written = false;
+      }
+      outcomes.add(written);
+      expect(reader.readBatch(10)).toHaveLength(written ? 2 : 0);
+    }
+    expect(outcomes).toEqual(new Set([false, true]));
+  },
+);
+
 test('an element of a batch that opens a claim has that batch refused, and what was filled in by then stays', async () => {
   for (const at of [0, 1, 2]) {
     using writer = await Writer.create(newPath());

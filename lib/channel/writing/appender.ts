@@ -73,8 +73,9 @@ export class Appender {
 
   /** Records since the last publication. */
   #unpublished = 0;
-  /** Of the batch that was filled last: what its first frame's length will be. */
+  /** Of the batch that was filled last: what its first frame's length will be, and the latest time in it. */
   #firstLength = 0;
+  readonly #filledUs = new Float64Array(1);
 
   constructor(channel: Mapped, start: Start) {
     const { header } = channel;
@@ -370,7 +371,7 @@ export class Appender {
     this.#at = at + bytes;
     this.#unpublished += count;
     if (this.#words[WAITERS] !== 0 || this.#fencesItself) wakeSleepers(this.#channel, ARRIVAL);
-    this.#raiseLatest(records, timeUs);
+    if (this.#filledUs[0] > this.#latestUs[0]) this.#latestUs[0] = this.#filledUs[0];
     if (this.#at > this.#due) this.publish();
     return bytes;
   }
@@ -380,8 +381,8 @@ export class Appender {
    * covers the whole batch. Returns their bytes, or a refusal; 0 where they don't fit here, and then nothing has happened:
    * as long as the first length is 0, nobody looks behind it, and whatever is written here next ends in a 0 of its own.
    *
-   * Each record is looked at once: an array may have computed elements, which are others another time. So the checks are
-   * written to fail for a length that is no number.
+   * Each record is looked at once, and not at all once it is committed: an array may have computed elements, which are
+   * others another time, or throw. So the checks are written to fail for a length that is no number.
    */
   #fillBatch(
     records: readonly Uint8Array[] | readonly DescribedRecord[],
@@ -395,6 +396,7 @@ export class Appender {
     const start = this.#at;
     const until = Math.min(this.#until, start + this.sizes.largestBatch);
     let at = start;
+    let latestUs = 0;
     for (let i = 0; i < count; i++) {
       const record = records[i];
       const length = record.length;
@@ -409,28 +411,20 @@ export class Appender {
       if (record instanceof Uint8Array) {
         this.bytes.set(record, at + frameHeader);
         this.#fill(at, next, kind, tag + i * tagStep, timeUs);
+        if (timeUs > latestUs) latestUs = timeUs;
       } else {
         copyData(this.bytes, at + frameHeader, record.data, length, this.#channel.path);
-        this.#fill(at, next, kind | (record.type << 16), record.tag, record.timeUs ?? timeUs);
+        const ownUs = record.timeUs ?? timeUs;
+        this.#fill(at, next, kind | (record.type << 16), record.tag, ownUs);
+        if (ownUs > latestUs) latestUs = ownUs;
       }
       if (at === start) this.#firstLength = length + frameHeader;
       else words[at >> 2] = length + frameHeader;
       // step 62
       at = next;
     }
+    this.#filledUs[0] = latestUs;
     return at - start;
-  }
-
-  #raiseLatest(records: readonly Uint8Array[] | readonly DescribedRecord[], timeUs: number): void {
-    const latestUs = this.#latestUs;
-    if (records[0] instanceof Uint8Array) {
-      if (timeUs > latestUs[0]) latestUs[0] = timeUs;
-      return;
-    }
-    for (const record of records as readonly DescribedRecord[]) {
-      const time = record.timeUs ?? timeUs;
-      if (time > latestUs[0]) latestUs[0] = time;
-    }
   }
 
   /**
