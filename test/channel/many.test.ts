@@ -473,6 +473,10 @@ test('what cannot be opened fails the whole, with its path, and leaves nothing o
     code: 'ERR_NOT_FOUND',
     path: missing,
   });
+  expect(await failure(() => openAll(paths, { register: false }))).toMatchObject({
+    code: 'ERR_INVALID_ARGUMENT',
+    path: paths[0],
+  });
   expect(writers[0].readers()).toEqual([]);
   const waiting = failure(() => openAll([paths[0], missing], { wait: true, timeoutMs: 5 }));
   expect((await waiting).code).toBe('ERR_TIMEOUT');

@@ -100,6 +100,7 @@ export function joinReaders(channel: Mapped, options: ReaderOptions<unknown>) {
     if (options.register === false) {
       throw invalidArgument(
         'Who is not registered can hold nobody back: say gate: false beside register: false',
+        { path: channel.path },
       );
     }
     throw new MillraceError(
