@@ -1,7 +1,9 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Pace, Stopwatch } from '../../lib/channel/index.js';
-import { Reader, Writer } from '../../lib/index.js';
+import * as L from '../../lib/channel/layout.js';
+import { environment } from '../../lib/channel/runtime/index.js';
+import { inspect, Reader, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 
@@ -35,6 +37,31 @@ test('a writer that goes on with a channel does not count what was there as its 
   const { records, rates } = writer.stats();
   expect(records).toBe(101);
   expect(grown(rates)).toEqual({ records: 1, bytes: 64 });
+});
+
+/** A channel that a writer left, with a word that is another. */
+async function leftWith(word: number, value: number): Promise<string> {
+  const [path, left] = [newPath(), newPath()];
+  using _writer = await Writer.create(path, { capacity: '64KiB' });
+  const bytes = readFileSync(path);
+  bytes.writeUInt32LE(value, word);
+  writeFileSync(left, bytes);
+  return left;
+}
+
+test('refusals are counted beyond 2^31, by who goes on, too', async () => {
+  const refusals = 2 ** 31 + 5;
+  const path = await leftWith(L.REFUSALS_OFFSET, refusals);
+  using writer = await Writer.resume(path);
+  expect(writer.stats().refusals).toBe(refusals);
+  writer.heartbeat();
+  expect(inspect(path).refusals).toBe(refusals);
+});
+
+test('a heartbeat of more than 2^31 ms ago is as old as it is', async () => {
+  const ageMs = 2 ** 31 + 100_000;
+  const path = await leftWith(L.HEARTBEAT_OFFSET, (environment.bootMs() - ageMs) >>> 0);
+  expect(inspect(path).heartbeatAgeMs).toBeGreaterThanOrEqual(ageMs);
 });
 
 test('a log tells how fast this handle appends, and one that only reads appends nothing', async () => {

@@ -9,7 +9,7 @@ import {
   showSync,
 } from '../file/index.js';
 import * as L from '../layout.js';
-import { isOfThisBoot, type ReaderInfo, type Standing, writerStatus } from '../presence/index.js';
+import { isOfThisBoot, lastBeat, type ReaderInfo, type Standing, writerStatus } from '../presence/index.js';
 import { readersWithLag } from '../reading/index.js';
 import { recoverable } from '../recovery/index.js';
 import { absolutePath, environment } from '../runtime/index.js';
@@ -83,7 +83,9 @@ export function inspect(path: string): ChannelInfo {
     const isEnded = status !== 'alive' && status !== 'dead';
     const sameBoot = isOfThisBoot(channel);
     const end = (status === 'dead' && sameBoot ? recoverable(channel) : undefined) ?? published(channel);
-    const sinceBeat = (environment.bootMs() - words[L.HEARTBEAT_OFFSET >> 2]) | 0;
+    // In this order: a beat in between would be one that is to come.
+    const beat = lastBeat(channel);
+    const sinceBeat = (environment.bootMs() - beat) >>> 0;
     return {
       path: channel.path,
       mode: header.mode,
@@ -104,9 +106,9 @@ export function inspect(path: string): ChannelInfo {
       finalPosition: isEnded ? loadPosition(words, L.FINAL_POSITION_OFFSET >> 2) : undefined,
       writerPid: words[L.WRITER_PID_OFFSET >> 2],
       heartbeatMs: header.heartbeatMs,
-      heartbeatAgeMs: sameBoot ? Math.max(0, sinceBeat) : undefined,
+      heartbeatAgeMs: sameBoot ? sinceBeat : undefined,
       stalledAfterMs: header.stalledAfterMs,
-      refusals: words[L.REFUSALS_OFFSET >> 2],
+      refusals: words[L.REFUSALS_OFFSET >> 2] >>> 0,
       evictions: words[L.EVICTIONS_OFFSET >> 2],
       resumes: words[L.RESUMES_OFFSET >> 2],
       channelId: header.channelId.toString('hex'),

@@ -41,7 +41,8 @@ export class Flow {
   constructor(channel: Mapped) {
     this.#channel = channel;
     this.#words = channel.words;
-    this.refusals = channel.words[REFUSALS];
+    // A writer that tries again and again comes beyond 2^31 of them in minutes.
+    this.refusals = channel.words[REFUSALS] >>> 0;
     this.evictions = channel.words[EVICTIONS];
     this.#capacity = channel.header.capacity >> 4;
     this.#step = channel.header.capacity >> 8;
