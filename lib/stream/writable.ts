@@ -18,6 +18,10 @@ export function writable<In = Data>(writer: Writer<In>, options: WritableOptions
   return new RecordWritable(writer as Writer<unknown>, own);
 }
 
+function threwNothing(path: string, thrown: unknown): Error {
+  return invalidArgument(`A chunk can't be written to ${path}: its codec threw ${show(thrown)}`, { path });
+}
+
 class RecordWritable extends Writable {
   readonly #writer: Writer<unknown>;
   readonly #options: WritableOptions;
@@ -34,11 +38,19 @@ class RecordWritable extends Writable {
   }
 
   override _write(chunk: unknown, _encoding: BufferEncoding, callback: Callback): void {
-    this.#writeAll([chunk]).then(() => callback(), callback);
+    this.#answer(this.#writeAll([chunk]), callback);
   }
 
   override _writev(chunks: { chunk: unknown }[], callback: Callback): void {
-    this.#writeAll(chunks.map(({ chunk }) => chunk)).then(() => callback(), callback);
+    this.#answer(this.#writeAll(chunks.map(({ chunk }) => chunk)), callback);
+  }
+
+  /** Node takes null, and all else that is as good as nothing, for success; a codec may throw that, too. */
+  #answer(writing: Promise<void>, callback: Callback): void {
+    writing.then(
+      () => callback(),
+      (thrown) => callback(thrown || threwNothing(this.#writer.path, thrown)),
+    );
   }
 
   /**

@@ -179,6 +179,26 @@ describe('what can never be written destroys it', () => {
     writer.close();
   });
 
+  test.each([null, undefined, ''])(
+    'a chunk for which the codec throws what is no error: %o',
+    async (nothing) => {
+      const encode = (text: string) => {
+        if (text === 'odd') throw nothing;
+        return text;
+      };
+      const writer = await Writer.create(newPath(), { codec: { encode } });
+      const reader = await Reader.open(writer.path);
+      const stream = writable(writer, { objectMode: true });
+      for (const chunk of ['a', 'odd', 'b']) stream.write(chunk);
+      const failed = once(stream, 'error');
+      stream.end();
+      expect((await failed)[0]).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
+      expect([words(reader), writer.state]).toEqual([['a'], 'open']);
+      reader.close();
+      writer.close();
+    },
+  );
+
   test('but not what somebody else was refused for ever, while it waits for room', async () => {
     const { writer, reader } = await ring();
     while (writer.tryWrite(payloadOf(0, 1000)) > 0);
