@@ -76,6 +76,7 @@ export {
   environment,
   every,
   explain,
+  factsOf,
   forget,
   isOutOfSpace,
   isShortOfMeans,

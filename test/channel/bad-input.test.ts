@@ -184,6 +184,8 @@ test('nothing that is there is ever overwritten but a dead or ended channel', as
   expect(await failure(() => Writer.create(dangling, { capacity: '64KiB' }))).toMatchObject({
     code: 'ERR_EXISTS',
     path: dangling,
+    errno: -17,
+    syscall: 'linkat',
   });
   const directory = newDirectory();
   expect((await failure(() => Writer.create(directory, { capacity: '64KiB' }))).code).toBe('ERR_EXISTS');

@@ -322,7 +322,8 @@ describe('a sync that fails', () => {
       failure(() => writer.flush()),
     ]);
     for (const error of outcomes) {
-      expect(error).toMatchObject({ code: 'ERR_SYNC_FAILED', path: writer.path, cause: broken });
+      const facts = { path: writer.path, cause: broken, errno: -5, syscall: 'fdatasync' };
+      expect(error).toMatchObject({ code: 'ERR_SYNC_FAILED', ...facts });
     }
     failing.mockRestore();
     expect(await failure(() => writer.flush())).toMatchObject({ code: 'ERR_SYNC_FAILED' });

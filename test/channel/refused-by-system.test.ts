@@ -206,7 +206,7 @@ describe.skipIf(small === undefined)('on a disk of 4 MiB (needs root, to mount o
     const path = join(directory, 'channel');
     for (const capacity of ['4MiB', '8MiB', '1GiB']) {
       const error = await failure(() => Writer.create(path, { capacity }));
-      expect(error).toMatchObject({ code: 'ERR_NO_SPACE', path });
+      expect(error).toMatchObject({ code: 'ERR_NO_SPACE', path, errno: -28, syscall: 'fallocate' });
       expect(error.needed).toBeGreaterThan(4 * MIB);
       expect(error.available).toBeGreaterThan(3 * MIB);
       expect(error.available).toBeLessThanOrEqual(4 * MIB);

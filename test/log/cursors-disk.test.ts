@@ -161,6 +161,8 @@ describe('the disk', () => {
     const failing = vi.spyOn(disk, 'flushFrames').mockRejectedValue(cause);
     expect(await failure(() => cursor('one').flush())).toMatchObject({
       code: 'ERR_SYNC_FAILED',
+      errno: -5,
+      syscall: 'fdatasync',
       path: pathIn(directory),
       cause,
     });

@@ -1,7 +1,7 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { knownOptions, parseSize, type Size, show, wholeNumber } from '../../options.js';
 import * as L from '../layout.js';
-import { environment, syncFile } from '../runtime/index.js';
+import { environment, factsOf, syncFile } from '../runtime/index.js';
 import type { Mapped } from './mapped.js';
 
 /**
@@ -102,6 +102,6 @@ export function syncFailed(path: string, cause: unknown): MillraceError {
     'ERR_SYNC_FAILED',
     `What was written to ${path} may not be on its disk: syncing it failed, and what the kernel then holds can't be ` +
       'trusted. Nothing more is written; its records up to durablePosition are safe',
-    { path, cause },
+    factsOf(cause, path),
   );
 }

@@ -10,6 +10,7 @@ export { Stopwatch, type Times } from './stopwatch.js';
 export {
   alreadyThere,
   explain,
+  factsOf,
   isOutOfSpace,
   isRam,
   isShortOfMeans,

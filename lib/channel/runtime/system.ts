@@ -52,8 +52,11 @@ export function refusedBySystem(error: SystemError, path: string, doing: string)
   return new MillraceError('ERR_SYSTEM', `Can't ${doing} ${path}: ${error.message}`, factsOf(error, path));
 }
 
-function factsOf(error: SystemError, path: string) {
-  return { path, cause: error, errno: error.errno, syscall: error.syscall };
+/** Of an error that `cause` is behind; the kernel's own facts too, where that is its word. */
+export function factsOf(cause: unknown, path: string): ErrorFacts {
+  return isSystemError(cause)
+    ? { path, cause, errno: cause.errno, syscall: cause.syscall }
+    : { path, ...(cause !== undefined && { cause }) };
 }
 
 export function alreadyThere(path: string, cause?: SystemError): MillraceError {
@@ -61,7 +64,7 @@ export function alreadyThere(path: string, cause?: SystemError): MillraceError {
     'ERR_EXISTS',
     `${path} exists already, and nothing is ever overwritten. Writer.resume goes on with a channel whose writer died; ` +
       'replace: true takes the place of one that is dead or ended',
-    { path, cause },
+    factsOf(cause, path),
   );
 }
 
@@ -74,7 +77,7 @@ function noSpace(path: string, needed: number, cause: SystemError): MillraceErro
       (system !== undefined && isRam(system.type)
         ? ". A container's /dev/shm has 64 MB unless it is started with a larger --shm-size"
         : ''),
-    { path, needed, available, cause },
+    { ...factsOf(cause, path), needed, available },
   );
 }
 

@@ -1,4 +1,4 @@
-import { explain, isUnopened } from '../../channel/index.js';
+import { explain, factsOf, isUnopened } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import type { CursorMapping } from './cursor-mapping.js';
 
@@ -96,7 +96,7 @@ function syncFailed(path: string, cause?: unknown): MillraceError {
     'ERR_SYNC_FAILED',
     `Syncing ${path} failed since this machine was started: what of the cursors is on the disk can't be told before the ` +
       'next start. They can be read, and set again after that',
-    { path, cause },
+    factsOf(cause, path),
   );
 }
 
