@@ -1,5 +1,5 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Reader, verify, Writer } from '../../lib/index.js';
 import { binding } from '../../lib/native.js';
@@ -80,6 +80,29 @@ describe('a sound channel', () => {
     expect(readFileSync(writer.path).equals(before)).toBe(true);
     crash();
     expect(await verify(writer.path)).toMatchObject({ sound: true, status: 'dead', records: RECORDS });
+  });
+
+  test('that somebody goes on with meanwhile, however quickly: as far as it had come', async () => {
+    const path = newPath();
+    using writer = await Writer.create(path, { capacity: '4MiB' });
+    const payload = Buffer.alloc(1000);
+    const write = () => {
+      for (let n = 0; n < 2 * RECORDS; n++) writer.write(payload);
+    };
+    write();
+    // As if it had died, and were resumed right behind the first look.
+    const dying = vi.spyOn(binding(), 'isByteLocked').mockReturnValueOnce(false);
+    const stop = new AbortController();
+    let calls = 0;
+    const onProgress = () => {
+      write();
+      if (++calls === 100) stop.abort();
+    };
+    expect(await verify(path, { signal: stop.signal, onProgress })).toMatchObject({
+      sound: true,
+      status: 'dead',
+    });
+    dying.mockRestore();
   });
 
   test('leaves the event loop turns, and can be stopped', async () => {

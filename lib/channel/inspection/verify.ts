@@ -200,9 +200,7 @@ class Verifier {
     const { words } = this.#channel;
     const report = this.#report;
     const cursor = this.#cursor;
-    // A ring that is being written has no end. What a linear channel has may go on behind its tail.
-    const isEndless = report.status === 'alive' && this.#overtaken !== undefined;
-    const until = isEndless ? loadPosition(words, TAIL) : Number.POSITIVE_INFINITY;
+    const until = this.#until;
     const total = Math.max(loadPosition(words, TAIL), report.durable) - report.from;
     for (let going = true; going; ) {
       throwIfAborted(signal, { what: `Verifying ${report.path}`, path: report.path });
@@ -215,6 +213,13 @@ class Verifier {
     report.faults.sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
     report.sound = report.faults.length === 0;
     return report;
+  }
+
+  /** A ring that is being written has no end. What a dead writer's has behind its tail, somebody may go on with meanwhile. */
+  get #until(): number {
+    if (this.#overtaken === undefined) return Number.POSITIVE_INFINITY;
+    const { words, header } = this.#channel;
+    return loadPosition(words, TAIL) + (this.#report.status === 'alive' ? 0 : header.capacity);
   }
 
   /** Reads on to `until`, or as long as a turn may take; false where there is nothing more. */
