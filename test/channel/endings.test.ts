@@ -448,3 +448,26 @@ test('to ask whether the stream ended tells nothing that reading should', async 
   reader.poll(() => {});
   expect(reader.ended).toBe(true);
 });
+
+test('a reader that is overtaken, and its channel closed, just as it is asked whether that has ended, is told by reading', async () => {
+  const writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { gate: false });
+  const { load } = Atomics;
+  let isDone = false;
+  // Between the look for a record and the one at the state.
+  const loading = vi.spyOn(Atomics, 'load').mockImplementation(((words: Int32Array, index: number) => {
+    if (index === L.STATE_OFFSET >> 2 && !isDone) {
+      isDone = true;
+      for (let n = 0; n < 100; n++) writer.write(Buffer.alloc(1000));
+      writer.close();
+    }
+    return load(words, index);
+  }) as typeof load);
+  expect(reader.ended).toBe(false);
+  loading.mockRestore();
+  expect(isDone).toBe(true);
+  const { code, lost = 0 } = thrown(() => reader.read());
+  expect(code).toBe('ERR_OVERTAKEN');
+  expect(reader.readBatch(1000)).toHaveLength(100 - lost);
+  expect(reader.ended).toBe(true);
+});

@@ -332,15 +332,18 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     this.#assertOpen();
     // Inside a handler its record is not read yet.
     if (this.#fault !== undefined || this.#busy) return false;
+    const { arrival } = this.#session;
     try {
       if (this.#cursor.hasNext()) return false;
+      // Looks once more: much may have been written, and ended, since.
+      if (arrival.hasEnded()) return true;
     } catch (error) {
+      if (error instanceof MillraceError && error.code === 'ERR_TRUNCATED') throw error;
       // What was lost or is damaged is told where records are read, and told once.
       this.#fault = error;
       return false;
     }
-    const { arrival } = this.#session;
-    return arrival.hasEnded() || arrival.isLeft();
+    return arrival.isLeft();
   }
 
   /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
