@@ -1,6 +1,6 @@
 import { forget, onAbort, type WaitOptions } from '../channel/index.js';
-import { MillraceError } from '../errors.js';
-import { checkWait, knownOptions, oneOf, saidNow, wholeNumber } from '../options.js';
+import { invalidArgument, MillraceError } from '../errors.js';
+import { checkWait, knownOptions, oneOf, saidNow, show, wholeNumber } from '../options.js';
 
 /** What streams of both directions take. */
 export interface StreamOptions extends WaitOptions {
@@ -51,4 +51,10 @@ export function destroyOn(
   }
   onAbort(signal, abort);
   over.addEventListener('abort', () => forget(signal, abort), { once: true });
+}
+
+/** What to destroy a stream with. Node takes null, and all that is as good as nothing, for success; a codec may throw it. */
+export function asError(thrown: unknown, path: string | undefined): Error {
+  if (thrown) return thrown as Error;
+  return invalidArgument(`Streaming a channel: its codec threw ${show(thrown)}`, { path });
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { type RecordHandler, TurnClock, turn, type WaitOptions } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { oneOf, show } from '../options.js';
-import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
+import { asError, checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
 
 export interface ReadableOptions extends StreamOptions {
   /** In object mode: push what the reader's codec made of each record, and nothing else of it (false). */
@@ -89,7 +89,7 @@ class RecordReadable extends Readable {
         }
       }
     } catch (error) {
-      this.#fault = { error: error as Error };
+      this.#fault = { error: asError(error, this.#reader.path) };
       this.#failIfTaken();
     } finally {
       this.#pulling = false;

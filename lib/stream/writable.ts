@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { type BatchRecord, type Data, isTurnDue, Refusal, turn, Writer } from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import { show } from '../options.js';
-import { checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
+import { asError, checkStreamOptions, destroyOn, type StreamOptions } from './options.js';
 
 export interface WritableOptions extends StreamOptions {}
 
@@ -16,10 +16,6 @@ export function writable<In = Data>(writer: Writer<In>, options: WritableOptions
   const own = checkStreamOptions('writable', options);
   if (!(writer instanceof Writer)) throw invalidArgument(`There is no Writer, but ${show(writer)}`);
   return new RecordWritable(writer as Writer<unknown>, own);
-}
-
-function threwNothing(path: string, thrown: unknown): Error {
-  return invalidArgument(`A chunk can't be written to ${path}: its codec threw ${show(thrown)}`, { path });
 }
 
 class RecordWritable extends Writable {
@@ -45,11 +41,10 @@ class RecordWritable extends Writable {
     this.#answer(this.#writeAll(chunks.map(({ chunk }) => chunk)), callback);
   }
 
-  /** Node takes null, and all else that is as good as nothing, for success; a codec may throw that, too. */
   #answer(writing: Promise<void>, callback: Callback): void {
     writing.then(
       () => callback(),
-      (thrown) => callback(thrown || threwNothing(this.#writer.path, thrown)),
+      (thrown) => callback(asError(thrown, this.#writer.path)),
     );
   }
 

@@ -305,6 +305,20 @@ describe('destroying it', () => {
 });
 
 describe('what goes wrong destroys it with the error of the reader', () => {
+  test('and with one, too, where the codec throws what is none', async () => {
+    const { writer } = await channel(['one']);
+    const decode = () => {
+      throw null;
+    };
+    const reader = await Reader.open(writer.path, { from: 'oldest', codec: { decode } });
+    const stream = readable(reader, { objectMode: true }).resume();
+    expect((await once(stream, 'error'))[0]).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      path: writer.path,
+    });
+    writer.close();
+  });
+
   test('after all that was read before', async () => {
     const writer = await Writer.create(newPath(), { capacity: '64KiB' });
     const reader = await Reader.open(writer.path, { gate: false, from: 'oldest' });
