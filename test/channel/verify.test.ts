@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
-import { Reader, verify, Writer } from '../../lib/index.js';
+import { MillraceError, Reader, verify, Writer } from '../../lib/index.js';
 import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
@@ -103,6 +103,14 @@ describe('a sound channel', () => {
       status: 'dead',
     });
     dying.mockRestore();
+  });
+
+  test('what is thrown as its progress is told comes through', async () => {
+    const odd = new MillraceError('ERR_CORRUPT', 'somewhere else', { path: newPath() });
+    const onProgress = () => {
+      throw odd;
+    };
+    expect(await failure(async () => verify(await make(), { onProgress }))).toBe(odd);
   });
 
   test('leaves the event loop turns, and can be stopped', async () => {

@@ -114,6 +114,8 @@ export async function verifyRecords(
     const checker = channel.header.checksums ? await Checker.of(channel) : undefined;
     return await new Verifier(channel, checker, see, takesLong).run(options);
   } catch (error) {
+    // What `onProgress` throws says nothing of this file.
+    if (error instanceof MillraceError && error.path !== path) throw error;
     // The words of the header that change are covered by no checksum, and may say what can't be.
     return { ...nothingOf(path), faults: [asFault(error)] };
   } finally {
