@@ -374,5 +374,7 @@ export class FrameReader {
  * the same name, by a writer who died before it could say so.
  */
 function isOver(segment: SegmentReader): boolean {
-  return segment.hasEnded() || (segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced());
+  if (segment.hasEnded()) return true;
+  // Asked again and again by who waits: the cheapest first.
+  return segment.position === 0 && segment.tailPosition === 0 && !segment.hasNext() && segment.isReplaced();
 }
