@@ -4,6 +4,8 @@ export {
   type ChannelOptions,
   type Claim,
   type Codec,
+  type CompressedOptions,
+  compressed,
   type Data,
   type Decoder,
   declareAbandoned,

@@ -49,17 +49,28 @@ export {
 export type { ReaderInfo, Status } from './presence/index.js';
 export type { ReaderRecord, RecordHandler, Where } from './reading/index.js';
 export {
+  type Algorithm,
   areBytes,
   type BatchRecord,
   type Codec,
+  type CompressedOptions,
+  type Compression,
+  type CompressionSettings,
   Copier,
+  checkCompression,
+  compress,
+  compressed,
+  compressionOf,
   type Data,
   type Decoder,
   type DescribedRecord,
+  decompress,
   type Encoder,
   isByteArray,
   json,
   jsonOf,
+  needsOtherNode,
+  numberOf,
   partOf,
   type RecordOptions,
   type Sequenced,
@@ -67,6 +78,7 @@ export {
   type Timestamped,
   timestamped,
   utf8,
+  whyNotUnpacked,
 } from './records/index.js';
 export { declareAbandoned } from './recovery/index.js';
 export {

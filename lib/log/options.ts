@@ -1,4 +1,12 @@
-import { checkLogger, type Logger, type Sync, type WaitOptions } from '../channel/index.js';
+import {
+  type Compression,
+  type CompressionSettings,
+  checkLogger,
+  compressionOf,
+  type Logger,
+  type Sync,
+  type WaitOptions,
+} from '../channel/index.js';
 import { invalidArgument } from '../errors.js';
 import {
   checkFileMode,
@@ -10,7 +18,7 @@ import {
   show,
   wholeNumber,
 } from '../options.js';
-import { type Algorithm, checkCompression, MAX_TTL_MS } from './records/index.js';
+import { MAX_TTL_MS } from './records/index.js';
 
 export interface Retention {
   /** Bytes of files; the oldest segments go where there are more. */
@@ -49,7 +57,7 @@ export interface LogOptions extends WaitOptions {
   /** What is compacted by itself (nothing). */
   compaction?: Compaction | undefined;
   /** How batches are compressed, where that makes them smaller (not at all). `zstd` needs Node.js 22.15. */
-  compression?: Algorithm | { algorithm: Algorithm; level?: number | undefined } | undefined;
+  compression?: Compression | undefined;
   /** `exclusive`: one writer; `shared`: several processes append. Decided when the log is made. */
   writers?: 'exclusive' | 'shared' | undefined;
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
@@ -113,11 +121,6 @@ export interface RetentionSettings {
   maxUnread: number;
 }
 
-export interface CompressionSettings {
-  algorithm: Algorithm;
-  level?: number;
-}
-
 export interface CompactionSettings {
   everyMs: number | undefined;
   minDeadRatio: number;
@@ -143,22 +146,12 @@ export function settingsOf(options: LogOptions): LogSettings {
     ),
     retention: retentionOf(options.retention),
     compaction: compactionOf(options.compaction),
-    compression: compressionOf(options.compression),
+    compression: options.compression === undefined ? undefined : compressionOf(options.compression),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
     fileMode: options.fileMode === undefined ? undefined : checkFileMode(options.fileMode),
     logger: options.logger,
   };
-}
-
-function compressionOf(compression: LogOptions['compression']): CompressionSettings | undefined {
-  if (compression === undefined) return undefined;
-  const settings = typeof compression === 'string' ? { algorithm: compression } : compression;
-  knownOptions('compression', settings, ['algorithm', 'level']);
-  // Its own object: whoever gave it may change that one.
-  const { algorithm, level } = settings;
-  checkCompression(algorithm, level);
-  return { algorithm, level };
 }
 
 function segmentOf(size: Size): number {

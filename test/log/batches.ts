@@ -1,6 +1,6 @@
 import zlib from 'node:zlib';
 import fc from 'fast-check';
-import type { Algorithm } from '../../lib/log/records/compression.js';
+import type { Algorithm } from '../../lib/channel/records/compression.js';
 import { type EncodedRecord, unpack } from '../../lib/log/records/packing.js';
 import type { LogRecord } from '../../lib/log/records/record.js';
 import { writeVarint } from '../../lib/log/records/varint.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Algorithm } from '../../lib/log/records/compression.js';
+import type { Algorithm } from '../../lib/channel/records/compression.js';
 import {
   type EncodedRecord,
   pack,

@@ -26,6 +26,13 @@ export function checkCodec(codec: unknown, method: 'encode' | 'decode'): void {
   throw invalidArgument(`codec must be an object with the function ${method}, not ${show(codec)}`);
 }
 
+/** That of a codec which goes on with what another one makes. */
+export function checkInner(inner: unknown): void {
+  if (inner === undefined) throw invalidArgument('There is no codec to go on with');
+  checkCodec(inner, 'encode');
+  checkCodec(inner, 'decode');
+}
+
 export const utf8: Codec<string> = {
   encode: (text) => text,
   decode: (bytes) => bytes.toString('utf8'),
@@ -88,9 +95,7 @@ function prefixed<In, Out, Wrapped>(
   prefix: () => number,
   wrap: (prefix: number, value: Out) => Wrapped,
 ): Codec<In, Wrapped> {
-  if (inner === undefined) throw invalidArgument('There is no codec to put it before');
-  checkCodec(inner, 'encode');
-  checkCodec(inner, 'decode');
+  checkInner(inner);
   return {
     refused: () => inner.refused?.(),
     encode(value) {

@@ -11,6 +11,19 @@ export {
   timestamped,
   utf8,
 } from './codecs.js';
+export { type CompressedOptions, compressed } from './compressed.js';
+export {
+  type Algorithm,
+  type Compression,
+  type CompressionSettings,
+  checkCompression,
+  compress,
+  compressionOf,
+  decompress,
+  needsOtherNode,
+  numberOf,
+  whyNotUnpacked,
+} from './compression.js';
 export { Copier, partOf } from './copier.js';
 export {
   areBytes,

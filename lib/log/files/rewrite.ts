@@ -1,9 +1,11 @@
 import { dirname } from 'node:path';
 import {
+  type CompressionSettings,
   explain,
   type Link,
   largestInSegment,
   leastCapacity,
+  numberOf,
   SegmentReader,
   SegmentWriter,
   type Sync,
@@ -12,11 +14,10 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { type CompressionSettings, LARGEST_SEGMENT } from '../options.js';
+import { LARGEST_SEGMENT } from '../options.js';
 import {
   type EncodedRecord,
   frameBytes,
-  numberOf,
   PACKED,
   packAll,
   packedHead,

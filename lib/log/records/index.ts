@@ -1,4 +1,3 @@
-export { type Algorithm, checkCompression, numberOf } from './compression.js';
 export {
   type EncodedRecord,
   MAX_COUNT,

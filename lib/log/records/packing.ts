@@ -1,13 +1,13 @@
-import type { DescribedRecord } from '../../channel/index.js';
-import { invalidArgument, MillraceError } from '../../errors.js';
 import {
   type Algorithm,
   checkCompression,
-  checkNumber,
   compress,
+  type DescribedRecord,
   decompress,
   numberOf,
-} from './compression.js';
+  whyNotUnpacked,
+} from '../../channel/index.js';
+import { invalidArgument, MillraceError } from '../../errors.js';
 import { frameBytes, type LogRecord, PACKED, PARTS } from './record.js';
 import { decodeRecord, fromPool } from './record-decoder.js';
 import {
@@ -207,7 +207,13 @@ export function unpackEach(
   handler: UnpackHandler,
 ): void {
   const head = packedHead(bytes, start, end, tag, timestampUs);
-  checkNumber(head.algorithm, tag);
+  const unknown = whyNotUnpacked(head.algorithm);
+  if (unknown !== undefined) {
+    throw new MillraceError('ERR_FORMAT', `Record ${tag} is in a compressed batch: ${unknown}`, {
+      offset: tag,
+      compression: head.algorithm,
+    });
+  }
   const batch = decompress(bytes.subarray(head.at, end), head.algorithm, head.length);
   if (batch === undefined) throw corruptBatch(tag, 'it does not unpack to what it should be');
   walk(batch, head, tag, timestampUs, handler);

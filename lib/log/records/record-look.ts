@@ -1,4 +1,4 @@
-import { needsOtherNode } from './compression.js';
+import { needsOtherNode } from '../../channel/index.js';
 import { packedHead, unpackEach } from './packing.js';
 import { PACKED } from './record.js';
 import { RecordParts } from './record-decoder.js';

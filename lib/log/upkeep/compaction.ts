@@ -1,4 +1,4 @@
-import { environment, SegmentReader, type Teller } from '../../channel/index.js';
+import { type CompressionSettings, environment, SegmentReader, type Teller } from '../../channel/index.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal, knownOptions, show } from '../../options.js';
 import type { CursorFile } from '../cursors/index.js';
@@ -9,7 +9,7 @@ import {
   rewriteSegment,
   type SegmentFile,
 } from '../files/index.js';
-import type { CompactionSettings, CompressionSettings } from '../options.js';
+import type { CompactionSettings } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { Judging, type ReadSegment, replaced } from './judging.js';
 import { Tidying } from './tidying.js';

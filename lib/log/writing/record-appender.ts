@@ -1,7 +1,7 @@
-import { areBytes, environment, largestInSegment } from '../../channel/index.js';
+import { areBytes, type CompressionSettings, environment, largestInSegment } from '../../channel/index.js';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { show } from '../../options.js';
-import { type CompressionSettings, LARGEST_SEGMENT, type LogSettings } from '../options.js';
+import { LARGEST_SEGMENT, type LogSettings } from '../options.js';
 import {
   type EncodedRecord,
   type LogRecordInput,

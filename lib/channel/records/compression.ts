@@ -1,11 +1,19 @@
 import zlib from 'node:zlib';
-import { invalidArgument, MillraceError } from '../../errors.js';
-import { oneOf, wholeNumber } from '../../options.js';
+import { invalidArgument } from '../../errors.js';
+import { knownOptions, oneOf, wholeNumber } from '../../options.js';
 import { zstdFrameEnd } from './zstd-frame.js';
 
 export type Algorithm = 'deflate' | 'zstd';
 
-/** By how each is named in a packed payload. */
+/** How to compress, as it is asked for. */
+export type Compression = Algorithm | { algorithm: Algorithm; level?: number | undefined };
+
+export interface CompressionSettings {
+  algorithm: Algorithm;
+  level?: number | undefined;
+}
+
+/** By how each is named in what was packed. */
 const NUMBERS = { deflate: 1, zstd: 2 } as const;
 const HIGHEST_LEVEL = { deflate: 9, zstd: 22 } as const;
 /** What higher ones save is little, and dear. */
@@ -32,6 +40,15 @@ interface Unpacked {
 const zstd = 'zstdCompressSync' in zlib ? (zlib as unknown as Zstd) : undefined;
 const ZSTD_NEEDS = `zstd needs Node.js 22.15, 23.8 or newer, and this is ${process.version}`;
 
+/** Its own object: whoever gave it may change that one. */
+export function compressionOf(compression: Compression): CompressionSettings {
+  const settings = typeof compression === 'string' ? { algorithm: compression } : compression;
+  knownOptions('compression', settings, ['algorithm', 'level']);
+  const { algorithm, level } = settings;
+  checkCompression(algorithm, level);
+  return { algorithm, level };
+}
+
 export function checkCompression(algorithm: Algorithm, level?: number): void {
   oneOf('compression', algorithm, ['deflate', 'zstd']);
   if (level !== undefined) wholeNumber(`The level of ${algorithm}`, level, 1, HIGHEST_LEVEL[algorithm]);
@@ -54,15 +71,11 @@ export function needsOtherNode(number: number): boolean {
   return number === NUMBERS.zstd && zstd === undefined;
 }
 
-/** Refuses what was packed in a way that isn't known here. */
-export function checkNumber(number: number, offset: number): void {
-  if (number === NUMBERS.deflate || (number === NUMBERS.zstd && zstd !== undefined)) return;
-  throw new MillraceError(
-    'ERR_FORMAT',
-    `Record ${offset} is in a compressed batch: ` +
-      (number === NUMBERS.zstd ? ZSTD_NEEDS : `this version of Millrace does not know compression ${number}`),
-    { offset, compression: number },
-  );
+/** Why what was packed in this way can't be unpacked here; undefined where it can. */
+export function whyNotUnpacked(number: number): string | undefined {
+  if (needsOtherNode(number)) return ZSTD_NEEDS;
+  const isKnown = number === NUMBERS.deflate || number === NUMBERS.zstd;
+  return isKnown ? undefined : `this version of Millrace does not know compression ${number}`;
 }
 
 /** The `length` bytes that were packed, with never more memory than they need; undefined where that isn't what it is. */

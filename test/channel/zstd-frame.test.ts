@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { zstdFrameEnd } from '../../lib/log/records/zstd-frame.js';
+import { zstdFrameEnd } from '../../lib/channel/records/zstd-frame.js';
 
 // As zstd made them; this test needs none.
 test.each([
