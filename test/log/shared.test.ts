@@ -337,3 +337,17 @@ test('two handles of one process roll under each other, with readers and cursors
   );
   expect(logs[0].cursors()).toEqual([{ name: 'mine', offset: 700, lag: 100 }]);
 });
+
+test('of what is appended by turns the checksums are made meanwhile, however little each turn appends', async () => {
+  const directory = newDirectory();
+  const options: LogOptions = { writers: 'shared', segment: '8MiB', sync: 'none' };
+  const [one, other] = [await open(directory, options), await open(directory, options)];
+  const made = vi.spyOn(disk, 'flushFrames');
+  const record = Buffer.alloc(200_000, 1);
+  for (let times = 0; times < 8; times++) {
+    await one.appendAsync(record);
+    await other.appendAsync(record);
+  }
+  const stretches = made.mock.calls.filter(([, start, end]) => end - start >= 2 ** 20);
+  expect(new Set(stretches.map(([file]) => file)).size).toBe(2);
+});

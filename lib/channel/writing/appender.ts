@@ -219,9 +219,9 @@ export class Appender {
     this.#settle();
   }
 
-  /** From here on `notified` is called each so many bytes. */
-  notify(bytes: number, notified: () => void): void {
-    this.#publisher.notify(bytes, notified);
+  /** From this byte of the mapping on each publication calls `notified`, which asks for the next place. */
+  notify(at: number, notified: () => void): void {
+    this.#publisher.notify(at, notified);
   }
 
   /** The slow path: sees that `need` bytes fit at `at`, or notes that what is of this size was refused. */

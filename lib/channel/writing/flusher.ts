@@ -55,6 +55,7 @@ export class Flusher {
   readonly #appender: Appender;
   /** A round begins each time so many bytes were written. */
   readonly #everyBytes: number;
+  readonly #sumEvery: number;
   #summed: number;
   #summing: number;
   #durable: number;
@@ -91,8 +92,8 @@ export class Flusher {
     this.#before = before;
     this.#shared = shared;
     this.#everyBytes = kind === L.SYNC_INTERVAL && everyBytes > 0 ? everyBytes : Number.POSITIVE_INFINITY;
-    const step = stepOf(this.#everyBytes, header.checksums);
-    if (step < Number.POSITIVE_INFINITY) appender.notify(step, () => this.#goOn());
+    this.#sumEvery = header.checksums ? SUM_EVERY : Number.POSITIVE_INFINITY;
+    this.#listen();
     const ms = kind === L.SYNC_COMMIT ? header.heartbeatMs : everyMs;
     if (ms > 0) this.#timer = every(ms, this, tick);
   }
@@ -143,9 +144,24 @@ export class Flusher {
 
   /** So many bytes came, or something has ended that ran: whatever is due by now. */
   #goOn(): void {
+    if (this.#isOver()) return;
     if (this.#appender.position - this.#durable >= this.#everyBytes) this.#pass();
-    else if (this.#channel.header.checksums) this.#sumAhead();
+    else this.#sumAhead();
+    this.#listen();
   }
+
+  /**
+   * To be told where a sync is due next, or checksums are: counted from what was synced, as a sync may begin anywhere.
+   * What is due already is under way, or waits for what is.
+   */
+  #listen(): void {
+    const { position } = this.#appender;
+    const sync = nextAfter(this.#durable, this.#everyBytes, position);
+    const sum = nextAfter(Math.max(this.#summed, this.#summing), this.#sumEvery, position);
+    this.#appender.notify(offsetAt(this.#channel, Math.min(sync, sum)), this.#heard);
+  }
+
+  readonly #heard = () => this.#goOn();
 
   /** One round over all that is committed, unless one runs: it is followed by another where somebody waits. */
   #pass(): void {
@@ -192,10 +208,9 @@ export class Flusher {
    * hearing that a job has ended.
    */
   #sumAhead(): void {
-    if (this.#isOver()) return;
     const from = this.#summedTo();
     const target = this.#appender.position;
-    if (from < this.#summing || target - from < SUM_EVERY) return;
+    if (from < this.#summing || target - from < this.#sumEvery) return;
     this.#summing = target;
     this.#fillIn(from, target, false).then(
       () => this.#goOn(),
@@ -335,12 +350,9 @@ export class Flusher {
   }
 }
 
-/** How often to hear of what is written: as often as checksums are made ahead, and each time that it is to be synced. */
-function stepOf(everyBytes: number, checksums: boolean): number {
-  if (!checksums || everyBytes <= SUM_EVERY) return everyBytes;
-  return everyBytes === Number.POSITIVE_INFINITY
-    ? SUM_EVERY
-    : Math.ceil(everyBytes / Math.ceil(everyBytes / SUM_EVERY));
+/** The next place that is so many bytes behind the last one; where writing has come beyond that, behind `position`. */
+function nextAfter(last: number, every: number, position: number): number {
+  return (last + every > position ? last : position) + every;
 }
 
 function tick(flusher: Flusher): void {

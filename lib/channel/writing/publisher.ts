@@ -31,7 +31,6 @@ export class Publisher {
   #marker: Marker;
   readonly #sumsHere: boolean;
   #notifyAt = NEVER;
-  #notifyEvery = 0;
   #notified: () => void = () => {};
 
   constructor(channel: Mapped, start: Start, at: number, laps: number) {
@@ -59,7 +58,6 @@ export class Publisher {
   goOn(start: Start, at: number): void {
     this.at = at;
     this.#marker = this.#standAt(start, 0);
-    if (this.#notifyAt !== NEVER) this.#notifyAt = at + this.#notifyEvery;
   }
 
   /** The byte of the mapping at which the frame goes that a mark or the tail is waiting for. */
@@ -67,10 +65,9 @@ export class Publisher {
     return Math.min(this.#marker.nextAt, this.at + PUBLISH_EVERY);
   }
 
-  /** From here on `notified` is called each so many bytes, once they are published. For a linear channel. */
-  notify(bytes: number, notified: () => void): void {
-    this.#notifyEvery = bytes;
-    this.#notifyAt = this.at + bytes;
+  /** From this byte of the mapping on each publication calls `notified`, which asks for the next place. For a linear channel. */
+  notify(at: number, notified: () => void): void {
+    this.#notifyAt = Math.min(at, NEVER);
     this.#notified = notified;
   }
 
@@ -90,10 +87,7 @@ export class Publisher {
     // step 61
     releaseSplit(words, TAIL, this.high, stamp);
     // step 4
-    if (at >= this.#notifyAt) {
-      this.#notifyAt = at + this.#notifyEvery;
-      this.#notified();
-    }
+    if (at >= this.#notifyAt) this.#notified();
   }
 
   /** On a ring: fills in the checksums of what was committed since the last publication. */
