@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { disk } from '../../lib/channel/index.js';
+import { disk, turn } from '../../lib/channel/index.js';
 import { verify, Writer, type WriterOptions } from '../../lib/index.js';
 import { type Binding, binding, type FileHandle } from '../../lib/native.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -117,4 +117,23 @@ test('what was found damaged by a job ahead ends the writer, as by any other', a
   });
   write(writer, MIB + 8192);
   await vi.waitFor(() => expect(() => writer.write('more')).toThrow(/damaged|corrupt/i));
+});
+
+test('that a sync failed stays said where a job ahead beside it finds damage', async () => {
+  const writer = await create({ everyMs: 60_000 });
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  vi.spyOn(disk, 'flushFrames').mockImplementation(async (_file, start, _end, _stamp, _incarnation, sync) => {
+    if (sync) throw new Error('EIO');
+    await ended;
+    return start;
+  });
+  write(writer, MIB + 8192);
+  await expect(writer.flush()).rejects.toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  end();
+  await turn();
+  expect(() => writer.write('more')).toThrow(expect.objectContaining({ code: 'ERR_SYNC_FAILED' }));
+  await expect(writer[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'ERR_SYNC_FAILED' });
 });

@@ -293,7 +293,9 @@ export class Flusher {
       for (const waiter of waiting) waiter.reject(explained);
       return explained;
     }
-    const failure = error instanceof MillraceError ? error : syncFailed(path, error);
+    const found = error instanceof MillraceError ? error : syncFailed(path, error);
+    // That a sync failed stays said, whatever a job that ran beside it finds.
+    const failure = this.#failure?.code === 'ERR_SYNC_FAILED' ? this.#failure : found;
     this.#failure = failure;
     if (!this.#closed) this.#appender.stop(() => failure);
     // As long as it is mapped.
