@@ -471,3 +471,19 @@ test('a reader that is overtaken, and its channel closed, just as it is asked wh
   expect(reader.readBatch(1000)).toHaveLength(100 - lost);
   expect(reader.ended).toBe(true);
 });
+
+test('a follower that is overtaken just as its writer is taken for dead is told by reading, not by asking', async () => {
+  using writer = await Writer.create(newPath(), { capacity: '64KiB' });
+  using reader = await Reader.open(writer.path, { gate: false, follow: true });
+  // As if it had died, were resumed, and wrote.
+  const dying = vi.spyOn(binding(), 'isByteLocked').mockImplementationOnce(() => {
+    for (let n = 0; n < 100; n++) writer.write(Buffer.alloc(1000));
+    return false;
+  });
+  expect(reader.ended).toBe(false);
+  expect(dying).toHaveBeenCalled();
+  dying.mockRestore();
+  const { code, lost = 0 } = thrown(() => reader.read());
+  expect(code).toBe('ERR_OVERTAKEN');
+  expect(reader.readBatch(1000)).toHaveLength(100 - lost);
+});

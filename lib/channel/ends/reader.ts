@@ -335,15 +335,14 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
     const { arrival } = this.#session;
     try {
       if (this.#cursor.hasNext()) return false;
-      // Looks once more: much may have been written, and ended, since.
-      if (arrival.hasEnded()) return true;
+      // Both look once more: much may have been written, and ended, since.
+      return arrival.hasEnded() || arrival.isLeft();
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'ERR_TRUNCATED') throw error;
       // What was lost or is damaged is told where records are read, and told once.
       this.#fault = error;
       return false;
     }
-    return arrival.isLeft();
   }
 
   /** Goes to another place; an evicted reader joins again by it. Where that fails, the reader stands where it stood. */
