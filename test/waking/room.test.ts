@@ -226,6 +226,22 @@ test('what is refused to others meanwhile is not waited for', async () => {
   await sent;
 });
 
+test('what was refused as another one is told what never fits is waited for by who asks later', async () => {
+  using channel = await full();
+  const { writer, reader } = channel;
+  reader.readBatch(1);
+  writer.write(Buffer.alloc(LARGE / 2));
+  expect(writer.tryWrite(Buffer.alloc(2 * LARGE))).toBe(Refusal.TOO_LARGE);
+  const told = failure(() => writer.ready());
+  expect(writer.tryWrite(Buffer.alloc(LARGE))).toBe(Refusal.BACK_PRESSURE);
+  expect(await told).toMatchObject({ code: 'ERR_RECORD_TOO_LARGE' });
+  const ready = writer.ready();
+  await asleep(writer, 1);
+  reader.readBatch(1);
+  await ready;
+  expect(writer.tryWrite(Buffer.alloc(LARGE))).toBeGreaterThan(0);
+});
+
 test('a record that waits for room was refused once, however often was looked', async () => {
   let looks = 0;
   const idle: IdleStrategy = {

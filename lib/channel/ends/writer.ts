@@ -235,7 +235,7 @@ export class Writer<In = Data> {
     if (refusedAt !== undefined) this.#figures.room.since(refusedAt);
     if (refusal >= 0) return;
     if (bytes !== undefined) throw this.#refused(refusal, bytes);
-    lastRefusal.forget();
+    lastRefusal.forget(waitedFor);
     throw this.#refused(refusal, waitedFor.sizeAt(this.#appender.position));
   }
 

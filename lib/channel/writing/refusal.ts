@@ -15,6 +15,8 @@ export class LastRefusal {
   #all = 0;
   #size = 0;
   #isForEver = false;
+  /** Tells one refusal from the next. */
+  #count = 0;
 
   /** `size`: of the payload, or of a batch with headers counted. */
   noRoom(position: number, need: number, all: number, size: number): void {
@@ -23,6 +25,7 @@ export class LastRefusal {
     this.#all = all;
     this.#size = size;
     this.#isForEver = false;
+    this.#count = (this.#count + 1) | 0;
   }
 
   /** As it is now: what is refused to others from here on is theirs to wait for. */
@@ -30,6 +33,7 @@ export class LastRefusal {
     const copy = new LastRefusal();
     copy.noRoom(this.#position, this.#need, this.#all, this.#size);
     copy.#isForEver = this.#isForEver;
+    copy.#count = this.#count;
     return copy;
   }
 
@@ -48,9 +52,9 @@ export class LastRefusal {
     return position === this.#position ? this.#size : 0;
   }
 
-  /** Nobody waits any more for what will never fit: it was told, and what is written next is something else. */
-  forget(): void {
-    this.#position = -1;
+  /** Nobody waits any more for what will never fit: it was told. What was refused to others since is still theirs. */
+  forget(told: LastRefusal): void {
+    if (this.#count === told.#count) this.#position = -1;
   }
 
   isForEverAt(position: number): boolean {
