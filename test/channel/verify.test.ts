@@ -105,12 +105,15 @@ describe('a sound channel', () => {
     dying.mockRestore();
   });
 
-  test('what is thrown as its progress is told comes through', async () => {
-    const odd = new MillraceError('ERR_CORRUPT', 'somewhere else', { path: newPath() });
-    const onProgress = () => {
-      throw odd;
-    };
-    expect(await failure(async () => verify(await make(), { onProgress }))).toBe(odd);
+  test('what is thrown as its progress is told comes through, also what says something of the same file', async () => {
+    const path = await make();
+    for (const of of [newPath(), path]) {
+      const odd = new MillraceError('ERR_CORRUPT', 'read in there', { path: of });
+      const onProgress = () => {
+        throw odd;
+      };
+      expect(await failure(() => verify(path, { onProgress }))).toBe(odd);
+    }
   });
 
   test('leaves the event loop turns, and can be stopped', async () => {

@@ -110,12 +110,18 @@ export async function verifyRecords(
     const fault = asFault(error);
     return { ...nothingOf(path), faults: [fault] };
   }
+  let isTelling = false;
+  const onProgress = (done: number, total: number) => {
+    isTelling = true;
+    options.onProgress?.(done, total);
+    isTelling = false;
+  };
   try {
     const checker = channel.header.checksums ? await Checker.of(channel) : undefined;
-    return await new Verifier(channel, checker, see, takesLong).run(options);
+    return await new Verifier(channel, checker, see, takesLong).run({ signal: options.signal, onProgress });
   } catch (error) {
-    // What `onProgress` throws says nothing of this file.
-    if (error instanceof MillraceError && error.path !== path) throw error;
+    // What `onProgress` throws is no fault of this file, were it one that it read there itself.
+    if (isTelling) throw error;
     // The words of the header that change are covered by no checksum, and may say what can't be.
     return { ...nothingOf(path), faults: [asFault(error)] };
   } finally {
