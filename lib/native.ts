@@ -85,8 +85,8 @@ export interface Binding {
    */
   sumFrames(file: FileHandle, start: number, end: number, stamp: number, incarnation: number): number;
   /**
-   * Where the last `flushFrames` of this file is that had any frames, or where it ended: those in its stretch below have
-   * their checksums. 0 before there was one.
+   * How far the `flushFrames` of this file have come, also those that are still at it: the furthest of them, whose
+   * stretch has its checksums up to there. 0 before there was one.
    */
   summedTo(file: FileHandle): number;
   /**

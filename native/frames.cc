@@ -48,6 +48,14 @@ uint32_t ChecksumOf(const Frame& frame, const uint8_t* at, uint32_t seed) {
   return all == 0 ? 1 : all;
 }
 
+// Never back: another job may have come further. Release: who sees how far it has come sees the checksums below it, and
+// leaves them as they are.
+void RaiseTo(std::atomic<size_t>* done, size_t at) {
+  size_t seen = done->load(std::memory_order_relaxed);
+  while (seen < at && !done->compare_exchange_weak(seen, at, std::memory_order_release, std::memory_order_relaxed)) {
+  }
+}
+
 uint32_t SeedOf(uint32_t incarnation) {
   return Crc32c(0, reinterpret_cast<const uint8_t*>(&incarnation), sizeof incarnation);
 }
@@ -68,12 +76,11 @@ size_t SumFrames(uint8_t* bytes, const Stretch& stretch, std::atomic<size_t>* do
     at += std::min(frame.length, stretch.end - at);
     stamp += static_cast<uint32_t>(frame.length / MR_FRAME_ALIGN);
     if (done != nullptr && at - told >= kTellEvery) {
-      // Release: who sees how far it has come sees the checksums below it, and leaves them as they are.
-      done->store(at, std::memory_order_release);
+      RaiseTo(done, at);
       told = at;
     }
   }
-  if (done != nullptr && at > stretch.start) done->store(at, std::memory_order_release);
+  if (done != nullptr && at > stretch.start) RaiseTo(done, at);
   return at;
 }
 

@@ -19,7 +19,7 @@ struct Stretch {
 // Fills in the checksum of each frame that lies whole in the stretch and has none yet; returns where it stopped: at the
 // end, rounded up to where the next frame starts, or at what is no frame of this place. A checksum that is there stays:
 // were it made anew, it would hold for whatever became of the frame since. Twice does no harm, also at the same time: the
-// same bytes have the same checksum. `done` is told now and then how far it has come, and at its end.
+// same bytes have the same checksum. `done` is raised now and then to where it has come, and at its end.
 size_t SumFrames(uint8_t* bytes, const Stretch& stretch, std::atomic<size_t>* done = nullptr);
 
 // Returns where the frames end that are whole and right: at the end of the stretch, or at the first that isn't or that
