@@ -1,4 +1,5 @@
 import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Log, type Tail } from '../../lib/log/index.js';
@@ -54,6 +55,29 @@ describe.each(Object.entries(WAYS))('whoever waits for records of a log that is 
     await reading.close();
     await log.close();
   });
+
+  test('is told, too, who waits again and again, each time for a short time', async () => {
+    const directory = newDirectory();
+    const { log, reading, tail } = await readToItsEnd(directory);
+    expect(await failure(() => tail.ready({ timeoutMs: 0 }))).toMatchObject({ code: 'ERR_TIMEOUT' });
+    leave(directory);
+    await passTime();
+    expect(await failure(() => tail.ready({ timeoutMs: 0 }))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+    await reading.close();
+    await log.close();
+  });
+
+  test('is told, too, who waits for the disk to have what is there', async () => {
+    const directory = newDirectory();
+    const { log, reading } = await readToItsEnd(directory);
+    const tail = reading.tail({ from: 'earliest', durableOnly: true });
+    const told = failure(() => tail.ready());
+    leave(directory);
+    await passTime();
+    expect(await told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    await reading.close();
+    await log.close();
+  });
 });
 
 test('who waits behind the last record while the log is repaired goes on in what was repaired', async () => {
@@ -71,4 +95,64 @@ test('who waits behind the last record while the log is repaired goes on in what
   expect(await waits).toBe(true);
   expect(tail.read()).toMatchObject({ offset: 3 });
   await reading.close();
+});
+
+test('who waits for the disk to have what is there while the log is repaired reads that in what was repaired', async () => {
+  const directory = newDirectory();
+  const { log, reading } = await readToItsEnd(directory);
+  await log.close();
+  const packing = await Log.open(directory, { sync: 'none', compression: 'deflate' });
+  const future = { us: (Date.now() + 3_600_000) * 1000 };
+  packing.appendBatch([textOf(3), { value: textOf(4), timestamp: future }, textOf(5)]);
+  await packing.close();
+  const earliest = reading.tail({ from: 'earliest', durableOnly: true });
+  const later = reading.tail({ from: { time: future }, durableOnly: true });
+  const waits = [earliest.ready(), later.ready()];
+  damage(fileOf(directory, 0), 0, 1);
+  await Log.repair(directory);
+  await passTime();
+  expect(await Promise.all(waits)).toEqual([true, true]);
+  expect([earliest.offset, later.offset]).toEqual([0, 4]);
+  expect(earliest.readBatch(10).map(({ offset }) => offset)).toEqual([0, 2, 3, 4, 5]);
+  expect(later.readBatch(10).map(({ offset }) => offset)).toEqual([4, 5]);
+  await reading.close();
+});
+
+test('who reads a log that had no lock file goes on in what was repaired, which has one', async () => {
+  const directory = newDirectory();
+  const { log } = await readToItsEnd(directory);
+  await log.close();
+  rmSync(join(directory, 'log.lock'));
+  await using reading = await Log.open(directory, { readOnly: true });
+  const tail = reading.tail();
+  const waits = tail.ready();
+  damage(fileOf(directory, 0), 0, 1);
+  await Log.repair(directory);
+  await passTime();
+  await turn();
+  await using after = await Log.open(directory, { sync: 'none' });
+  expect(after.append('d')).toBe(3);
+  expect(await waits).toBe(true);
+  expect(tail.read()).toMatchObject({ offset: 3 });
+});
+
+test('who waits for the disk to have what retention removes meanwhile reads that once it has', async () => {
+  const directory = newDirectory();
+  await using log = await Log.open(directory, { segment: '16KiB', sync: 'none', retention: { segments: 2 } });
+  log.append(textOf(0));
+  const tail = log.tail({ from: 'earliest', durableOnly: true });
+  let isOver = false;
+  const waits = tail.ready().finally(() => {
+    isOver = true;
+  });
+  while (log.earliest === 0) {
+    log.append(textOf(log.next));
+    await log.lookAfter();
+  }
+  await passTime();
+  await turn();
+  expect(isOver).toBe(false);
+  await log.flush();
+  expect(await waits).toBe(true);
+  expect(tail.readBatch(3).map(({ offset }) => offset)).toEqual([0, 1, 2]);
 });

@@ -10,7 +10,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { type Directory, LOCK_FILE } from './directory.js';
+import { type Directory, LOCK_FILE, type SegmentFacts } from './directory.js';
 import { logOfMost } from './durable.js';
 import { openIfThere } from './if-there.js';
 import { keepOwner } from './ownership.js';
@@ -262,11 +262,14 @@ function notOurs(path: string): MillraceError {
   return new MillraceError('ERR_FORMAT', `${path} is damaged, or not of a log`, { path });
 }
 
-/** Throws where there is another log by now, or none, under the path of one that is read. */
-export function refuseOtherLog({ path, id }: Directory): void {
+/**
+ * Throws where there is another log by now, or none, under the path of one that is read. One that was opened without its lock
+ * file has another one by now, perhaps, of what its segments say.
+ */
+export function refuseOtherLog({ path, id }: Directory, ofSegment: SegmentFacts): void {
   const lock = LockFile.open(path, false);
   lock?.close();
-  if (lock?.id !== id) throw logIsGone(path, 'it is read no further');
+  if (lock?.id !== id && lock?.id !== ofSegment.id) throw logIsGone(path, 'it is read no further');
 }
 
 function logIsGone(path: string, so: string): MillraceError {

@@ -4,6 +4,7 @@ import {
   type Directory,
   durableEnd,
   endOf,
+  factsOf,
   HALT,
   indexOfRecord,
   isBroken,
@@ -301,16 +302,15 @@ export class FrameReader {
   }
 
   /**
-   * For who waits behind all that there is: goes over to what has the name of the segment that is read by now, as after a
-   * repair. Throws where the log is gone.
+   * For who waits, at an offset: goes over to what has the name of the segment that is read by now, as after a repair. Throws
+   * where the log is gone.
    */
-  goByName(): void {
+  goByName(offset: number): void {
     const segment = this.#segment;
     if (segment?.isReplaced() !== true) return;
-    // What ended before it was removed or replaced leads on by itself.
-    if (segment.hasNext() || isOver(segment)) return;
-    refuseOtherLog(this.#directory);
-    this.seekOffset(this.#next);
+    refuseOtherLog(this.#directory, factsOf(segment.metadata, segment.path));
+    // What ended before it was removed or replaced leads on by itself. What it still has may be waited for, too: by its sync.
+    if (!segment.isEnded && !isOver(segment)) this.seekOffset(offset);
   }
 
   /** To the first record whose timestamp is at least this; where there is none, to the end. */

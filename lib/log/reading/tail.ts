@@ -59,6 +59,8 @@ export class Tail {
   #passedOver = false;
   /** All of it is on the disk, though it does not say so itself. */
   #durableSegment: SegmentReader | undefined;
+  /** Whoever waits again and again, each time for a short time only, is to be told, too. */
+  #lookedAtNameMs = performance.now();
   #busy = false;
   #closed = false;
   #closing = false;
@@ -369,14 +371,12 @@ export class Tail {
     const { path } = this.#directory;
     const task = { what: `Waiting for records of ${path}`, path };
     const { segment } = this.#frames;
-    let lookedAtName: number | undefined;
     const look = (now: number) => {
       if (this.#closed || isOver()) return false;
       if (this.#hasNext(isTurnOver)) return true;
-      lookedAtName ??= now;
-      if (now - lookedAtName >= LOOK_AT_NAME_EACH_MS) {
-        lookedAtName = now;
-        this.#inRange(() => this.#frames.goByName());
+      if (now - this.#lookedAtNameMs >= LOOK_AT_NAME_EACH_MS) {
+        this.#lookedAtNameMs = now;
+        this.#inRange(() => this.#frames.goByName(this.offset));
       }
       return this.#frames.segment === segment ? undefined : MOVED;
     };
