@@ -76,3 +76,18 @@ test('who goes on behind one that died in its turn has not closed the log', asyn
   await log.close();
   expect((await open(directory)).recovery?.after).toBe('close');
 });
+
+test('who commits to a log that is closed in the very turn of it has it on the disk', async () => {
+  const log = await open(newDirectory());
+  let closing: Promise<void> | undefined;
+  const value = {
+    get value() {
+      closing ??= log.close();
+      return 'x';
+    },
+  };
+  expect(await log.commit(value)).toBe(0);
+  await closing;
+  await using again = await Log.open(log.path, { readOnly: true });
+  expect(again.durable).toBe(1);
+});

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Limits, type Task, throwIfAborted, within } from '../../channel/index.js';
+import { type Limits, type Task, throwIfAborted, turn, within } from '../../channel/index.js';
 import { closedHandle } from '../../errors.js';
 import { type Directory, type LockFile, type TurnFacts, Turns } from '../files/index.js';
 import type { LogSettings } from '../options.js';
@@ -208,6 +208,8 @@ export class SharedWriter {
     this.#closed = true;
     this.#inVain.abort();
     await this.#working;
+    // Who commits hears first that it is appended, and waits for the disk only then.
+    await turn();
     for (const { reject } of this.#wanted.splice(0)) reject(closedHandle('log', this.#directory.path));
     await this.#writer.close(() => this.#turns.asLast(() => this.#writer.signAsReleased()));
   }
