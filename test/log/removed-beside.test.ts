@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -155,4 +155,22 @@ test('who waits for the disk to have what retention removes meanwhile reads that
   await log.flush();
   expect(await waits).toBe(true);
   expect(tail.readBatch(3).map(({ offset }) => offset)).toEqual([0, 1, 2]);
+});
+
+test('who can’t look for a while whether the log is there waits on, and gets its next record', async () => {
+  const directory = newDirectory();
+  const { log, reading, tail } = await readToItsEnd(directory);
+  const waits = tail.ready();
+  renameSync(directory, `${directory}-moved`);
+  // It leads to itself: nobody can look there.
+  symlinkSync(directory, directory);
+  await passTime();
+  await turn();
+  log.append('d');
+  expect(await waits).toBe(true);
+  rmSync(directory);
+  renameSync(`${directory}-moved`, directory);
+  expect(tail.read()).toMatchObject({ offset: 3 });
+  await reading.close();
+  await log.close();
 });

@@ -102,8 +102,8 @@ function openSegment(path: string, readOnly: boolean): Mapped {
   }
 }
 
-/** Not where its path can't be looked at: what hinders that says nothing of the file. */
-function isGone(channel: Mapped): boolean {
+/** Whether another file has its name by now, or none. Not where that can't be looked at: what hinders it says nothing of the file. */
+export function isGone(channel: Mapped): boolean {
   try {
     return whereLeads(channel) !== 'here';
   } catch {

@@ -1,6 +1,6 @@
 import { closedHandle } from '../../errors.js';
 import { binding } from '../../native.js';
-import { type Link, loadPosition, type Mapped, type Place, readLink, whereLeads } from '../file/index.js';
+import { type Link, loadPosition, type Mapped, type Place, readLink } from '../file/index.js';
 import * as L from '../layout.js';
 import { endedAs, WriterWatch } from '../presence/index.js';
 import {
@@ -29,7 +29,7 @@ import {
   type Task,
   waitUntil,
 } from '../waiting/index.js';
-import { mapSegment, type SegmentMappings } from './segment-mappings.js';
+import { isGone, mapSegment, type SegmentMappings } from './segment-mappings.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 const TAIL = L.TAIL_OFFSET >> 2;
@@ -139,9 +139,9 @@ export class SegmentReader {
     return readLink(words, at >> 2);
   }
 
-  /** Whether another file has its name by now, or none. */
+  /** Whether another file has its name by now, or none, as far as that can be looked at. */
   isReplaced(): boolean {
-    return whereLeads(this.#channel) !== 'here';
+    return isGone(this.#channel);
   }
 
   get position(): number {
