@@ -26,6 +26,22 @@ async function passTime(): Promise<void> {
   await turn();
 }
 
+/** What a tail hears that waits while that befalls its log. */
+async function heardMeanwhile(tail: Tail, befalls: () => unknown): Promise<unknown> {
+  const heard = failure(() => tail.ready());
+  await befalls();
+  await passTime();
+  return heard;
+}
+
+/** Of a log with a damaged record, which it loses by that. */
+async function repair(directory: string): Promise<void> {
+  damage(fileOf(directory, 0), 0, 1);
+  const { rewritten } = await Log.repair(directory);
+  expect(rewritten).toHaveLength(1);
+  await passTime();
+}
+
 const WAYS = {
   removed: (directory: string) => rmSync(directory, { recursive: true }),
   'moved away': (directory: string) => renameSync(directory, `${directory}-moved`),
@@ -35,10 +51,8 @@ describe.each(Object.entries(WAYS))('whoever waits for records of a log that is 
   test('is told', async () => {
     const directory = newDirectory();
     const { log, reading, tail } = await readToItsEnd(directory);
-    const told = failure(() => tail.ready());
-    leave(directory);
-    await passTime();
-    expect(await told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    const told = await heardMeanwhile(tail, () => leave(directory));
+    expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     await reading.close();
     await log.close();
   });
@@ -46,12 +60,12 @@ describe.each(Object.entries(WAYS))('whoever waits for records of a log that is 
   test('is told, too, where another log has taken its place', async () => {
     const directory = newDirectory();
     const { log, reading, tail } = await readToItsEnd(directory);
-    const told = failure(() => tail.ready());
-    leave(directory);
-    await using other = await Log.open(directory, { sync: 'none' });
-    other.appendBatch(['not', 'of', 'that', 'log']);
-    await passTime();
-    expect(await told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    const told = await heardMeanwhile(tail, async () => {
+      leave(directory);
+      await using other = await Log.open(directory, { sync: 'none' });
+      other.appendBatch(['not', 'of', 'that', 'log']);
+    });
+    expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     await reading.close();
     await log.close();
   });
@@ -71,10 +85,8 @@ describe.each(Object.entries(WAYS))('whoever waits for records of a log that is 
     const directory = newDirectory();
     const { log, reading } = await readToItsEnd(directory);
     const tail = reading.tail({ from: 'earliest', durableOnly: true });
-    const told = failure(() => tail.ready());
-    leave(directory);
-    await passTime();
-    expect(await told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    const told = await heardMeanwhile(tail, () => leave(directory));
+    expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     await reading.close();
     await log.close();
   });
@@ -85,10 +97,7 @@ test('who waits behind the last record while the log is repaired goes on in what
   const { log, reading, tail } = await readToItsEnd(directory);
   await log.close();
   const waits = tail.ready();
-  damage(fileOf(directory, 0), 0, 1);
-  const { rewritten } = await Log.repair(directory);
-  expect(rewritten).toHaveLength(1);
-  await passTime();
+  await repair(directory);
   await turn();
   await using after = await Log.open(directory, { sync: 'none' });
   expect(after.append('d')).toBe(3);
@@ -108,9 +117,7 @@ test('who waits for the disk to have what is there while the log is repaired rea
   const earliest = reading.tail({ from: 'earliest', durableOnly: true });
   const later = reading.tail({ from: { time: future }, durableOnly: true });
   const waits = [earliest.ready(), later.ready()];
-  damage(fileOf(directory, 0), 0, 1);
-  await Log.repair(directory);
-  await passTime();
+  await repair(directory);
   expect(await Promise.all(waits)).toEqual([true, true]);
   expect([earliest.offset, later.offset]).toEqual([0, 4]);
   expect(earliest.readBatch(10).map(({ offset }) => offset)).toEqual([0, 2, 3, 4, 5]);
@@ -126,9 +133,7 @@ test('who reads a log that had no lock file goes on in what was repaired, which 
   await using reading = await Log.open(directory, { readOnly: true });
   const tail = reading.tail();
   const waits = tail.ready();
-  damage(fileOf(directory, 0), 0, 1);
-  await Log.repair(directory);
-  await passTime();
+  await repair(directory);
   await turn();
   await using after = await Log.open(directory, { sync: 'none' });
   expect(after.append('d')).toBe(3);
