@@ -6,14 +6,21 @@ import { Log, type Tail } from '../../lib/log/index.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { damage, fileOf, range, textOf } from './damaging.js';
+import { LEAVING } from './leaving.js';
 
-afterEach(() => vi.restoreAllMocks());
+const opened: Log[] = [];
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+});
 
 /** A log of three records, and who has read them. */
 async function readToItsEnd(directory: string): Promise<{ log: Log; reading: Log; tail: Tail }> {
   const log = await Log.open(directory, { segment: '16KiB', sync: 'none' });
   log.appendBatch(range(0, 3).map(textOf));
   const reading = await Log.open(directory, { readOnly: true });
+  opened.push(log, reading);
   const tail = reading.tail({ from: 'earliest' });
   expect(tail.readBatch(10)).toHaveLength(3);
   return { log, reading, tail };
@@ -42,59 +49,46 @@ async function repair(directory: string): Promise<void> {
   await passTime();
 }
 
-const WAYS = {
-  removed: (directory: string) => rmSync(directory, { recursive: true }),
-  'moved away': (directory: string) => renameSync(directory, `${directory}-moved`),
-};
-
-describe.each(Object.entries(WAYS))('whoever waits for records of a log that is %s', (_, leave) => {
+describe.each(LEAVING)('whoever waits for records of a log that is %s', (_, leave) => {
   test('is told', async () => {
     const directory = newDirectory();
-    const { log, reading, tail } = await readToItsEnd(directory);
+    const { tail } = await readToItsEnd(directory);
     const told = await heardMeanwhile(tail, () => leave(directory));
     expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
-    await reading.close();
-    await log.close();
   });
 
   test('is told, too, where another log has taken its place', async () => {
     const directory = newDirectory();
-    const { log, reading, tail } = await readToItsEnd(directory);
+    const { tail } = await readToItsEnd(directory);
     const told = await heardMeanwhile(tail, async () => {
       leave(directory);
       await using other = await Log.open(directory, { sync: 'none' });
       other.appendBatch(['not', 'of', 'that', 'log']);
     });
     expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
-    await reading.close();
-    await log.close();
   });
 
   test('is told, too, who waits again and again, each time for a short time', async () => {
     const directory = newDirectory();
-    const { log, reading, tail } = await readToItsEnd(directory);
+    const { tail } = await readToItsEnd(directory);
     expect(await failure(() => tail.ready({ timeoutMs: 0 }))).toMatchObject({ code: 'ERR_TIMEOUT' });
     leave(directory);
     await passTime();
     expect(await failure(() => tail.ready({ timeoutMs: 0 }))).toMatchObject({ code: 'ERR_NOT_FOUND' });
-    await reading.close();
-    await log.close();
   });
 
   test('is told, too, who waits for the disk to have what is there', async () => {
     const directory = newDirectory();
-    const { log, reading } = await readToItsEnd(directory);
+    const { reading } = await readToItsEnd(directory);
     const tail = reading.tail({ from: 'earliest', durableOnly: true });
     const told = await heardMeanwhile(tail, () => leave(directory));
     expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
-    await reading.close();
-    await log.close();
   });
 });
 
 test('who waits behind the last record while the log is repaired goes on in what was repaired', async () => {
   const directory = newDirectory();
-  const { log, reading, tail } = await readToItsEnd(directory);
+  const { log, tail } = await readToItsEnd(directory);
   await log.close();
   const waits = tail.ready();
   await repair(directory);
@@ -103,7 +97,6 @@ test('who waits behind the last record while the log is repaired goes on in what
   expect(after.append('d')).toBe(3);
   expect(await waits).toBe(true);
   expect(tail.read()).toMatchObject({ offset: 3 });
-  await reading.close();
 });
 
 test('who waits for the disk to have what is there while the log is repaired reads that in what was repaired', async () => {
@@ -122,7 +115,6 @@ test('who waits for the disk to have what is there while the log is repaired rea
   expect([earliest.offset, later.offset]).toEqual([0, 4]);
   expect(earliest.readBatch(10).map(({ offset }) => offset)).toEqual([0, 2, 3, 4, 5]);
   expect(later.readBatch(10).map(({ offset }) => offset)).toEqual([4, 5]);
-  await reading.close();
 });
 
 test('who reads a log that had no lock file goes on in what was repaired, which has one', async () => {
@@ -164,7 +156,7 @@ test('who waits for the disk to have what retention removes meanwhile reads that
 
 test('who can’t look for a while whether the log is there waits on, and gets its next record', async () => {
   const directory = newDirectory();
-  const { log, reading, tail } = await readToItsEnd(directory);
+  const { log, tail } = await readToItsEnd(directory);
   const waits = tail.ready();
   renameSync(directory, `${directory}-moved`);
   // It leads to itself: nobody can look there.
@@ -176,6 +168,4 @@ test('who can’t look for a while whether the log is there waits on, and gets i
   rmSync(directory);
   renameSync(`${directory}-moved`, directory);
   expect(tail.read()).toMatchObject({ offset: 3 });
-  await reading.close();
-  await log.close();
 });

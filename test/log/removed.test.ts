@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+import { LEAVING } from './leaving.js';
 
 const opened: Log[] = [];
 
@@ -19,12 +20,7 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((log) => log.close()));
 });
 
-const WAYS = {
-  removed: (directory: string) => rmSync(directory, { recursive: true }),
-  'moved away': (directory: string) => renameSync(directory, `${directory}-moved`),
-};
-
-describe.each(Object.entries(WAYS))('a log that is %s while it is appended to', (_, leave) => {
+describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) => {
   test('is not gone on with in another segment, neither where it was nor in the one that is made there next', async () => {
     const directory = newDirectory();
     const forgotten = await open(directory, { retention: { segments: 1 } });
