@@ -39,12 +39,14 @@ describe('segments that were sealed', () => {
       (globalThis.gc as () => void)();
       return process.memoryUsage().heapUsed;
     };
-    const before = await growBy(1500);
-    const grown = (await growBy(4000)) - before;
-    // Each of them by itself, with what waits for it, would be more than 200 bytes.
-    expect(grown).toBeLessThan(500_000);
+    const heaps: number[] = [];
+    for (let stretch = 0; stretch < 5; stretch++) heaps.push(await growBy(1200));
+    // What the engine compiles meanwhile is on the heap too, now and then; what is kept of segments is there in each stretch.
+    const grown = Math.min(...heaps.slice(1).map((heap, i) => heap - heaps[i]));
+    // Each of them by itself, with what waits for it, would be some 160 bytes.
+    expect(grown).toBeLessThan(100 * 1200);
     const { unsyncedBytes } = log.stats();
-    expect(unsyncedBytes).toBeGreaterThan(5500 * 16_000);
+    expect(unsyncedBytes).toBeGreaterThan(6000 * 16_000);
     const bases = log.segments().map(({ base }) => base);
     expect(bases.every((base) => durableOf(log.path, base) === 0)).toBe(true);
     expect(await log.flush()).toBe(log.next);
