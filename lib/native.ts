@@ -12,19 +12,18 @@ export interface Binding {
    * Makes a file without a name in `directory`: open file description lock on byte 0, every byte allocated,
    * mapped for reading and writing, every page present. Runs on a thread of its own; the event loop is never held.
    */
-  createFile(directory: string, bytes: number, permissions: number): Promise<FileHandle>;
-  /** The same at once, on this thread: every byte is allocated, but no page is present yet. */
+  createFile(directory: string, bytes: number, permissions: number, pages: Pages): Promise<FileHandle>;
+  /** Such a file at once, on this thread: every byte is allocated, but no page is present yet. */
   createFileNow(directory: string, bytes: number, permissions: number): FileHandle;
   /**
-   * Begins to make such a file, every page present, on a thread of its own, that no sync of another file holds up. With
-   * `sync` the file is on its disk before it is ready, zeros and all: syncing what is written into it later has nothing
-   * else to bring there. `hurried`: without the pauses that spare those who work beside it.
+   * Begins to make what `createFile` does, on a thread of its own, that no sync of another file holds up. `hurried`:
+   * without the pauses that spare those who work beside it.
    */
   prepareFile(
     directory: string,
     bytes: number,
     permissions: number,
-    sync: boolean,
+    pages: Pages,
     hurried: boolean,
   ): PreparationHandle;
   /**
@@ -54,7 +53,7 @@ export interface Binding {
   allowWrites(file: FileHandle, bytes: number): void;
   /**
    * Brings every page of the mapping from this byte on into this process's page table, in small steps, off the event
-   * loop: for writing where it may be written.
+   * loop. None of them has to go to the disk for that: they are `PAGES.CLEAN`.
    */
   populateFile(file: FileHandle, from: number): Promise<void>;
   /** Allocates every byte of the file again (a hole could end a writer by SIGBUS), off the event loop. */
@@ -90,8 +89,9 @@ export interface Binding {
    */
   summedTo(file: FileHandle): number;
   /**
-   * The same off the event loop, and then, where `sync` says so and the frames ended at `end`, everything in the file
-   * is brought to its disk. Goes on to its end when the file is closed meanwhile.
+   * The same off the event loop; then the pages are let go of in which nothing will be stored any more, so that to write
+   * them interrupts nobody; and then, where `sync` says so and the frames ended at `end`, everything in the file is
+   * brought to its disk. Goes on to its end when the file is closed meanwhile.
    */
   flushFrames(
     file: FileHandle,
@@ -144,6 +144,20 @@ export interface Binding {
   /** memmove of source[start, end) to target[targetStart…]. */
   copyBytes(target: Uint8Array, targetStart: number, source: Uint8Array, start: number, end: number): void;
 }
+
+/** How the pages of a file that is made are readied for what will be stored in them. */
+export const PAGES = {
+  /** A store finds its page ready. The first sync brings all of them to the disk, zeros as they are. */
+  DIRTY: 0,
+  /** Only what is stored goes to the disk. The first store to each page costs a fault, unless the file is in RAM. */
+  CLEAN: 1,
+  /**
+   * All are on the disk, zeros as they are: a sync has nothing else to bring there than what was stored, not even the note
+   * that these are no zeros any more. The first store to each costs a fault as well.
+   */
+  SYNCED: 2,
+} as const;
+export type Pages = (typeof PAGES)[keyof typeof PAGES];
 
 /** An open file of the addon: descriptor, locks and mapping. Closed by itself when its thread or process ends. */
 export interface FileHandle {

@@ -39,7 +39,7 @@ Napi::Value Done(Napi::Env env, const Failure& failure) {
   return env.Undefined();
 }
 
-// Arguments 1 to 3 of those that make a file.
+// Arguments 1 to 3 of those that make a file, and 4 of those that populate it.
 FilePlan PlanOf(Arguments& in) {
   FilePlan plan;
   plan.directory = in.Path(0);
@@ -48,9 +48,14 @@ FilePlan PlanOf(Arguments& in) {
   return plan;
 }
 
+Pages PagesOf(Arguments& in) {
+  return static_cast<Pages>(in.Integer(3, static_cast<int64_t>(Pages::kDirty), static_cast<int64_t>(Pages::kSynced)));
+}
+
 Napi::Value CreateFile(Info info) {
   Arguments in(info, "createFile");
-  const FilePlan plan = PlanOf(in);
+  FilePlan plan = PlanOf(in);
+  plan.pages = PagesOf(in);
   if (!in.ok()) return info.Env().Undefined();
   return Returned(info.Env(), CreateFileJob(info.Env(), plan));
 }
@@ -67,12 +72,12 @@ Napi::Value CreateFileNow(Info info) {
 
 Napi::Value PrepareFile(Info info) {
   Arguments in(info, "prepareFile");
-  const FilePlan plan = PlanOf(in);
-  const bool sync = in.Boolean(3);
+  FilePlan plan = PlanOf(in);
+  plan.pages = PagesOf(in);
   const bool hurried = in.Boolean(4);
   if (!in.ok()) return info.Env().Undefined();
   Failure failure;
-  std::unique_ptr<Preparation> preparation = Preparation::Begin(plan, sync, hurried, &failure);
+  std::unique_ptr<Preparation> preparation = Preparation::Begin(plan, hurried, &failure);
   if (failure) return Done(info.Env(), failure);
   return Returned(info.Env(), MakeHandle(info.Env(), std::move(preparation)));
 }

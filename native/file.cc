@@ -90,6 +90,13 @@ std::unique_ptr<File> File::Open(const PathText& path, bool writable, Failure* f
   return std::unique_ptr<File>(new File(fd, writable));
 }
 
+Failure File::MakeReady(Pages pages, const Pace& pace) {
+  const Failure failure = mapping_->Populate(0, pages != Pages::kClean, pace);
+  if (failure || pages != Pages::kSynced) return failure;
+  mapping_->LetGo(0, mapping_->bytes());
+  return SyncInSteps(fd(), static_cast<int64_t>(mapping_->bytes()), pace);
+}
+
 Failure File::Stat(FileFacts* facts) const {
   struct statx status;
   const Failure failure = Status(fd(), &status);

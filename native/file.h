@@ -34,11 +34,23 @@ struct PathText {
   char text[PATH_MAX] = "";
 };
 
+// How the pages of a file that is made are readied for stores. The numbers are those of lib/native.ts.
+enum class Pages {
+  // Stores find them ready. The next sync brings all of them to the disk, zeros as they are.
+  kDirty = 0,
+  // The disk gets what is stored to. The first store to each page costs a fault, unless the file is in RAM.
+  kClean = 1,
+  // They are on the disk, zeros and all: a sync has nothing else to bring there than what was stored, not even the note
+  // that there are no zeros any more. For stores as clean ones.
+  kSynced = 2,
+};
+
 // A file that is to be made.
 struct FilePlan {
   PathText directory;
   int64_t bytes = 0;
   uint32_t permissions = 0;
+  Pages pages = Pages::kDirty;
 };
 
 // What statFile tells; numbers that JavaScript holds exactly, or nearly.
@@ -74,6 +86,9 @@ class File {
   bool writable() const { return descriptor_->writable; }
   const std::shared_ptr<Descriptor>& descriptor() const { return descriptor_; }
   const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
+
+  // Populates a file that was just made; blocks.
+  Failure MakeReady(Pages pages, const Pace& pace);
 
   Failure Stat(FileFacts* facts) const;
   Failure Link(const PathText& path) const;

@@ -76,7 +76,7 @@ class Creation final : public Job {
     Failure failure;
     const std::atomic<bool> never{false};
     file_ = File::Create(plan_, Pace(never), &failure);
-    return failure ? failure : file_->mapping()->Populate(0, Pace(never));
+    return failure ? failure : file_->MakeReady(plan_.pages, Pace(never));
   }
   napi_value Result(napi_env env) override { return MakeHandle(env, std::move(file_)); }
 
@@ -89,7 +89,7 @@ class Population final : public Job {
   Population(const File& file, size_t from) : descriptor_(file.descriptor()), mapping_(file.mapping()), from_(from) {}
 
  private:
-  Failure Run() override { return mapping_->Populate(from_, Pace(descriptor_->closing)); }
+  Failure Run() override { return mapping_->Populate(from_, false, Pace(descriptor_->closing)); }
 
   const std::shared_ptr<Descriptor> descriptor_;
   const std::shared_ptr<Mapping> mapping_;
@@ -134,6 +134,8 @@ class Flush final : public Job {
  private:
   Failure Run() override {
     stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_, mapping_->summed());
+    // What has its checksum is done with.
+    mapping_->LetGo(stretch_.start, stopped_);
     if (!sync_ || stopped_ != stretch_.end) return {};
     return SyncData(descriptor_->fd);
   }

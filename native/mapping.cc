@@ -91,7 +91,14 @@ size_t Mapping::Clear(size_t start, const Pace& pace) {
   return cleared;
 }
 
-Failure Mapping::Populate(size_t from, const Pace& pace) {
+void Mapping::LetGo(size_t from, size_t end) {
+  const size_t begin = (from + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const size_t whole = end / kPageBytes * kPageBytes;
+  // It only spares work: where it fails, all is as it was.
+  if (begin < whole) madvise(address_ + begin, whole - begin, MADV_DONTNEED);
+}
+
+Failure Mapping::Populate(size_t from, bool dirty, const Pace& pace) {
   bool known = true;
   const size_t begin = from / kPageBytes * kPageBytes;
   const size_t to_be_written = std::min(writable_.load(std::memory_order_relaxed), bytes_);
@@ -100,12 +107,12 @@ Failure Mapping::Populate(size_t from, const Pace& pace) {
     if (pace.cancelled()) return {ECANCELED, "madvise"};
     if (done != begin) pace.Pause();
     const size_t writable = writable_.load(std::memory_order_relaxed);
-    const bool write = done < writable;
+    const bool may_write = done < writable;
     // A step has one protection only.
-    const size_t step = std::min(kStepBytes, (write ? std::min(writable, bytes_) : bytes_) - done);
+    const size_t step = std::min(kStepBytes, (may_write ? std::min(writable, bytes_) : bytes_) - done);
     // All at once where the disk has it, and not page by page; what is asked for like this comes in small pages, too.
-    if (write) madvise(address_ + done, step, MADV_WILLNEED);
-    const Failure failure = PopulateStep(address_ + done, step, write, &known);
+    if (may_write) madvise(address_ + done, step, MADV_WILLNEED);
+    const Failure failure = PopulateStep(address_ + done, step, may_write && dirty, &known);
     if (failure) return failure;
     done += step;
   }

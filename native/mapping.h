@@ -39,8 +39,15 @@ class Mapping {
   // How far jobs have filled in checksums: each notes where it is, while others may look.
   std::atomic<size_t>* summed() { return &summed_; }
 
-  // Brings every page from `from` on into this process's page table, in steps; blocks.
-  Failure Populate(size_t from, const Pace& pace);
+  // Brings every page from `from` on into this process's page table, in steps; blocks. Where they are to be `dirty`, a store
+  // finds them ready, and all that may be written goes to the disk, zeros as they are. Else what nothing is stored in never
+  // does, and the first store to each page of a disk's costs a fault.
+  Failure Populate(size_t from, bool dirty, const Pace& pace);
+
+  // Lets go of the whole pages in [from, end), where nobody stores any more: they stay in the file, and come back when
+  // they are looked at. Before the kernel writes a page to the disk it takes the right to store there from every page
+  // table, and interrupts each core to tell it: for page after page, where for all of these it does so once.
+  void LetGo(size_t from, size_t end);
 
  private:
   Mapping(char* address, size_t bytes, size_t writable) : address_(address), bytes_(bytes), writable_(writable) {}

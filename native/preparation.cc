@@ -28,23 +28,19 @@ void StandBehindOthers() { setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS
 // The thread's alone until `ready`, and the handle's from then on. Goes with the last of the two to let go.
 struct Preparation::Work {
   const FilePlan plan;
-  const bool sync;
   std::atomic<bool> dropped{false};
   std::atomic<bool> hurried;
   std::atomic<uint32_t> ready{0};
   std::unique_ptr<File> file;
   Failure failure;
 
-  Work(const FilePlan& the_plan, bool with_sync, bool in_a_hurry)
-      : plan(the_plan), sync(with_sync), hurried(in_a_hurry) {}
+  Work(const FilePlan& the_plan, bool in_a_hurry) : plan(the_plan), hurried(in_a_hurry) {}
 
   void Make() {
     if (!hurried.load(std::memory_order_relaxed)) StandBehindOthers();
     const Pace pace(dropped, &hurried);
     file = File::Create(plan, pace, &failure);
-    if (!failure) failure = file->mapping()->Populate(0, pace);
-    // Behind populating, which makes every page one that has to be written.
-    if (!failure && sync) failure = SyncInSteps(file->fd(), plan.bytes, pace);
+    if (!failure) failure = file->MakeReady(plan.pages, pace);
     if (failure) file.reset();
   }
 
@@ -54,9 +50,9 @@ struct Preparation::Work {
   }
 };
 
-std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool sync, bool hurried, Failure* failure) {
+std::unique_ptr<Preparation> Preparation::Begin(const FilePlan& plan, bool hurried, Failure* failure) {
   // make_shared would take more of libstdc++ than a glibc of 2.28 has (see glibc.cc).
-  const std::shared_ptr<Work> work(new Work(plan, sync, hurried));
+  const std::shared_ptr<Work> work(new Work(plan, hurried));
   auto threads_part = std::make_unique<std::shared_ptr<Work>>(work);
   if (!StartThread(&Preparation::Make, threads_part.get())) {
     *failure = {EAGAIN, "pthread_create"};

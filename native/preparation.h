@@ -17,7 +17,7 @@ namespace millrace {
 class Preparation {
  public:
   // Begins at once; `hurried`: without pauses. nullptr and a failure where there is no thread to be had.
-  static std::unique_ptr<Preparation> Begin(const FilePlan& plan, bool sync, bool hurried, Failure* failure);
+  static std::unique_ptr<Preparation> Begin(const FilePlan& plan, bool hurried, Failure* failure);
 
   ~Preparation() { Drop(); }
   Preparation(const Preparation&) = delete;

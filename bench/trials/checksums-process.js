@@ -9,7 +9,7 @@ const INCARNATION = 0x5eed;
 const FILE_MODE = 0o600;
 
 const [folder, path, bytes] = process.argv.slice(2);
-const file = await binding().createFile(folder, Number(bytes), FILE_MODE);
+const file = await binding().createFile(folder, Number(bytes), FILE_MODE, 0);
 const memory = binding().mapFile(file);
 const words = new Int32Array(memory);
 binding().linkFile(file, path);

@@ -126,6 +126,7 @@ export {
   type SegmentRemains,
   SegmentWriter,
   segmentBytes,
+  segmentPages,
   syncSealed,
   wrongHeader,
 } from './segments/index.js';

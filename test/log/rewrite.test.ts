@@ -6,7 +6,7 @@ import { rewriteSegment } from '../../lib/log/files/rewrite.js';
 import { Log } from '../../lib/log/index.js';
 import { pack, unpack } from '../../lib/log/records/packing.js';
 import { PACKED } from '../../lib/log/records/record.js';
-import { binding } from '../../lib/native.js';
+import { binding, PAGES } from '../../lib/native.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
@@ -88,7 +88,7 @@ test('a segment of which nothing is kept keeps its place', async () => {
 /** A sealed segment of compressed batches of ten records each, tagged from 0 on. */
 async function packedSegment(path: string, batches: number): Promise<void> {
   const capacity = 64 * KIB;
-  const file = await binding().createFile(join(path, '..'), segmentBytes(capacity), 0o600);
+  const file = await binding().createFile(join(path, '..'), segmentBytes(capacity), 0o600, PAGES.DIRTY);
   const facts = { id: 'some', base: 0, maxTimeUs: 0, generation: 0 };
   const segment = SegmentWriter.begin(
     path,

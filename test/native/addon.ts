@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { binding, type FileHandle, type SystemError } from '../../lib/native.js';
+import { binding, type FileHandle, PAGES, type SystemError } from '../../lib/native.js';
 
 const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url));
 
@@ -30,7 +30,7 @@ export async function namedFile(
   bytes = 65536,
 ): Promise<{ path: string; file: FileHandle }> {
   const path = join(directory, 'file');
-  const file = await binding().createFile(directory, bytes, 0o600);
+  const file = await binding().createFile(directory, bytes, 0o600, PAGES.DIRTY);
   binding().linkFile(file, path);
   return { path, file };
 }
@@ -89,4 +89,16 @@ export async function until(what: string, isSo: () => boolean): Promise<void> {
     if (performance.now() > end) throw new Error(`Not so after ${LIMIT_MS} ms: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** Of the mappings of a directory's files, as the kernel has it: the pages that are mapped, and those that the disk lacks. */
+export function mappedKilobytes(directory: string): { Rss: number; Dirty: number } {
+  const kilobytes = { Rss: 0, Dirty: 0 };
+  const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  for (const mapping of mappings.filter((text) => text.includes(`${directory}/`))) {
+    for (const [, what, amount] of mapping.matchAll(/^(?:(?:Shared|Private)_)?(Rss|Dirty): +(\d+) kB/gm)) {
+      kilobytes[what as 'Rss' | 'Dirty'] += Number(amount);
+    }
+  }
+  return kilobytes;
 }

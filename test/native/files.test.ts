@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { binding } from '../../lib/native.js';
+import { binding, PAGES } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { namedFile, systemError } from './addon.js';
 
@@ -19,7 +19,7 @@ const native = binding();
 
 test('a new file has no name, is allocated whole, zero and writable', async () => {
   const directory = newDirectory();
-  const file = await native.createFile(directory, 1 << 20, 0o640);
+  const file = await native.createFile(directory, 1 << 20, 0o640, PAGES.DIRTY);
   const stat = native.statFile(file);
   expect(stat).toMatchObject({ bytes: 1 << 20, regular: true });
   expect(readdirSync(directory)).toEqual([]);
@@ -40,7 +40,7 @@ test('a new file has no name, is allocated whole, zero and writable', async () =
 test('a name that is taken is not taken over', async () => {
   const directory = newDirectory();
   const { path, file } = await namedFile(directory);
-  const second = await native.createFile(directory, 4096, 0o600);
+  const second = await native.createFile(directory, 4096, 0o600, PAGES.DIRTY);
   const error = await systemError(() => native.linkFile(second, path));
   expect(error).toMatchObject({ code: 'EEXIST', errno: -17, syscall: 'linkat' });
   expect(error.message).toBe('EEXIST: File exists, linkat');
@@ -155,7 +155,7 @@ test('what cannot be opened says why', async () => {
   expect((await open(directory)).code).toBe('EISDIR');
   expect((await open(`/${'x'.repeat(5000)}`)).code).toBe('ENAMETOOLONG');
   expect((await open(`/${'x'.repeat(300)}`)).code).toBe('ENAMETOOLONG');
-  const create = (path: string) => systemError(() => native.createFile(path, 4096, 0o600));
+  const create = (path: string) => systemError(() => native.createFile(path, 4096, 0o600, PAGES.DIRTY));
   expect(await create(join(directory, 'none'))).toMatchObject({ code: 'ENOENT', syscall: 'open(O_TMPFILE)' });
   expect((await create('/proc')).code).toBe('EOPNOTSUPP');
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,16 +136,6 @@ export function occupyPool(): () => Promise<void> {
   };
   onTestFinished(once);
   return once;
-}
-
-/** How much of what is stored to the files of a directory and mapped here is not yet on their disk. */
-export function dirtyKilobytes(directory: string): number {
-  const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
-  let sum = 0;
-  for (const mapping of mappings.filter((text) => text.includes(`${directory}/`))) {
-    for (const [, dirty] of mapping.matchAll(/_Dirty:\s+(\d+) kB/g)) sum += Number(dirty);
-  }
-  return sum;
 }
 
 /** A directory on whatever disk temporary files are. */

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import type { Binding, FileHandle } from '../../lib/native.js';
+import { type Binding, type FileHandle, PAGES } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { ADDON, descriptorsIn, mappingsIn, namedFile, systemError, until } from './addon.js';
 import {
@@ -267,7 +267,7 @@ test('a close in the middle of clearRest leaves the front cleared and the rest a
   const bytes = 8 << 20;
   for (let round = 0; round < 30; round++) {
     const path = join(directory, `${round}`);
-    const file = await native.createFile(directory, bytes, 0o600);
+    const file = await native.createFile(directory, bytes, 0o600, PAGES.DIRTY);
     native.linkFile(file, path);
     new Uint8Array(native.mapFile(file)).fill(0xa5);
     const cleared = native.clearRest(file, 32);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Binding, binding, type FileHandle } from '../../lib/native.js';
+import { type Binding, binding, type FileHandle, PAGES } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { ADDON, descriptorsIn, mappingsIn, namedFile, systemError, until } from './addon.js';
 
@@ -58,7 +58,7 @@ test('what is not a file of the addon is refused', async () => {
     new ArrayBuffer(8),
   ];
   // No object inherits from one: from Node 24 on V8 itself ends the process at Object.create(external).
-  foreign.push(new Proxy(await native.createFile(newDirectory(), 4096, 0o600), {}));
+  foreign.push(new Proxy(await native.createFile(newDirectory(), 4096, 0o600, PAGES.DIRTY), {}));
   for (const name of ['statFile', 'mapFile', 'allocateFile', 'closeFile'] as const) {
     for (const value of foreign) {
       expect(() => native[name](value as FileHandle), `${name}, ${typeof value}`).toThrow(TypeError);
@@ -84,13 +84,15 @@ test('arguments out of bounds are refused', async () => {
     '4096',
     4096n,
   ]) {
-    expect(() => native.createFile(directory, bytes as number, 0o600), String(bytes)).toThrow(TypeError);
+    expect(() => native.createFile(directory, bytes as number, 0o600, PAGES.DIRTY), String(bytes)).toThrow(
+      TypeError,
+    );
     if (bytes !== 0) expect(() => native.lockByte(file, bytes as number), String(bytes)).toThrow(TypeError);
   }
-  expect(() => native.createFile(directory, 4096, 0o10000)).toThrow(TypeError);
+  expect(() => native.createFile(directory, 4096, 0o10000, PAGES.DIRTY)).toThrow(TypeError);
   for (const path of ['', 'with\0zero', 7, undefined, Buffer.from('/tmp')]) {
     expect(() => native.openFile(path as string, true)).toThrow(TypeError);
-    expect(() => native.createFile(path as string, 4096, 0o600)).toThrow(TypeError);
+    expect(() => native.createFile(path as string, 4096, 0o600, PAGES.DIRTY)).toThrow(TypeError);
     expect(() => native.linkFile(file, path as string)).toThrow(TypeError);
   }
   expect(() => native.openFile('/dev/null', 1 as unknown as boolean)).toThrow(TypeError);
@@ -100,7 +102,7 @@ test('arguments out of bounds are refused', async () => {
 test('a file may be closed in the middle of its jobs', async () => {
   const directory = newDirectory();
   for (let round = 0; round < 30; round++) {
-    const file = await native.createFile(directory, 8 << 20, 0o600);
+    const file = await native.createFile(directory, 8 << 20, 0o600, PAGES.DIRTY);
     const jobs = [native.populateFile(file, 0), native.allocateFile(file), native.populateFile(file, 0)];
     // As many turns of the loop as rounds: nearer to the end of the jobs each time.
     for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -221,7 +223,7 @@ test('two copies of the addon work side by side and refuse each other’s files'
   expect(() => copy.statFile(file)).toThrow(TypeError);
   expect(() => native.statFile(other)).toThrow(TypeError);
   expect(copy.crc32c(Buffer.from('123456789'), 0, 9, 0)).toBe(0xe3069283 | 0);
-  const made = await copy.createFile(files, 1 << 20, 0o600);
+  const made = await copy.createFile(files, 1 << 20, 0o600, PAGES.DIRTY);
   copy.closeFile(made);
   copy.closeFile(other);
   native.closeFile(file);

@@ -5,9 +5,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { binding, type FileHandle, type PreparationHandle } from '../../lib/native.js';
+import { binding, type FileHandle, PAGES, type Pages, type PreparationHandle } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
-import { ADDON, descriptorOf, descriptorsIn, mappingsIn, systemError, until } from './addon.js';
+import {
+  ADDON,
+  descriptorOf,
+  descriptorsIn,
+  mappedKilobytes,
+  mappingsIn,
+  systemError,
+  until,
+} from './addon.js';
 
 const native = binding();
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
@@ -21,18 +29,6 @@ async function nothingLeftIn(directory: string): Promise<void> {
   await until('no descriptor is open', () => descriptorsIn(directory) === 0);
   await until('nothing is mapped', () => mappingsIn(directory) === 0);
   expect(readdirSync(directory)).toEqual([]);
-}
-
-/** What of the mappings of the directory's files was stored to and is not on its disk. */
-function dirtyKilobytesIn(directory: string): number {
-  let kilobytes = 0;
-  let counted = false;
-  for (const line of readFileSync('/proc/self/smaps', 'utf8').split('\n')) {
-    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) counted = line.includes(`${directory}/`);
-    const dirty = /^(?:Shared|Private)_Dirty: +(\d+) kB/.exec(line);
-    if (counted && dirty) kilobytes += Number(dirty[1]);
-  }
-  return kilobytes;
 }
 
 /** How nice each thread is that makes a file now, as the kernel has it. */
@@ -55,7 +51,7 @@ test.each([
   [true, 0],
 ])('a file that is made, hurried %s, is made by a thread that is nicer by %i', async (hurried, by) => {
   const own = getPriority();
-  const preparation = native.prepareFile(newDirectory(), LONG, 0o600, false, hurried);
+  const preparation = native.prepareFile(newDirectory(), LONG, 0o600, PAGES.DIRTY, hurried);
   try {
     await until('its thread is at it', () => nicenessOfMakers().includes(own + by));
   } finally {
@@ -64,37 +60,39 @@ test.each([
   await until('its thread is gone', () => nicenessOfMakers().length === 0);
 });
 
-test.each([
-  [true, false],
-  [true, true],
-  [false, false],
-  [false, true],
-])('a file is prepared and taken without a turn of the loop, sync %s, hurried %s', async (sync, hurried) => {
-  const directory = newDirectory();
-  const preparation = native.prepareFile(directory, 1 << 20, 0o640, sync, hurried);
-  const file = native.takePrepared(preparation, true) as FileHandle;
-  expect(native.statFile(file)).toMatchObject({ bytes: 1 << 20, regular: true });
-  expect(readdirSync(directory)).toEqual([]);
-  const bytes = new Uint8Array(native.mapFile(file));
-  expect(bytes.every((byte) => byte === 0)).toBe(true);
-  bytes[(1 << 20) - 1] = 67;
-  const path = join(directory, 'named');
-  native.linkFile(file, path);
-  const fd = openSync(path, 'r');
-  const { blocks, mode } = fstatSync(fd);
-  closeSync(fd);
-  expect(blocks * 512).toBeGreaterThanOrEqual(1 << 20);
-  expect(mode & 0o777).toBe(0o640 & ~process.umask());
-  expect(readFileSync(path).at(-1)).toBe(67);
-  native.closeFile(file);
-});
+const WAYS = Object.entries(PAGES).flatMap(([name, pages]) =>
+  [false, true].map((hurried) => ({ name, pages, hurried })),
+);
+
+test.each(WAYS)(
+  'a file is prepared and taken without a turn of the loop, $name, hurried $hurried',
+  async ({ pages, hurried }) => {
+    const directory = newDirectory();
+    const preparation = native.prepareFile(directory, 1 << 20, 0o640, pages, hurried);
+    const file = native.takePrepared(preparation, true) as FileHandle;
+    expect(native.statFile(file)).toMatchObject({ bytes: 1 << 20, regular: true });
+    expect(readdirSync(directory)).toEqual([]);
+    const bytes = new Uint8Array(native.mapFile(file));
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+    bytes[(1 << 20) - 1] = 67;
+    const path = join(directory, 'named');
+    native.linkFile(file, path);
+    const fd = openSync(path, 'r');
+    const { blocks, mode } = fstatSync(fd);
+    closeSync(fd);
+    expect(blocks * 512).toBeGreaterThanOrEqual(1 << 20);
+    expect(mode & 0o777).toBe(0o640 & ~process.umask());
+    expect(readFileSync(path).at(-1)).toBe(67);
+    native.closeFile(file);
+  },
+);
 
 test('what is not ready yet is not there, and is once it is', async () => {
   const directory = newDirectory();
-  const long = native.prepareFile(directory, LONG, 0o600, false, false);
+  const long = native.prepareFile(directory, LONG, 0o600, PAGES.DIRTY, false);
   expect(native.takePrepared(long, false)).toBeUndefined();
   native.dropPreparation(long);
-  const short = native.prepareFile(directory, 4096, 0o600, false, false);
+  const short = native.prepareFile(directory, 4096, 0o600, PAGES.DIRTY, false);
   let file: FileHandle | undefined;
   await until('it is ready', () => {
     file = native.takePrepared(short, false);
@@ -109,7 +107,7 @@ test('nobody else can lock a file that was prepared', async () => {
   const directory = newDirectory();
   const path = join(directory, 'file');
   const file = native.takePrepared(
-    native.prepareFile(directory, 65536, 0o600, false, false),
+    native.prepareFile(directory, 65536, 0o600, PAGES.DIRTY, false),
     true,
   ) as FileHandle;
   native.linkFile(file, path);
@@ -121,18 +119,36 @@ test('nobody else can lock a file that was prepared', async () => {
   native.closeFile(other);
 });
 
-test('with sync all of it is on its disk when it is ready', async ({ skip }) => {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-preparation-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  const file = native.takePrepared(
-    native.prepareFile(directory, 4 << 20, 0o600, true, false),
-    true,
-  ) as FileHandle;
-  if (native.statFile(file).fileSystem === TMPFS_MAGIC) skip();
-  expect(dirtyKilobytesIn(directory)).toBe(0);
-  new Uint8Array(native.mapFile(file)).fill(1, 0, 8192);
-  expect(dirtyKilobytesIn(directory)).toBe(8);
-  native.closeFile(file);
+describe('of a disk', () => {
+  async function onDisk(pages: Pages, skip: () => void) {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-preparation-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const prepared = native.prepareFile(directory, 4 << 20, 0o600, pages, false);
+    const files = [
+      native.takePrepared(prepared, true) as FileHandle,
+      await native.createFile(directory, 4 << 20, 0o600, pages),
+    ];
+    onTestFinished(() => {
+      for (const file of files) native.closeFile(file);
+    });
+    if (native.statFile(files[0]).fileSystem === TMPFS_MAGIC) skip();
+    return { directory, files };
+  }
+
+  test('a dirty page has to be written, zeros as it has', async ({ skip }) => {
+    const { directory } = await onDisk(PAGES.DIRTY, skip);
+    expect(mappedKilobytes(directory)).toMatchObject({ Dirty: 8192 });
+  });
+
+  test.each([['CLEAN'], ['SYNCED']] as const)('of %s ones only what is stored to', async (name) => {
+    const { directory, files } = await onDisk(PAGES[name], () => {});
+    const memories = files.map((file) => new Uint8Array(native.mapFile(file)));
+    // What isn't mapped isn't told of.
+    expect(memories.every((memory) => memory.every((byte) => byte === 0))).toBe(true);
+    expect(mappedKilobytes(directory)).toEqual({ Rss: 8192, Dirty: 0 });
+    for (const memory of memories) memory.fill(1, 0, 8192);
+    expect(mappedKilobytes(directory)).toEqual({ Rss: 8192, Dirty: 16 });
+  });
 });
 
 test('the pool of libuv may be busy all the while', async () => {
@@ -148,7 +164,7 @@ test('the pool of libuv may be busy all the while', async () => {
 
 describe('a preparation that is over', () => {
   test('because it was taken', async () => {
-    const preparation = native.prepareFile(newDirectory(), 4096, 0o600, false, false);
+    const preparation = native.prepareFile(newDirectory(), 4096, 0o600, PAGES.DIRTY, false);
     const file = native.takePrepared(preparation, true) as FileHandle;
     for (const wait of [false, true]) {
       expect(await systemError(() => native.takePrepared(preparation, wait))).toMatchObject(OVER);
@@ -161,10 +177,10 @@ describe('a preparation that is over', () => {
 
   test('because it was dropped, before or after it was ready', async () => {
     const elsewhere = newDirectory();
-    const early = native.prepareFile(elsewhere, LONG, 0o600, true, false);
+    const early = native.prepareFile(elsewhere, LONG, 0o600, PAGES.SYNCED, false);
     native.dropPreparation(early);
     const directory = newDirectory();
-    const late = native.prepareFile(directory, 1 << 20, 0o600, false, false);
+    const late = native.prepareFile(directory, 1 << 20, 0o600, PAGES.DIRTY, false);
     await until('it is mapped', () => mappingsIn(directory) === 1);
     await until('its thread has ended', () => !threadNames().includes('millrace-file'));
     native.dropPreparation(late);
@@ -179,7 +195,7 @@ describe('a preparation that is over', () => {
 
   test('because it failed, which is told once', async () => {
     const none = join(newDirectory(), 'none');
-    const preparation = native.prepareFile(none, 4096, 0o600, true, false);
+    const preparation = native.prepareFile(none, 4096, 0o600, PAGES.SYNCED, false);
     const error = await systemError(() => native.takePrepared(preparation, true));
     expect(error).toMatchObject({ code: 'ENOENT', errno: -2, syscall: 'open(O_TMPFILE)' });
     expect(await systemError(() => native.takePrepared(preparation, true))).toMatchObject(OVER);
@@ -188,7 +204,7 @@ describe('a preparation that is over', () => {
 });
 
 test('a failure that nobody asks for does no harm', async () => {
-  for (const sync of [false, true]) native.prepareFile('/proc', 4096, 0o600, sync, false);
+  for (const pages of Object.values(PAGES)) native.prepareFile('/proc', 4096, 0o600, pages, false);
   await until('the threads have ended', () => !threadNames().includes('millrace-file'));
 });
 
@@ -203,7 +219,7 @@ test('making it ends early where it is dropped in the middle', async () => {
     seen = undefined;
     if (preparation !== undefined) native.dropPreparation(preparation);
     await until('the one before is gone', () => descriptorsIn(directory) === 0);
-    preparation = native.prepareFile(directory, LONG, 0o600, true, false);
+    preparation = native.prepareFile(directory, LONG, 0o600, PAGES.SYNCED, false);
     await until('it is begun', () => descriptorsIn(directory) === 1);
     // The file has no name, but this finds it, and keeps it.
     seen = openSync(`/proc/self/fd/${descriptorOf(directory)}`, 'r');
@@ -219,7 +235,13 @@ test('making it ends early where it is dropped in the middle', async () => {
 test('it may be dropped at any moment', async () => {
   const directory = newDirectory();
   for (let round = 0; round < 100; round++) {
-    const preparation = native.prepareFile(directory, 4 << 20, 0o600, round % 2 === 0, round % 3 === 0);
+    const preparation = native.prepareFile(
+      directory,
+      4 << 20,
+      0o600,
+      WAYS[round % 6].pages,
+      WAYS[round % 6].hurried,
+    );
     for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
     native.dropPreparation(preparation);
   }
@@ -229,7 +251,7 @@ test('it may be dropped at any moment', async () => {
 test('many may be prepared at once', async () => {
   const directory = newDirectory();
   const preparations = Array.from({ length: 20 }, (_, i) =>
-    native.prepareFile(directory, (i + 1) * 65536, 0o600, i % 2 === 0, i % 3 === 0),
+    native.prepareFile(directory, (i + 1) * 65536, 0o600, WAYS[i % 6].pages, WAYS[i % 6].hurried),
   );
   for (const [i, preparation] of preparations.entries()) {
     const file = native.takePrepared(preparation, true) as FileHandle;
@@ -258,10 +280,10 @@ test('a worker may be terminated in the middle of it', async () => {
 
 test.each(['exit', 'end', 'throw'])('the process may end in the middle of it: %s', async (way) => {
   const directory = newDirectory();
-  for (const sync of [false, true]) {
+  for (const pages of Object.values(PAGES)) {
     const child = spawnSync(
       process.execPath,
-      [fixture('ending.cjs'), ADDON, directory, String(LONG), String(sync), way],
+      [fixture('ending.cjs'), ADDON, directory, String(LONG), String(pages), way],
       { encoding: 'utf8' },
     );
     expect(child).toMatchObject({ signal: null, status: way === 'throw' ? 7 : 0, stdout: 'ending\n' });
@@ -272,7 +294,7 @@ test.each(['exit', 'end', 'throw'])('the process may end in the middle of it: %s
 
 test('what is collected without having been taken is dropped', async () => {
   const directory = newDirectory();
-  const prepare = () => void native.prepareFile(directory, 1 << 20, 0o600, false, false);
+  const prepare = () => void native.prepareFile(directory, 1 << 20, 0o600, PAGES.DIRTY, false);
   for (let i = 0; i < 10; i++) prepare();
   await until('some are begun', () => descriptorsIn(directory) > 0);
   await until('all are collected', () => {
@@ -305,7 +327,7 @@ test('a file that is made at once is like one that was prepared', async () => {
 describe('wrong arguments', () => {
   const makers = {
     prepareFile: (directory: unknown, bytes: unknown, permissions: unknown) =>
-      native.prepareFile(directory as string, bytes as number, permissions as number, false, false),
+      native.prepareFile(directory as string, bytes as number, permissions as number, PAGES.DIRTY, false),
     createFileNow: (directory: unknown, bytes: unknown, permissions: unknown) =>
       native.createFileNow(directory as string, bytes as number, permissions as number),
   };
@@ -337,13 +359,16 @@ describe('wrong arguments', () => {
     expect(descriptorsIn(directory)).toBe(0);
   });
 
-  test('sync, hurried and wait are true or false', () => {
+  test('hurried and wait are true or false, and pages one of those', () => {
     const directory = newDirectory();
     for (const value of [undefined, null, 0, 1, 'true'] as unknown as boolean[]) {
-      expect(() => native.prepareFile(directory, 4096, 0o600, value, false)).toThrow(TypeError);
-      expect(() => native.prepareFile(directory, 4096, 0o600, false, value)).toThrow(TypeError);
+      expect(() => native.prepareFile(directory, 4096, 0o600, PAGES.DIRTY, value)).toThrow(TypeError);
     }
-    const preparation = native.prepareFile(directory, 4096, 0o600, false, false);
+    for (const value of [undefined, null, -1, 3, 0.5, true, '1'] as unknown as Pages[]) {
+      expect(() => native.prepareFile(directory, 4096, 0o600, value, false)).toThrow(TypeError);
+      expect(() => native.createFile(directory, 4096, 0o600, value)).toThrow(TypeError);
+    }
+    const preparation = native.prepareFile(directory, 4096, 0o600, PAGES.DIRTY, false);
     for (const value of [undefined, null, 0, 1, 'true']) {
       expect(() => native.takePrepared(preparation, value as unknown as boolean)).toThrow(TypeError);
     }
@@ -353,7 +378,7 @@ describe('wrong arguments', () => {
 
   test('a preparation is no file, no bell, and nothing else is a preparation', () => {
     const directory = newDirectory();
-    const preparation = native.prepareFile(directory, 4096, 0o600, false, false);
+    const preparation = native.prepareFile(directory, 4096, 0o600, PAGES.DIRTY, false);
     const file = native.createFileNow(directory, 4096, 0o600);
     const bell = native.openBell(() => {});
     const foreign = [

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { binding } from '../../lib/native.js';
+import { binding, PAGES } from '../../lib/native.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { descriptorsIn, mappingsIn, systemError, until } from './addon.js';
 
@@ -31,12 +31,12 @@ afterAll(async () => {
 // Mounting takes root, and a container may refuse it even then.
 test.skipIf(!mounted)('a disk that is too small refuses, and keeps nothing', async () => {
   for (let round = 0; round < 3; round++) {
-    const error = await systemError(() => native.createFile(disk, DISK_BYTES + 4096, 0o600));
+    const error = await systemError(() => native.createFile(disk, DISK_BYTES + 4096, 0o600, PAGES.DIRTY));
     expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate' });
     expect(freeBytes()).toBe(DISK_BYTES);
   }
-  const file = await native.createFile(disk, 3 << 20, 0o600);
-  const error = await systemError(() => native.createFile(disk, 2 << 20, 0o600));
+  const file = await native.createFile(disk, 3 << 20, 0o600, PAGES.DIRTY);
+  const error = await systemError(() => native.createFile(disk, 2 << 20, 0o600, PAGES.DIRTY));
   expect(error).toMatchObject({ code: 'ENOSPC' });
   expect(freeBytes()).toBe(1 << 20);
   // What was allocated is there: storing to every page of it can't fail.
@@ -46,8 +46,8 @@ test.skipIf(!mounted)('a disk that is too small refuses, and keeps nothing', asy
 
 test.skipIf(!mounted)('so it refuses what is prepared or made at once', async () => {
   await until('the disk is empty', () => freeBytes() === DISK_BYTES);
-  for (const sync of [false, true]) {
-    const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, sync, sync);
+  for (const pages of Object.values(PAGES)) {
+    const preparation = native.prepareFile(disk, DISK_BYTES + 4096, 0o600, pages, pages === PAGES.CLEAN);
     const error = await systemError(() => native.takePrepared(preparation, true));
     expect(error).toMatchObject({ code: 'ENOSPC', syscall: 'fallocate' });
     expect(freeBytes()).toBe(DISK_BYTES);

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { disk as realDisk } from '../../lib/channel/runtime/disk.js';
-import { binding } from '../../lib/native.js';
+import { binding, PAGES } from '../../lib/native.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { Disk, type ImageMode, watchSyncs } from './simulator.js';
@@ -332,7 +332,7 @@ describe('the object that brings stores to the disk', () => {
   };
 
   async function channelLike(name: string) {
-    const file = await binding().createFile(directory, 4 * PAGE, 0o600);
+    const file = await binding().createFile(directory, 4 * PAGE, 0o600, PAGES.DIRTY);
     const bytes = Buffer.from(binding().mapFile(file));
     return { file, bytes, link: () => binding().linkFile(file, join(directory, name)) };
   }

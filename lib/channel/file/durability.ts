@@ -1,4 +1,5 @@
 import { invalidArgument, MillraceError } from '../../errors.js';
+import { PAGES, type Pages } from '../../native.js';
 import { knownOptions, parseSize, type Size, show, wholeNumber } from '../../options.js';
 import * as L from '../layout.js';
 import { environment, factsOf, syncFile } from '../runtime/index.js';
@@ -51,6 +52,14 @@ function levelOf(sync: Sync): SyncLevel {
             L.MAX_CAPACITY,
           ),
   };
+}
+
+/** How the pages of a file are made for who syncs like that. */
+export function pagesFor({ kind }: SyncLevel): Pages {
+  // No store costs a fault; nearly all will have been written over by the time the kernel brings it to the disk.
+  if (kind === L.SYNC_NONE) return PAGES.DIRTY;
+  // Somebody waits for each sync: that is to be quick. Else it is what the disk has to take that counts.
+  return kind === L.SYNC_COMMIT ? PAGES.SYNCED : PAGES.CLEAN;
 }
 
 /** As the user says it. */

@@ -1,6 +1,7 @@
 export { beginsAsChannel } from './beginning.js';
 export {
   noteFailedSync,
+  pagesFor,
   parseSync,
   refuseFailedSync,
   ringsDoNotLast,

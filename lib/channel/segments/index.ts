@@ -9,4 +9,5 @@ export {
   type SegmentDesign,
   SegmentWriter,
   segmentBytes,
+  segmentPages,
 } from './segment-writer.js';

@@ -1,5 +1,5 @@
 import { closedHandle, MillraceError } from '../../errors.js';
-import { binding, type FileHandle, isSystemError } from '../../native.js';
+import { binding, type FileHandle, isSystemError, type Pages } from '../../native.js';
 import {
   type Header,
   isCountable,
@@ -7,6 +7,7 @@ import {
   type Link,
   type Mapped,
   openMapped,
+  pagesFor,
   parseSync,
   planFile,
   type Sync,
@@ -50,6 +51,11 @@ export interface ResumedSegment {
 /** How long the file of a segment is. */
 export function segmentBytes(capacity: number): number {
   return planFile('linear', capacity, 0).dataOffset + capacity;
+}
+
+/** How its pages are made. */
+export function segmentPages(sync: Sync): Pages {
+  return pagesFor(parseSync(sync, 'linear'));
 }
 
 /** The largest payload that a segment takes. */

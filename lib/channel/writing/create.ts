@@ -8,6 +8,7 @@ import {
   behindLink,
   type Mapped,
   openMapped,
+  pagesFor,
   refuseDanglingLink,
   syncFailed,
   viewMapping,
@@ -54,7 +55,7 @@ export async function createChannel(
   const bytes = header.dataOffset + header.capacity;
   let file: FileHandle;
   try {
-    file = await binding().createFile(directory, bytes, permissions);
+    file = await binding().createFile(directory, bytes, permissions, pagesFor(header.sync));
   } catch (error) {
     throw explain(error, path, 'create', bytes);
   }

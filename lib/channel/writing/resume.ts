@@ -85,7 +85,7 @@ async function takeOver(channel: Mapped) {
   await fillIn(channel, recovered);
   // Nothing that counts has been changed so far, and now it lives: that is to be seen before what may take long.
   signAsWriter(channel);
-  // What lies below is only read: to map it in for writing would make all of it go to the disk again.
+  // What lies below is only read, if at all: a disk need not bring it in.
   const { mode } = channel.header;
   await binding().populateFile(channel.file, mode === 'ring' ? 0 : offsetAt(channel, recovered.position));
   // step 41

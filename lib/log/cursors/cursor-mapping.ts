@@ -15,7 +15,7 @@ import {
   whereLeads,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { binding, type FileHandle } from '../../native.js';
+import { binding, type FileHandle, PAGES } from '../../native.js';
 import { CURSORS_REPLACEMENT, keepOwner, openIfThere } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorSlots } from './cursor-slots.js';
@@ -123,7 +123,7 @@ export class CursorMapping {
     isInRam(directory);
     const bytes = fileBytes(slots);
     try {
-      const file = await binding().createFile(directory, bytes, permissions);
+      const file = await binding().createFile(directory, bytes, permissions, PAGES.DIRTY);
       const made = Buffer.from(binding().mapFile(file));
       writeHeader(made, slots);
       return new CursorMapping(path, file, slots, true);

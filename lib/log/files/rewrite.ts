@@ -13,7 +13,7 @@ import {
   statOf,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { binding, type FileHandle } from '../../native.js';
+import { binding, type FileHandle, PAGES } from '../../native.js';
 import { LARGEST_SEGMENT } from '../options.js';
 import {
   type EncodedRecord,
@@ -331,7 +331,7 @@ function takeNameAndOwner(writer: SegmentWriter, instead: string): void {
 
 async function makeFile(path: string, bytes: number): Promise<FileHandle> {
   try {
-    return await binding().createFile(dirname(path), bytes, PERMISSIONS);
+    return await binding().createFile(dirname(path), bytes, PERMISSIONS, PAGES.DIRTY);
   } catch (error) {
     throw explain(error, path, 'replace', bytes);
   }

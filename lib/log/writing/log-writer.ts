@@ -8,6 +8,7 @@ import {
   roomInSegment,
   SegmentWriter,
   Stopwatch,
+  segmentPages,
   throwIfAborted,
   within,
 } from '../../channel/index.js';
@@ -72,7 +73,7 @@ export class LogWriter {
     this.#lock = lock;
     this.#settings = settings;
     this.#shared = shared;
-    this.#nextFile = new NextFile(directory, settings.sync !== 'none');
+    this.#nextFile = new NextFile(directory, segmentPages(settings.sync));
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;

@@ -1,5 +1,5 @@
 import { explain, segmentBytes } from '../../channel/index.js';
-import { binding, type FileHandle, isSystemError, type PreparationHandle } from '../../native.js';
+import { binding, type FileHandle, isSystemError, type Pages, type PreparationHandle } from '../../native.js';
 import type { Directory } from '../files/index.js';
 
 /** A segment that was full within this time is followed by one that will be, too: no time to lose for the file behind it. */
@@ -17,16 +17,16 @@ export class NextFile {
   /** How often somebody had to wait for one. */
   stalls = 0;
   readonly #directory: Directory;
-  readonly #syncs: boolean;
+  readonly #pages: Pages;
   #prepared: { capacity: number; preparation: PreparationHandle } | undefined;
   /** How long the segment before took to be full, and how large it was. */
   #fullAfterMs = Number.POSITIVE_INFINITY;
   #fullBytes = 0;
 
-  /** `syncs`: it is on the disk before it is used; else its first sync would have all of it to write, zeros as they are. */
-  constructor(directory: Directory, syncs: boolean) {
+  /** `pages`: how they are made of one that is prepared. */
+  constructor(directory: Directory, pages: Pages) {
     this.#directory = directory;
-    this.#syncs = syncs;
+    this.#pages = pages;
   }
 
   get isPrepared(): boolean {
@@ -51,7 +51,7 @@ export class NextFile {
     // Wanted sooner than its thread would have it, if that spared those who work beside it.
     const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
     try {
-      const preparation = binding().prepareFile(path, bytes, fileMode, this.#syncs, isPressed);
+      const preparation = binding().prepareFile(path, bytes, fileMode, this.#pages, isPressed);
       this.#prepared = { capacity, preparation };
     } catch (error) {
       if (!isSystemError(error)) throw error;
