@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Log, type Tail } from '../../lib/log/index.js';
-import { failure } from '../helpers/failure.js';
+import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { damage, fileOf, range, textOf } from './damaging.js';
 import { LEAVING } from './leaving.js';
@@ -66,6 +66,22 @@ describe.each(LEAVING)('whoever waits for records of a log that is %s', (_, leav
       other.appendBatch(['not', 'of', 'that', 'log']);
     });
     expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+  });
+
+  test('is told, too, where it had no records, and another one has taken its place that has none, or some', async () => {
+    const directory = newDirectory();
+    opened.push(await Log.open(directory, { sync: 'none' }));
+    const reading = await Log.open(directory, { readOnly: true });
+    opened.push(reading);
+    const tail = reading.tail();
+    const told = await heardMeanwhile(tail, async () => {
+      leave(directory);
+      opened.push(await Log.open(directory, { sync: 'none' }));
+    });
+    expect(told).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    opened.at(-1)?.append('not of that log');
+    expect(await failure(() => tail.ready())).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+    expect(thrown(() => reading.next)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
   });
 
   test('is told, too, who waits again and again, each time for a short time', async () => {

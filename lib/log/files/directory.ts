@@ -69,7 +69,7 @@ export function factsOf(metadata: Record<string, unknown>, path: string): Segmen
   throw new MillraceError('ERR_FORMAT', `${path} is a channel, but not a segment of a log`, { path });
 }
 
-function factsIn(metadata: Record<string, unknown>): SegmentFacts | undefined {
+export function factsIn(metadata: Record<string, unknown>): SegmentFacts | undefined {
   const facts = metadata.log as Partial<SegmentFacts> | undefined;
   const numbers = [facts?.base, facts?.maxTimeUs, facts?.generation];
   const isWhole = typeof facts?.id === 'string' && numbers.every((n) => Number.isSafeInteger(n));

@@ -35,6 +35,7 @@ export {
   isOfLaterVersion,
   LockFile,
   refuseOtherLog,
+  refuseTakenPlace,
   SEGMENTS_BYTE,
   saysShared,
   TURN_BYTE,

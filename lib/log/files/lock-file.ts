@@ -10,7 +10,7 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { type Directory, LOCK_FILE, type SegmentFacts } from './directory.js';
+import { type Directory, factsIn, LOCK_FILE } from './directory.js';
 import { logOfMost } from './durable.js';
 import { openIfThere } from './if-there.js';
 import { keepOwner } from './ownership.js';
@@ -266,10 +266,27 @@ function notOurs(path: string): MillraceError {
  * Throws where there is another log by now, or none, under the path of one that is read. One that was opened without its lock
  * file has another one by now, perhaps, of what its segments say.
  */
-export function refuseOtherLog({ path, id }: Directory, ofSegment: SegmentFacts): void {
+export function refuseOtherLog({ path, id }: Directory, ofSegment = id): void {
+  const now = logAt(path);
+  if (now !== id && now !== ofSegment) throw readNoFurther(path);
+}
+
+/** The same for who meets a segment of another log, by its metadata: that may be the one that is there by now. */
+export function refuseTakenPlace({ path, id }: Directory, metadata: Record<string, unknown>): void {
+  const ofSegment = factsIn(metadata)?.id;
+  if (id !== undefined && ofSegment !== undefined && ofSegment !== id && ofSegment === logAt(path)) {
+    throw readNoFurther(path);
+  }
+}
+
+function logAt(path: string): string | undefined {
   const lock = LockFile.open(path, false);
   lock?.close();
-  if (lock?.id !== id && lock?.id !== ofSegment.id) throw logIsGone(path, 'it is read no further');
+  return lock?.id;
+}
+
+function readNoFurther(path: string): MillraceError {
+  return logIsGone(path, 'it is read no further');
 }
 
 function logIsGone(path: string, so: string): MillraceError {

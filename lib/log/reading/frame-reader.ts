@@ -12,6 +12,7 @@ import {
   lastBefore,
   nextAt,
   refuseOtherLog,
+  refuseTakenPlace,
   type SegmentFile,
 } from '../files/index.js';
 import { firstFrom, seekRecord } from './seek-record.js';
@@ -123,25 +124,41 @@ export class FrameReader {
   }
 
   #tryOpen(base: number): boolean {
+    const file = { base, path: this.#directory.fileOf(base) };
+    let segment: SegmentReader;
     try {
-      this.#take(this.#openSegment({ base, path: this.#directory.fileOf(base) }), true);
-      return true;
+      segment = this.#openNamed(file);
     } catch (error) {
       if ((error as MillraceError).code === 'ERR_NOT_FOUND') return false;
       throw error;
     }
+    this.#take(this.#inPlace(segment, file), true);
+    return true;
   }
 
   #openSegment(file: SegmentFile): SegmentReader {
-    let segment: SegmentReader | undefined;
+    return this.#inPlace(this.#openNamed(file), file);
+  }
+
+  #openNamed(file: SegmentFile): SegmentReader {
     try {
-      segment = SegmentReader.openNow(file.path, { mappings: this.#directory.mappings, idle: this.#idle });
-      this.#directory.refuseStray(file, segment.metadata);
-      return segment;
+      return SegmentReader.openNow(file.path, { mappings: this.#directory.mappings, idle: this.#idle });
     } catch (error) {
-      segment?.close();
       const isGone = (error as MillraceError).code === 'ERR_NOT_FOUND';
       throw this.explain((isGone ? danglingLinkAt(file.path) : undefined) ?? error, file.base);
+    }
+  }
+
+  /** The same one; throws where that belongs elsewhere. */
+  #inPlace(segment: SegmentReader, file: SegmentFile): SegmentReader {
+    const { metadata } = segment;
+    try {
+      refuseTakenPlace(this.#directory, metadata);
+      this.#directory.refuseStray(file, metadata);
+      return segment;
+    } catch (error) {
+      segment.close();
+      throw this.explain(error, file.base);
     }
   }
 
@@ -307,8 +324,9 @@ export class FrameReader {
    */
   goByName(offset: number): void {
     const segment = this.#segment;
+    if (segment === undefined) refuseOtherLog(this.#directory);
     if (segment?.isReplaced() !== true) return;
-    refuseOtherLog(this.#directory, factsOf(segment.metadata, segment.path));
+    refuseOtherLog(this.#directory, factsOf(segment.metadata, segment.path).id);
     // What ended before it was removed or replaced leads on by itself. What it still has may be waited for, too: by its sync.
     if (!segment.isEnded && !isOver(segment)) this.seekOffset(offset);
   }
