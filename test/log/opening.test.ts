@@ -109,8 +109,15 @@ describe('a directory', () => {
 test('one alone has it open to append; others may read, and it is free once that is closed', async () => {
   const path = newPath();
   const log = await Log.open(path, { sync: 'none' });
+  const beforeAnySegment = await failure(() => Log.open(path));
+  expect(beforeAnySegment).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
+  expect(beforeAnySegment).not.toHaveProperty('pid');
   log.append('read by others');
-  await expect(Log.open(path)).rejects.toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
+  await expect(Log.open(path)).rejects.toMatchObject({
+    code: 'ERR_WRITER_ACTIVE',
+    path,
+    pid: process.pid,
+  });
   const other = await Log.open(path, { readOnly: true });
   expect((await collect(other.read())).map(({ value }) => `${value}`)).toEqual(['read by others']);
   expect(() => other.append('x')).toThrow(expect.objectContaining({ code: 'ERR_PERMISSION' }));

@@ -27,10 +27,12 @@ export async function openToAppend(verb: Verb, path: string, options: LogOptions
 
 /** That somebody else appends, with what can be done nevertheless on the command line. */
 export function besideWriter(path: string, error: unknown): unknown {
-  if ((error as MillraceError).code !== 'ERR_WRITER_ACTIVE') return error;
+  const { code, pid } = error as MillraceError;
+  if (code !== 'ERR_WRITER_ACTIVE') return error;
+  const where = pid === undefined ? 'another process' : `process ${pid}`;
   return new MillraceError(
     'ERR_WRITER_ACTIVE',
-    `The log ${path} is open to append in another process already; millrace log read and log tail work beside that`,
+    `The log ${path} is open to append in ${where} already; millrace log read and log tail work beside that`,
   );
 }
 

@@ -10,8 +10,8 @@ import {
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
-import { type Directory, factsIn, LOCK_FILE } from './directory.js';
-import { logOfMost } from './durable.js';
+import { Directory, factsIn, LOCK_FILE } from './directory.js';
+import { logOfMost, segmentInfo } from './durable.js';
 import { openIfThere } from './if-there.js';
 import { keepOwner } from './ownership.js';
 
@@ -231,12 +231,21 @@ export function isLocked({ path, file }: Pick<LockFile, 'path' | 'file'>, from: 
   }
 }
 
-export function writerActive(directory: string): MillraceError {
+export function writerActive(path: string): MillraceError {
+  const pid = writerPid(path);
+  const where = pid === undefined ? 'in this process or another one' : `in process ${pid}`;
   return new MillraceError(
     'ERR_WRITER_ACTIVE',
-    `The log ${directory} is open to append already, in this process or another one; readOnly: true reads it`,
-    { path: directory },
+    `The log ${path} is open to append already, ${where}; readOnly: true reads it`,
+    { path, ...(pid !== undefined && { pid }) },
   );
+}
+
+/** Of who appends alone, in its own pid namespace, where its segment tells that: there may be none yet. */
+function writerPid(directory: string): number | undefined {
+  const last = new Directory(directory, true).segments().at(-1);
+  const info = last && segmentInfo(last);
+  return info?.status === 'alive' ? info.writerPid : undefined;
 }
 
 function read(path: string, file: FileHandle): LockFacts {
