@@ -17,7 +17,6 @@ import {
   nextBefore,
   type SegmentFacts,
   type SegmentFile,
-  segmentInfo,
 } from '../files/index.js';
 import { type FrameLook, frameBytes, hasChecksum, lookAtFrame, PACKED } from '../records/index.js';
 
@@ -87,9 +86,16 @@ interface Jump {
   at: number;
 }
 
-/** Looks through a segment of this log, or one of which nobody can tell. Its neighbours are the caller's to compare it with. */
-export async function verifySegment(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport> {
-  const looking = new Looking(file);
+/**
+ * Looks through a segment of this log, or one of which nobody can tell; `info`: what it says of itself. Its neighbours are the
+ * caller's to compare it with.
+ */
+export async function verifySegment(
+  file: SegmentFile,
+  info: ChannelInfo | undefined,
+  options: VerifyOptions,
+): Promise<SegmentReport> {
+  const looking = new Looking(file, info);
   const verification = await verifyRecords(file.path, options, looking.see, (type) => type === PACKED);
   return looking.report(verification);
 }
@@ -107,9 +113,9 @@ class Looking {
   #behind = 0;
   #maxTimeUs = 0;
 
-  constructor(file: SegmentFile) {
+  constructor(file: SegmentFile, info: ChannelInfo | undefined) {
     this.#file = file;
-    this.#info = segmentInfo(file);
+    this.#info = info;
     this.#facts = this.#readFacts();
     this.#next = this.#durable = file.base;
   }

@@ -1,5 +1,11 @@
 import { existsSync } from 'node:fs';
-import { danglingLinkAt, examineSealed, throwIfAborted, type VerifyOptions } from '../../channel/index.js';
+import {
+  type ChannelInfo,
+  danglingLinkAt,
+  examineSealed,
+  throwIfAborted,
+  type VerifyOptions,
+} from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { type CursorFault, CursorFile } from '../cursors/index.js';
 import {
@@ -108,7 +114,8 @@ class LogVerifier {
     const progress = progressOf(segments, options);
     for (const [i, file] of segments.entries()) {
       const rest = segments.slice(i + 1);
-      const stray = this.#strayAt(file);
+      const info = segmentInfo(file);
+      const stray = this.#strayAt(file, info);
       if (stray !== undefined) {
         this.#strays.push(stray);
         this.#see(stray);
@@ -116,7 +123,7 @@ class LogVerifier {
       }
       if (this.#before === undefined) this.#begin(file);
       if (i >= doubtful && (await this.#isCutOff(segments, i, i === doubtful))) break;
-      const report = await this.#look(file, progress.of(i));
+      const report = await this.#look(file, info, progress.of(i));
       if (report === undefined) {
         this.#dropRemoved();
         continue;
@@ -136,8 +143,7 @@ class LogVerifier {
   }
 
   /** What has the name of a segment, and is none of this log: nothing of it is read. Undefined for any other. */
-  #strayAt(file: SegmentFile): SegmentReport | undefined {
-    const info = segmentInfo(file);
+  #strayAt(file: SegmentFile, info: ChannelInfo | undefined): SegmentReport | undefined {
     if (info !== undefined && isInPlace(file, info.metadata)) return undefined;
     const isNone = info !== undefined || this.#isPassedOver(file) || this.#isBehindOpen(file);
     const error = danglingLinkAt(file.path) ?? (isNone ? strayError(file, info?.metadata ?? {}) : undefined);
@@ -237,17 +243,25 @@ class LogVerifier {
   #isLastOf(report: SegmentReport, rest: readonly SegmentFile[]): boolean {
     const { info, next } = report;
     const isCutOff = info !== undefined && !info.sameBoot && isOpen(info) && !isEndUnknown(report);
-    const following = isCutOff ? rest.find((file) => this.#strayAt(file) === undefined) : undefined;
+    const following = isCutOff
+      ? rest.find((file) => this.#strayAt(file, segmentInfo(file)) === undefined)
+      : undefined;
     return following !== undefined && following.base !== next && this.#endsAt(next);
   }
 
   /** Undefined where retention has removed it meanwhile. */
-  async #look(file: SegmentFile, options: VerifyOptions): Promise<SegmentReport | undefined> {
+  async #look(
+    file: SegmentFile,
+    info: ChannelInfo | undefined,
+    options: VerifyOptions,
+  ): Promise<SegmentReport | undefined> {
     try {
-      for (;;) {
-        const report = await verifySegment(file, options);
+      for (let before = info; ; ) {
+        const report = await verifySegment(file, before, options);
+        const behind = segmentInfo(file);
         // Compaction may have put another one in its place between two looks.
-        if (report.info?.incarnation === segmentInfo(file)?.incarnation) return report;
+        if (before?.incarnation === behind?.incarnation) return report;
+        before = behind;
       }
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'ERR_NOT_FOUND') return undefined;
@@ -297,7 +311,8 @@ class LogVerifier {
     const isShort = before.facts?.generation === 0 && link !== undefined && before.next < link.record;
     if (isShort && brokenOff.length === 0)
       this.#wrong(file, `lacks its last records, from ${before.next} on`);
-    const info = segmentInfo(file);
+    // Its writer may have sealed it since.
+    const info = before.info !== undefined && isOpen(before.info) ? segmentInfo(file) : undefined;
     if (info !== undefined && isOpen(info) && !this.#mayBeOpenBefore(following))
       this.#wrong(file, 'was never sealed, and another segment follows it');
   }
