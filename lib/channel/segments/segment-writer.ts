@@ -344,25 +344,28 @@ export class SegmentWriter implements Beating {
     signAsReleased(this.#channel);
   }
 
-  /** Lets go of it, as it is: another one may go on with it. Where several append by turns, others may be at it. */
-  close(): void {
+  /**
+   * Lets go of it, as it is: another one may go on with it. `released`: and says so. Where several append by turns, others
+   * may be at it.
+   */
+  close(released = !this.#shared): void {
     const state = this.#state;
     this.#state = 'closed';
     if (state === 'closed') return;
     try {
-      if (state === 'open') this.#release();
+      if (state === 'open') this.#release(released);
     } finally {
       this.#flusher.letGo();
       binding().closeFile(this.#channel.file);
     }
   }
 
-  #release(): void {
+  #release(released: boolean): void {
     heart.stop(this.#beating);
     if (this.#appender.busy) this.#appender.abortClaim();
     this.#appender.publish();
     this.#flusher.finish(this.#channel.header.dataOffset + this.#appender.position);
-    if (!this.#shared) signAsReleased(this.#channel);
+    if (released) signAsReleased(this.#channel);
     this.#appender.stop(() => closedHandle('segment', this.path));
   }
 }

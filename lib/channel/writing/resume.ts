@@ -1,7 +1,7 @@
 import { binding } from '../../native.js';
 import { loadPosition, type Mapped, offsetAt, positionAt, refuseFailedSync, stampOf } from '../file/index.js';
 import * as L from '../layout.js';
-import { isOfThisBoot, isReleased, signAsWriter } from '../presence/index.js';
+import { isOfThisBoot, isReleased, signAsReleased, signAsWriter } from '../presence/index.js';
 import {
   damaged,
   heal,
@@ -49,10 +49,10 @@ export async function resumeChannel(
 ): Promise<Resumed> {
   const channel = lockUnended(path);
   // step 40
+  const released = isReleased(channel);
   try {
     check(channel);
     const ofThisBoot = isOfThisBoot(channel);
-    const released = isReleased(channel);
     if (!ofThisBoot) refuseUnhealable(channel);
     refuseFailedSync(channel);
     await reallocate(channel);
@@ -75,6 +75,8 @@ export async function resumeChannel(
       recovery: { after, position, records: record - channel.header.baseRecord, dropped },
     };
   } catch (error) {
+    // Nobody's death is to be seen in it, where it was none before.
+    if (released) signAsReleased(channel);
     binding().closeFile(channel.file);
     throw explain(error, channel.path, 'resume');
   }

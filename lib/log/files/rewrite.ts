@@ -150,17 +150,17 @@ class SealedSource implements FrameSource {
 
 /**
  * Puts an empty segment in the place of one, to be gone on with: in one step, once it is on the disk. Where it takes the
- * place of one of another name, that is `instead`.
+ * place of one of another name, that is `instead`. `shared`: others append to it, too.
  */
 export async function beginAnew(
   path: string,
   facts: SegmentFacts,
-  { capacity, sync }: { capacity: number; sync: Sync },
+  { capacity, sync, shared }: { capacity: number; sync: Sync; shared?: boolean },
   instead = path,
 ): Promise<SegmentWriter> {
   const file = await makeFile(path, segmentBytes(capacity));
   const design = { capacity, sync, metadata: { log: facts }, baseRecord: facts.base };
-  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve());
+  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve(), shared);
   try {
     await writer.sync();
     // step 128

@@ -88,8 +88,8 @@ class Recovering {
   readonly #options: RecoverOptions;
   readonly #aside: SetAsideFolder;
   readonly #recovery: LogRecovery;
-  /** Of those that were gone on with, the last. */
-  #resumed: SegmentWriter | undefined;
+  /** Of those that were gone on with, the last; and whether its last writer had let go of it. */
+  #open: { segment: SegmentWriter; released: boolean } | undefined;
   #segments: SegmentFile[] = [];
   /** How many of them are the log, as far as has been looked. */
   #good = 0;
@@ -111,8 +111,8 @@ class Recovering {
     try {
       return await this.#goThrough();
     } catch (error) {
-      // Who tries it again, once that helps, would else meet this one as a writer that lives.
-      this.#resumed?.close();
+      // Who tries it again, once that helps, would else meet this one as a writer that lives; and finds what this one did.
+      this.#open?.segment.close(this.#open.released);
       throw error;
     }
   }
@@ -271,10 +271,11 @@ class Recovering {
         sealed.upToNow(),
         this.#options.shared,
       );
-      this.#resumed = resumed.segment;
-      const { recovery, released } = resumed;
+      const { recovery } = resumed;
+      const released = resumed.released && recovery.dropped === 0;
+      this.#open = { segment: resumed.segment, released };
       this.#recovery.dropped += recovery.dropped;
-      if (!released || recovery.dropped > 0) this.#recovery.after = recovery.after;
+      if (!released) this.#recovery.after = recovery.after;
       return resumed;
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
@@ -333,7 +334,9 @@ class Recovering {
     await this.#aside.sync();
     const sealed = this.#sealedSoFar();
     const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
-    const segment = await beginAnew(file.path, facts, this.#firstDesign);
+    const { shared } = this.#options;
+    const segment = await beginAnew(file.path, facts, { ...this.#firstDesign, shared });
+    this.#open = { segment, released: true };
     this.#isGood(next);
     return { next, maxTimeUs: 0, segment, sealed };
   }
