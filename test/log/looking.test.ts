@@ -1,4 +1,4 @@
-import { rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../lib/channel/index.js';
@@ -7,6 +7,7 @@ import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
+import { DATA, FRAME, fileOf, shorten, someLog } from './damaging.js';
 
 /** A name that leads to itself: unlike one that has nothing, it can't be looked at, by root neither. */
 function loop(path: string): string {
@@ -110,30 +111,74 @@ describe('what can’t be looked at is told in the words of the library, with it
     expect(lacking).toBeGreaterThan(4);
   });
 
-  test.each(['verify', 'repair'] as const)(
-    'a segment that there are no files to open, by %s, which takes nothing for missing',
-    async (how) => {
-      const log = await logOfThree();
-      while (log.segments().length < 6) log.append({ key: 'one', value: 'x'.repeat(500) });
-      expect((await log.compact()).records).toBeGreaterThan(0);
-      await log.close();
+  describe.each([
+    ['that there are no files to open', 'EMFILE', 'ERR_SYSTEM'],
+    ['that this process may not open', 'EACCES', 'ERR_PERMISSION'],
+  ])('a segment %s', (_, code, told) => {
+    /** What comes of it where each one of the files that it opens, one after the other, can't be opened. */
+    async function eachTime<T>(work: () => Promise<T>): Promise<T[]> {
       const { openFile } = binding();
       onTestFinished(() => void vi.restoreAllMocks());
-      const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+      const cause = Object.assign(new Error(code), { code, errno: -1, syscall: 'open' });
+      const results: T[] = [];
+      let failures = 0;
       for (let nth = 1, isCalled = true; isCalled; nth++) {
         let calls = 0;
         vi.spyOn(binding(), 'openFile').mockImplementation((...given) => {
           if (++calls === nth) throw cause;
           return openFile(...given);
         });
-        const told = await Log[how](log.path).catch((error) => error);
+        try {
+          results.push(await work());
+        } catch (error) {
+          expect(error).toMatchObject({ code: told, cause });
+          failures++;
+        }
         vi.restoreAllMocks();
-        if (told instanceof Error) expect(told).toMatchObject({ code: 'ERR_SYSTEM', cause });
-        else expect(told.faults).toEqual([]);
         isCalled = calls >= nth;
       }
-    },
-  );
+      expect(failures).toBeGreaterThan(0);
+      return results;
+    }
+
+    async function compacted(): Promise<Log> {
+      const log = await logOfThree();
+      while (log.segments().length < 6) log.append({ key: 'one', value: 'x'.repeat(500) });
+      expect((await log.compact()).records).toBeGreaterThan(0);
+      return log;
+    }
+
+    test.each(['verify', 'repair'] as const)('by %s, which takes nothing for missing', async (how) => {
+      const log = await compacted();
+      await log.close();
+      for (const faults of await eachTime(async () => (await Log[how](log.path)).faults))
+        expect(faults).toEqual([]);
+    });
+
+    test('by who tells by segments, one of which was cut short, of which log they are', async () => {
+      const { directory, bases } = await someLog(2);
+      const stray = await someLog(2);
+      copyFileSync(fileOf(stray.directory, bases[1]), fileOf(directory, bases[1]));
+      shorten(fileOf(directory, bases[0]), DATA + 3 * FRAME);
+      const { faults } = await Log.verify(directory);
+      expect(faults).toHaveLength(2);
+      for (const found of await eachTime(async () => (await Log.verify(directory)).faults))
+        expect(found).toEqual(faults);
+    });
+
+    test('by who asks how far all is on the disk, or what cursors have to read', async () => {
+      const log = await compacted();
+      const { next, path } = log;
+      await log.cursor('mine').set(next - 2);
+      await log.flush();
+      const asked = await eachTime(async () => {
+        await using reading = await Log.open(path, { readOnly: true });
+        return { durable: reading.durable, cursors: reading.cursors() };
+      });
+      const mine = { name: 'mine', offset: next - 2, lag: 2 };
+      for (const told of asked) expect(told).toEqual({ durable: next, cursors: [mine] });
+    });
+  });
 
   test('the lock file of a log that several append to, of which no page may be written for want of memory', async () => {
     const log = await logOfThree({ writers: 'shared' });

@@ -13,7 +13,7 @@ export {
   factsOf,
   isOutOfSpace,
   isRam,
-  isShortOfMeans,
+  isUnlooked,
   isUnopened,
   refuseFileSystem,
 } from './system.js';

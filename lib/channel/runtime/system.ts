@@ -101,13 +101,16 @@ function isShortOfFiles(error: unknown): boolean {
   return isSystemError(cause) && (cause.code === 'EMFILE' || cause.code === 'ENFILE');
 }
 
-/** The same, or there is no memory to map one more: what could not be looked at for that is not judged by it. */
-export function isShortOfMeans(error: unknown): boolean {
-  const cause = error instanceof MillraceError ? error.cause : error;
-  return isShortOfFiles(cause) || (isSystemError(cause) && cause.code === 'ENOMEM');
-}
+const UNLOOKED = new Set(['ENOMEM', 'EACCES', 'EPERM']);
 
-const UNOPENED = new Set(['ENOMEM', 'EACCES', 'EPERM']);
+/**
+ * The same, or there is no memory to map one more, or this process may not look: what could not be looked at for that is not
+ * judged by it.
+ */
+export function isUnlooked(error: unknown): boolean {
+  const cause = error instanceof MillraceError ? error.cause : error;
+  return isShortOfFiles(cause) || (isSystemError(cause) && UNLOOKED.has(cause.code));
+}
 
 /**
  * Whether what was to be brought to the disk could not even be opened, for a reason that may pass and says nothing of the
@@ -117,7 +120,7 @@ export function isUnopened(error: unknown): boolean {
   if (isShortOfFiles(error)) return true;
   if (error instanceof MillraceError && error.code === 'ERR_SYNC_FAILED') return false;
   const cause = error instanceof MillraceError ? error.cause : error;
-  return isSystemError(cause) && cause.syscall === 'open' && UNOPENED.has(cause.code);
+  return isSystemError(cause) && cause.syscall === 'open' && UNLOOKED.has(cause.code);
 }
 
 /** Where sharing a mapping or a lock between processes can't be trusted: the magic numbers of statfs(2). */

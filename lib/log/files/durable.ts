@@ -2,7 +2,7 @@ import {
   type ChannelInfo,
   headerRemains,
   inspect,
-  isShortOfMeans,
+  isUnlooked,
   provesSync,
   Salvage,
 } from '../../channel/index.js';
@@ -19,7 +19,7 @@ export function segmentInfo({ path }: Pick<SegmentFile, 'path'>): ChannelInfo | 
     return inspect(path);
   } catch (error) {
     // That says nothing of the segment.
-    if (isShortOfMeans(error)) throw error;
+    if (isUnlooked(error)) throw error;
     return undefined;
   }
 }
@@ -41,7 +41,8 @@ export function logOf(file: SegmentFile): string | undefined {
   try {
     const id = (metadata === undefined ? factsAt(file.path) : factsOf(metadata, file.path))?.id;
     return id !== undefined && ID.test(id) ? id : undefined;
-  } catch {
+  } catch (error) {
+    if (isUnlooked(error)) throw error;
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { type Limits, turn, type WaitOptions } from '../../channel/index.js';
+import { isUnlooked, type Limits, turn, type WaitOptions } from '../../channel/index.js';
 import { invalidArgument, MillraceError } from '../../errors.js';
 import { checkWait, knownOptions, oneOf, parseSize, type Size, saidNow, wholeNumber } from '../../options.js';
 import { type Directory, isBroken } from '../files/index.js';
@@ -231,7 +231,7 @@ export function knownEnd(log: Pick<ReadLog, 'next'>): number {
   try {
     return log.next;
   } catch (error) {
-    if (error instanceof MillraceError) return Number.NaN;
+    if (error instanceof MillraceError && !isUnlooked(error)) return Number.NaN;
     throw error;
   }
 }
