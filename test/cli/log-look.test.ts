@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   openSync,
   readFileSync,
@@ -8,10 +9,11 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
+import { asNobody, isRoot } from '../helpers/nobody.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { linesOf, millrace, objectsOf, Running } from './command.js';
 import { closedLog, numbered } from './log.js';
@@ -242,6 +244,33 @@ describe('log segments', () => {
       expect(records !== undefined).toBe(base !== damaged);
     }
   });
+});
+
+test.skipIf(!isRoot)('log segments: one that may not be looked at is a fault, and no damage', async () => {
+  const directory = newDirectory();
+  await using log = await Log.open(directory, { segment: '64KiB', sync: 'none', fileMode: 0o644 });
+  for (const record of numbered(4000)) log.append(record);
+  const [first, hidden, ...rest] = log.segments();
+  for (const path of [directory, dirname(directory)]) chmodSync(path, 0o755);
+  chmodSync(hidden.path, 0o600);
+  const command = JSON.stringify([
+    `${import.meta.dirname}/../../dist/cli/main.js`,
+    'log',
+    'segments',
+    directory,
+  ]);
+  const { status, stdout, stderr } = asNobody(`
+    const { spawnSync } = await import('node:child_process');
+    return spawnSync(process.execPath, [...${command}, '--json'], { encoding: 'utf8' });
+  `);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^millrace: [^\n]+\(ERR_PERMISSION\)\n$/);
+  const found = objectsOf(stdout).map(({ base, state }) => [base, state]);
+  expect(found.slice(0, 2)).toEqual([
+    [first.base, 'sealed'],
+    [hidden.base, undefined],
+  ]);
+  expect(found).toHaveLength(2 + rest.length);
 });
 
 describe('log cursors', () => {

@@ -41,7 +41,8 @@ interface Described {
   /** Undefined where only reading it could tell. */
   records?: number;
   bytes: number;
-  state: 'sealed' | 'open' | 'damaged' | 'misplaced';
+  /** Undefined where it could not be looked at. */
+  state?: 'sealed' | 'open' | 'damaged' | 'misplaced';
   /** Microseconds since 1970. */
   created?: number;
   generation?: number;
@@ -83,7 +84,9 @@ function describe({ base, path, bytes }: SegmentInfo, end: number | undefined): 
     };
   } catch (error) {
     const fault = faultOf(asOfSegment(error, path));
-    return fault.code === 'ERR_NOT_FOUND' ? undefined : { base, bytes, state: 'damaged', path, fault };
+    if (fault.code === 'ERR_NOT_FOUND') return undefined;
+    const isDamaged = fault.code === 'ERR_FORMAT' || fault.code === 'ERR_TRUNCATED';
+    return { base, bytes, state: isDamaged ? 'damaged' : undefined, path, fault };
   }
 }
 
@@ -93,7 +96,7 @@ function asTable(found: Described[]): string[] {
     String(base),
     String(records ?? '-'),
     size(bytes),
-    state,
+    state ?? '-',
     created === undefined ? '-' : time(created),
     String(generation ?? '-'),
   ]);
