@@ -64,7 +64,9 @@ export class CursorFile {
   /** All cursors in the order of their names, those that are damaged first. */
   list(): CursorEntry[] {
     this.#assertOpen();
-    return this.#current()?.slots.entries() ?? [];
+    const entries = this.#current()?.slots.entries() ?? [];
+    // One that is deleted and set again elsewhere meanwhile is met in both places: it stands where it was seen last.
+    return entries.filter(({ name }, i) => name === undefined || name !== entries[i + 1]?.name);
   }
 
   /** All that is damaged in the file. */
