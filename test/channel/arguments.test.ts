@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { inspect, openAll, Reader, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
+import { inspect, openAll, Reader, Refusal, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
 import { OPENERS, type Wrong } from './broken-channels.js';
@@ -319,6 +319,8 @@ describe('arguments', () => {
   test('claims are of one use, and one at a time', async () => {
     using writer = await Writer.create(newPath(), { capacity: 65536 });
     using reader = await Reader.open(writer.path, { from: 'oldest' });
+    const tooLarge = Buffer.alloc(8193);
+    expect(writer.tryWrite(tooLarge)).toBe(Refusal.TOO_LARGE);
     const claim = writer.claim(10);
     if (claim === undefined) throw new Error('No claim');
     for (const use of [
@@ -328,6 +330,13 @@ describe('arguments', () => {
       () => writer.claim(1),
       () => writer.send('x'),
       () => writer.ready(),
+      // What never fits, too.
+      () => writer.write(tooLarge),
+      () => writer.tryWrite(tooLarge),
+      () => writer.writeBatch([tooLarge]),
+      () => writer.claim(tooLarge.length),
+      () => writer.send(tooLarge),
+      () => writer.ready({ bytes: tooLarge.length }),
     ]) {
       expect(await failure(use)).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
     }

@@ -294,6 +294,7 @@ export class Appender {
 
   #tooLarge(size: number): number {
     if (this.stopped !== undefined) return Refusal.ENDED;
+    if (this.busy) throw claimIsOpen(this.#channel.path);
     this.lastRefusal.tooLarge(this.position, size);
     return Refusal.TOO_LARGE;
   }
@@ -303,6 +304,7 @@ export class Appender {
   /** Whether what was refused could be written now: 0, or the refusal it would get. */
   tryRefused(refused: LastRefusal): number {
     const { position } = this;
+    if (this.busy) throw claimIsOpen(this.#channel.path);
     if (refused.isForEverAt(position)) return Refusal.TOO_LARGE;
     const need = Math.max(refused.needAt(position), this.frameHeader);
     return this.#at + need > this.#until ? this.#tryPlace(need) : 0;
@@ -310,6 +312,7 @@ export class Appender {
 
   /** Whether a record of this payload could be written now: 0, or the refusal it would get. */
   tryReserve(length: number): number {
+    if (this.busy) throw claimIsOpen(this.#channel.path);
     if (length > this.#maxRecord) return Refusal.TOO_LARGE;
     const need = (length + this.frameHeader + 15) & -16;
     return this.#at + need > this.#until ? this.#tryPlace(need) : 0;
