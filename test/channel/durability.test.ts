@@ -387,11 +387,13 @@ describe('a sync that fails', () => {
     expect(await failure(() => Writer.resume(copy))).toMatchObject({ code: 'ERR_SYNC_FAILED' });
   });
 
-  test('when it is made leaves no file', async () => {
-    vi.spyOn(disk, 'syncDirectory').mockRejectedValue(broken);
+  test.each(['flushFrames', 'syncDirectory'] as const)('when it is made leaves no file (%s)', async (way) => {
+    vi.spyOn(disk, way).mockRejectedValue(broken);
     const path = newPath();
     expect(await failure(() => Writer.create(path, { ...LINEAR, sync: 'commit' }))).toMatchObject({
       code: 'ERR_SYNC_FAILED',
+      path,
+      cause: broken,
     });
     expect(thrown(() => inspect(path))).toMatchObject({ code: 'ERR_NOT_FOUND' });
   });

@@ -65,7 +65,7 @@ export async function createChannel(
     writeHeader(channel);
     const { kind } = header.sync;
     // Before it has a name: after a power cut there is no name without a header under it.
-    if (kind !== L.SYNC_NONE) await syncFile(file);
+    if (kind !== L.SYNC_NONE) await syncHeader(file, path);
     // step 51
     if (options.replace === true) await replaceName(file, name);
     else binding().linkFile(file, name);
@@ -75,6 +75,14 @@ export async function createChannel(
   } catch (error) {
     binding().closeFile(file);
     throw explain(error, path, 'create');
+  }
+}
+
+async function syncHeader(file: FileHandle, path: string): Promise<void> {
+  try {
+    await syncFile(file);
+  } catch (error) {
+    throw syncFailed(path, error);
   }
 }
 
