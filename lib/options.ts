@@ -116,6 +116,7 @@ function escaped(character: string): string {
 
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.replace(CONTROL, escaped)}'`;
+  if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
   return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -34,6 +34,11 @@ describe('arguments', () => {
     expect(shmPath('a-b_c.1')).toMatch(/\/a-b_c\.1$/);
   });
 
+  test('a bigint is shown as one: its number may be just what is allowed', async () => {
+    const capacity = 65_536n as Wrong;
+    expect((await failure(() => Writer.create(newPath(), { capacity }))).message).toMatch(/, not 65536n$/);
+  });
+
   const TYPOS: [string, string, (options: Wrong) => unknown][] = [
     ['capasity', 'capacity', (options) => Writer.create(newPath(), options)],
     ['maxrecord', 'maxRecord', (options) => Writer.create(newPath(), options)],
