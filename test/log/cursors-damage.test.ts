@@ -29,6 +29,8 @@ function open(directory: string): CursorFile {
   return file;
 }
 
+const nothing = () => Promise.resolve();
+
 const pathIn = (directory: string) => join(directory, 'cursors.mr');
 const slotAt = (slot: number) => L.HEADER_BYTES + slot * L.SLOT_BYTES;
 const copyAt = (slot: number, index: number) => slotAt(slot) + L.COPIES_OFFSET + index * L.COPY_STRIDE;
@@ -191,7 +193,7 @@ describe('one flipped bit', () => {
         expect(fault.name).toBe(name);
         const [told] = file.list().filter((entry) => entry.slot === slot);
         if (name !== undefined) expect(told.damage).toHaveLength(1);
-        expect(await file.repair()).toEqual([]);
+        expect(await file.repair(nothing)).toEqual([]);
         expect(readFileSync(pathIn(directory)).equals(damage.bytes)).toBe(true);
       }
       damage.mend(at, at + 1);
@@ -269,7 +271,7 @@ describe('a slot', () => {
       { what: 'name', slot: 1, position: slotAt(1) + L.NAME_LENGTH_OFFSET },
     ]);
     // Nothing of it is given up: where it stands is known to who knows the name.
-    expect(await file.repair()).toEqual([]);
+    expect(await file.repair(nothing)).toEqual([]);
     expect(file.get(NAMES[1])).toBe(101);
     expect(file.lowest()).toBe(55);
     await file.set(NAMES[1], 102, false);
@@ -320,8 +322,8 @@ describe('a slot', () => {
     await file.set(NAMES[4], 56, false);
     await file.set(UNSET, 1000, true);
     expect(file.get(UNSET)).toBe(1000);
-    expect(await file.repair()).toMatchObject([{ name: undefined, offset: undefined, slot: 1 }]);
-    expect(await file.repair()).toEqual([]);
+    expect(await file.repair(nothing)).toMatchObject([{ name: undefined, offset: undefined, slot: 1 }]);
+    expect(await file.repair(nothing)).toEqual([]);
     expect(file.get(NAMES[1])).toBeUndefined();
     await file.set(NAMES[1], 1, false);
     expect(file.lowest()).toBe(1);
@@ -384,7 +386,7 @@ describe('a file that was cut off', () => {
     expect((await failure(() => file.delete(NAMES[0]))).code).toBe('ERR_TRUNCATED');
     expect(readFileSync(pathIn(directory)).equals(before)).toBe(true);
     expect(file.faults()).toMatchObject([{ slot: 3, what: 'missing', position: slotAt(3) + 100 }]);
-    expect(await file.repair()).toMatchObject([{ name: undefined, offset: undefined, slot: 3 }]);
+    expect(await file.repair(nothing)).toMatchObject([{ name: undefined, offset: undefined, slot: 3 }]);
     for (const one of [file, other]) {
       expect([NAMES[0], NAMES[1], NAMES[3], UNSET].map((name) => one.get(name))).toEqual([
         2 ** 33 + 1,

@@ -289,7 +289,7 @@ describe('the file', () => {
       () => reading.cursor('one').set(2),
       () => reading.cursor('new').set(2),
       () => reading.cursor('one').delete(),
-      () => reading.file.repair(),
+      () => reading.file.repair(() => Promise.resolve()),
     ]) {
       expect(await failure(change)).toMatchObject({ code: 'ERR_PERMISSION', path: directory });
     }

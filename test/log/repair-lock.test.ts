@@ -348,7 +348,7 @@ describe('a file of cursors whose header is damaged', () => {
   const rebuilt = async (directory: string, aside = nothing) => {
     const cursors = new CursorFile(directory);
     try {
-      expect(['ERR_FORMAT', 'ERR_TRUNCATED']).toContain((await failure(() => cursors.repair())).code);
+      expect(['ERR_FORMAT', 'ERR_TRUNCATED']).toContain((await failure(() => cursors.repair(aside))).code);
       return await cursors.rebuild(aside);
     } finally {
       await cursors.close();

@@ -367,10 +367,35 @@ test('cursors that nobody can tell are given up, the others stay', async () => {
   // Both copies of one of them.
   const at = bytes.indexOf('two') & ~511;
   writeFileSync(path, bytes.fill(0x55, at + 256, at + 512));
-  const { cursors } = await expectRepaired(directory, range(0, next), next);
+  const { cursors, setAside } = await expectRepaired(directory, range(0, next), next);
   expect(cursors).toEqual(['two']);
+  expect(setAside.map(({ name }) => name)).toEqual(['cursors.mr']);
   await using again = await Log.open(directory);
   expect(again.cursors()).toMatchObject([{ name: 'one', offset: 1 }]);
+});
+
+test('a file of cursors that was cut short is kept as it was found', async () => {
+  const { directory, next } = await someLog();
+  const log = await Log.open(directory);
+  await log.cursor('one').set(1);
+  await log.close();
+  shorten(join(directory, 'cursors.mr'), 4096 + 256);
+  const { cursors, setAside } = await expectRepaired(directory, range(0, next), next);
+  expect(cursors).toEqual([undefined]);
+  expect(setAside.map(({ name }) => name)).toEqual(['cursors.mr']);
+});
+
+test('single bits of a file of cursors are put back in it, and nothing is put aside', async () => {
+  const { directory, next } = await someLog();
+  const log = await Log.open(directory);
+  await log.cursor('one').set(1);
+  await log.close();
+  const path = join(directory, 'cursors.mr');
+  const sound = readFileSync(path);
+  flip(path, sound.indexOf('one'));
+  const { faults, cursors, setAside } = await expectRepaired(directory, range(0, next), next);
+  expect([faults.length, cursors, setAside]).toEqual([1, [], []]);
+  expect(readFileSync(path).equals(sound)).toBe(true);
 });
 
 test('it can be aborted, and done again', async () => {

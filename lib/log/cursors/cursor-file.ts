@@ -136,9 +136,9 @@ export class CursorFile {
 
   /**
    * Puts back what checksums tell of, and gives up the cursors of which nobody can tell where they stood; resolves with what
-   * is left to tell of these.
+   * is left to tell of these. `aside` is called before any of them is given up.
    */
-  async repair(): Promise<CursorEntry[]> {
+  async repair(aside: () => Promise<void>): Promise<CursorEntry[]> {
     this.#assertWritable();
     const current = this.#current();
     if (current === undefined || current.slots.faults().length === 0) return [];
@@ -148,6 +148,7 @@ export class CursorFile {
         async (damaged) => {
           const { count, missing } = damaged.slots;
           const lost = lostIn(damaged);
+          if (lost.length > 0) await aside();
           const whole = missing > 0 ? await this.#replace(damaged, count + missing) : damaged;
           const left = await this.#mendSlots(whole);
           return lost.filter(({ slot }) => slot === count || left.includes(slot));
@@ -180,7 +181,7 @@ export class CursorFile {
       }
     });
     // Undefined: somebody has put a larger one in its place.
-    return lost ?? this.repair();
+    return lost ?? this.repair(aside);
   }
 
   /** In a file that is locked. Gives the slots of those that were given up. */

@@ -259,7 +259,8 @@ class Repairing {
   async #repairCursors(): Promise<void> {
     const cursors = new CursorFile(this.#directory.path);
     try {
-      this.#result.cursors = (await cursors.repair()).map(({ name }) => name);
+      const lost = await cursors.repair(this.#cursorsAside('where cursors stood that were in it is lost'));
+      this.#result.cursors = lost.map(({ name }) => name);
     } catch (error) {
       const code = error instanceof MillraceError ? error.code : undefined;
       if (code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
@@ -275,11 +276,15 @@ class Repairing {
       await this.#aside.sync();
       return;
     }
-    const lost = await cursors.rebuild(async () => {
+    const lost = await cursors.rebuild(this.#cursorsAside(reason));
+    this.#result.cursors = lost.map(({ name }) => name);
+  }
+
+  #cursorsAside(reason: string): () => Promise<void> {
+    return async () => {
       this.#aside.duplicate(CURSORS_FILE, reason);
       await this.#aside.sync();
-    });
-    this.#result.cursors = lost.map(({ name }) => name);
+    };
   }
 
   async setCopyAside(name: string, reason: string): Promise<void> {
