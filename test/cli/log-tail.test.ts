@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { Log } from '../../lib/log/index.js';
+import { newDirectory } from '../helpers/run-directory.js';
+import { fileOf, flip } from '../log/damaging.js';
 import { millrace, objectsOf, piped, Running } from './command.js';
 import { closedLog, numbered } from './log.js';
 
@@ -44,6 +47,47 @@ test('nothing is missing and nothing comes twice while it is being written', asy
   clearInterval(writing);
   const seen = stdout.trim().split('\n').map(Number);
   expect(seen).toEqual(Array.from({ length: 2000 }, (_, i) => seen[0] + i));
+});
+
+describe('damage', () => {
+  /** What it tells of a log with these values, the ones that say so damaged, and of what is appended then. */
+  async function toldOf(values: string[], count: number, ...args: string[]) {
+    const directory = newDirectory();
+    await using log = await Log.open(directory);
+    log.appendBatch(values);
+    await log.flush();
+    const path = fileOf(directory, 0);
+    for (const value of values) if (value.startsWith('broken')) flip(path, readFileSync(path).indexOf(value));
+    const tail = started(directory, ...args);
+    await tail.until(({ lines }) => lines.length === count);
+    log.append('new');
+    await tail.until(({ lines }) => lines.length === count + 1);
+    const { code, stderr } = await tail.end('SIGINT');
+    return { code, stderr, lines: tail.lines };
+  }
+
+  test('is said in its place among the last records, and as many are printed as were asked for', async () => {
+    const values = ['zero', 'one', 'broken 2', 'three', 'broken 4', 'five'];
+    const { code, stderr, lines } = await toldOf(values, 5, '--json', '-n', '3');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { value: 'one' },
+      { gap: { code: 'ERR_CORRUPT', from: 2, next: 3 } },
+      { value: 'three' },
+      { gap: { code: 'ERR_CORRUPT', from: 4, next: 5 } },
+      { value: 'five' },
+      { value: 'new' },
+    ]);
+    expect(code).toBe(1);
+    expect(stderr.match(/ERR_CORRUPT/g)).toHaveLength(2);
+  });
+
+  test('with nothing in front of it', async () => {
+    const { code, stderr, lines } = await toldOf(['broken', 'one'], 2, '-n', '3');
+    expect(lines[0]).toBe('--- damaged from record 0 on; goes on at 1');
+    expect(lines.slice(1).map((line) => line.split('  ').at(-1))).toEqual(['one', 'new']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('(ERR_CORRUPT)');
+  });
 });
 
 test('where there is no log', async () => {

@@ -4,7 +4,7 @@ import { interruption } from '../interruption.js';
 import { type Output, sayError } from '../output.js';
 import { logPath } from './channel-instead.js';
 import { printRecords } from './print.js';
-import { FORMAT_HELP, FORMAT_OPTIONS, type Printer, printerFor } from './printer.js';
+import { FORMAT_HELP, FORMAT_OPTIONS, type Gap, type Printer, printerFor } from './printer.js';
 
 export const tail: Verb = {
   name: 'log tail',
@@ -34,35 +34,57 @@ Examples
     const printer = printerFor(tail, values, output);
     const signal = interruption();
     await using log = await Log.open(path, { readOnly: true });
-    const last = await lastRecords(log, lines);
-    await print(last.records, printer, output);
+    const last = await lastOf(log, lines, output);
+    await print(last.found, printer, output);
     const what = { from: last.end, follow: true, durableOnly: values.durable === true, signal };
     return (await printRecords(log, what, { printer, output })) && last.sound;
   },
 };
 
+type Found = { record: LogRecord } | { gap: Gap };
+
 interface Last {
-  records: LogRecord[];
+  /** In the order of the log. */
+  found: Found[];
   /** What comes then. */
   end: number;
   sound: boolean;
 }
 
-async function lastRecords(log: Log, lines: number): Promise<Last> {
-  const records: LogRecord[] = [];
-  let sound = true;
+async function lastOf(log: Log, lines: number, output: Output): Promise<Last> {
+  const found: Found[] = [];
+  const printer: Printer = {
+    record(record) {
+      found.push({ record });
+      return false;
+    },
+    gap: (gap) => void found.push({ gap: forwards(gap, log) }),
+  };
+  let sound = false;
   // What is appended from here on comes then at the latest.
   const end = log.next;
   try {
-    for await (const record of log.read({ reverse: true, limit: lines })) records.push(record);
+    sound = await printRecords(log, { reverse: true, limit: lines }, { printer, output });
   } catch (error) {
     sayError(error);
-    sound = false;
   }
-  return { records: records.reverse(), end: Math.max(end, (records.at(-1)?.offset ?? -1) + 1), sound };
+  const newest = found.find((one) => 'record' in one);
+  return { found: found.reverse(), end: Math.max(end, (newest?.record.offset ?? -1) + 1), sound };
 }
 
-async function print(records: LogRecord[], printer: Printer, output: Output): Promise<void> {
-  for (const record of records) if (printer.record(record)) await output.flush();
+/** What could not be read backwards. */
+function forwards({ code, from, next }: Gap, log: Log): Gap {
+  return {
+    code,
+    from: next === undefined ? log.earliest : next + 1,
+    next: from === undefined ? undefined : from + 1,
+  };
+}
+
+async function print(found: Found[], printer: Printer, output: Output): Promise<void> {
+  for (const one of found) {
+    if ('gap' in one) printer.gap(one.gap);
+    else if (printer.record(one.record)) await output.flush();
+  }
   await output.flush();
 }
