@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import * as L from '../../lib/channel/layout.js';
 import { Log } from '../../lib/log/index.js';
 import { newDirectory } from '../helpers/run-directory.js';
 import { fileOf, flip } from '../log/damaging.js';
-import { millrace, objectsOf, piped, Running } from './command.js';
+import { linesOf, millrace, objectsOf, piped, Running } from './command.js';
 import { closedLog, numbered } from './log.js';
 
 const started = (directory: string, ...args: string[]) => new Running(['log', 'tail', directory, ...args]);
@@ -88,6 +89,22 @@ describe('damage', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('(ERR_CORRUPT)');
   });
+
+  test.each([
+    ['2', ['two', 'three', '--- damaged from record 3 on']],
+    ['0', []],
+  ])(
+    'at the end: what is before it is printed, if asked for (%s), and nothing is waited for',
+    async (count, shown) => {
+      const directory = await closedLog(['one', 'two', 'three', 'broken']);
+      const path = fileOf(directory, 0);
+      flip(path, readFileSync(path).indexOf('broken') - L.FRAME_HEADER_EXTENDED + L.FRAME_KIND_OFFSET);
+      const { code, stdout, stderr } = await millrace('log', 'tail', directory, '-n', count);
+      expect(linesOf(stdout).map((line) => line.split('  ').at(-1))).toEqual(shown);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/0\.mr is damaged at position 144.*\(ERR_CORRUPT\)\n/);
+    },
+  );
 });
 
 test('where there is no log', async () => {

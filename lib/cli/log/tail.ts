@@ -5,6 +5,7 @@ import { type Output, sayError } from '../output.js';
 import { logPath } from './channel-instead.js';
 import { printRecords } from './print.js';
 import { FORMAT_HELP, FORMAT_OPTIONS, type Gap, type Printer, printerFor } from './printer.js';
+import { told } from './told.js';
 
 export const tail: Verb = {
   name: 'log tail',
@@ -36,6 +37,7 @@ Examples
     await using log = await Log.open(path, { readOnly: true });
     const last = await lastOf(log, lines, output);
     await print(last.found, printer, output);
+    if (last.end === undefined) return false;
     const what = { from: last.end, follow: true, durableOnly: values.durable === true, signal };
     return (await printRecords(log, what, { printer, output })) && last.sound;
   },
@@ -46,8 +48,8 @@ type Found = { record: LogRecord } | { gap: Gap };
 interface Last {
   /** In the order of the log. */
   found: Found[];
-  /** What comes then. */
-  end: number;
+  /** What comes then; undefined where damage hides it. */
+  end: number | undefined;
   sound: boolean;
 }
 
@@ -62,14 +64,16 @@ async function lastOf(log: Log, lines: number, output: Output): Promise<Last> {
   };
   let sound = false;
   // What is appended from here on comes then at the latest.
-  const end = log.next;
+  const { value: end, fault } = told(() => log.next);
+  if (fault !== undefined) sayError(fault);
   try {
     sound = await printRecords(log, { reverse: true, limit: lines }, { printer, output });
   } catch (error) {
     sayError(error);
   }
   const newest = found.find((one) => 'record' in one);
-  return { found: found.reverse(), end: Math.max(end, (newest?.record.offset ?? -1) + 1), sound };
+  const behind = (newest?.record.offset ?? -1) + 1;
+  return { found: found.reverse(), end: end === undefined ? end : Math.max(end, behind), sound };
 }
 
 /** What could not be read backwards. */
