@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { rewriteSegment } from '../../lib/log/files/rewrite.js';
 import { Log } from '../../lib/log/index.js';
@@ -59,6 +59,29 @@ describe('what goes wrong', () => {
     onTestFinished(() => log.close());
     expect(await failure(() => log.compact())).toMatchObject({ code: 'ERR_CORRUPT', path });
     expect(generationsOf(log)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test('a segment that is missing may come back: until then nothing is compacted that would bring back what it had', async () => {
+    const model = await Modelled.open({ compaction: { tombstonesMs: 0 } });
+    const { log } = model;
+    model.add('other', 'value');
+    model.roll();
+    const [, { base: from, path }] = log.segments();
+    model.add('over', 'value');
+    model.roll();
+    const { lastBase: to } = model;
+    model.add('over', null);
+    model.roll();
+    clock.us += 1000;
+    const away = `${newDirectory()}/away`;
+    renameSync(path, away);
+    expect(await failure(() => log.compact())).toMatchObject({ code: 'ERR_GAP', path: log.path, from, to });
+    const bases = log.segments().map(({ base }) => base);
+    expect(generationsOf(log)).toEqual(bases.map(() => 0));
+    renameSync(away, path);
+    expect(Modelled.fold(await readAll(log))).toEqual(Modelled.fold(model.appended));
+    await log.compact();
+    expect(await stored(log.path)).toEqual(model.left(model.lastBase, 0));
   });
 
   test('a cursor of which nobody can tell where it stands', async () => {

@@ -68,9 +68,10 @@ export class Judging {
 
   async run(files: readonly SegmentFile[], progress: Progress, signal: AbortSignal): Promise<void> {
     progress.expect(files);
-    for (const file of files) {
+    for (const [i, file] of files.entries()) {
       const segment = { ...file, incarnation: 0, from: this.#place, to: this.#place };
-      await this.#read(segment, signal);
+      const next = await this.#read(segment, signal);
+      this.#refuseGap(next, files[i + 1]);
       segment.to = this.#place;
       this.segments.push(segment);
       progress.did(file);
@@ -91,14 +92,28 @@ export class Judging {
     }
   }
 
-  async #read(segment: ReadSegment, signal: AbortSignal): Promise<void> {
+  /** What is missing may come back, and earlier values of keys of which nothing else is left. */
+  #refuseGap(from: number | undefined, following: SegmentFile | undefined): void {
+    if (from === undefined || following === undefined || following.base <= from) return;
+    const { path } = this.#rules.directory;
+    const to = following.base;
+    throw new MillraceError(
+      'ERR_GAP',
+      `A segment of ${path} is missing: records ${from} to ${to - 1}. The log is compacted once it is back, or the log repaired`,
+      { path, from, to },
+    );
+  }
+
+  /** Where it says that the log goes on. */
+  async #read(segment: ReadSegment, signal: AbortSignal): Promise<number | undefined> {
     const reader = await openUnlessGone(segment.path);
-    if (reader === undefined) return;
+    if (reader === undefined) return undefined;
     try {
       this.#rules.directory.refuseStray(segment, reader.metadata);
       if (segment.incarnation === 0) segment.incarnation = reader.incarnation;
       else if (segment.incarnation !== reader.incarnation) throw replaced(segment.path);
       await walkFrames(reader, this.#frameOf(reader), { signal });
+      return reader.link()?.record;
     } finally {
       reader.close();
     }
