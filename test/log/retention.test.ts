@@ -1,6 +1,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk, SegmentReader } from '../../lib/channel/index.js';
+import * as L from '../../lib/channel/layout.js';
 import { MillraceError } from '../../lib/errors.js';
 import { Directory } from '../../lib/log/files/directory.js';
 import type { SegmentInfo } from '../../lib/log/index.js';
@@ -9,6 +11,7 @@ import { binding } from '../../lib/native.js';
 import { randomOf } from '../crash/fixtures/plan.js';
 import { failure } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { flip } from './damaging.js';
 import { clock, START_US, withOwnClock } from './own-clock.js';
 import {
   A_SEGMENT,
@@ -62,6 +65,20 @@ describe('by number', () => {
     expect(other.earliest).toBe(base);
     await other.lookAfter();
     expect(other.segments().length).toBe(1);
+  });
+
+  test.each(
+    [L.MAGIC_OFFSET, L.FORMAT_MAJOR_OFFSET, L.INCOMPATIBLE_OFFSET, L.CHANNEL_ID_OFFSET].map((byte) => [byte]),
+  )('a segment whose header is damaged (byte %i) is set aside, and keeps none behind it', async (byte) => {
+    const log = await open();
+    fillTo(log, 4);
+    const bases = basesOf(log);
+    const [, { path }] = log.segments();
+    flip(path, byte);
+    const found = readFileSync(path);
+    await apply(log, { segments: 1 });
+    expect(basesOf(log)).toEqual(bases.slice(3));
+    expect(readFileSync(join(log.path, 'set-aside', basename(path))).equals(found)).toBe(true);
   });
 
   test('nothing is removed within the append that rolls', async () => {

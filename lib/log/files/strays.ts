@@ -1,4 +1,4 @@
-import { danglingLinkAt, inspect, SegmentReader } from '../../channel/index.js';
+import { asOfSegment, danglingLinkAt, inspect, SegmentReader } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
 import { isBroken } from './damage.js';
 import { isInPlace, type SegmentFile } from './directory.js';
@@ -11,7 +11,8 @@ export const NOT_OF_LOG = 'it is not a segment of this log';
 export function isStray(file: SegmentFile): boolean {
   try {
     return !isInPlace(file, inspect(file.path).metadata);
-  } catch (error) {
+  } catch (cause) {
+    const error = asOfSegment(cause, file.path);
     if (isBroken(error)) return true;
     // A later version wrote it, or that says nothing of the file.
     if (!(error instanceof MillraceError && error.code === 'ERR_NOT_FOUND')) throw error;
