@@ -1,4 +1,3 @@
-import { isUint8Array } from 'node:util/types';
 import { invalidArgument, type MillraceError } from './errors.js';
 
 /** A number of bytes, or a string such as '64KiB', '8MiB', '1GiB'. */
@@ -129,7 +128,7 @@ export function areGone(bytes: Uint8Array): boolean {
 }
 
 export function show(value: unknown): string {
-  if (isUint8Array(value) && areGone(value)) return 'one whose buffer was transferred or cut off';
+  if (value instanceof Uint8Array && areGone(value)) return 'one whose buffer was transferred or cut off';
   if (typeof value === 'string') return `'${value.replace(CONTROL, escaped)}'`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
