@@ -114,21 +114,7 @@ function escaped(character: string): string {
   return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
-const NOTHING = new Uint8Array(0);
-
-/** Whether bytes are there no more: their buffer was transferred, or is shorter by now. Of length 0 are empty ones, too. */
-export function areGone(bytes: Uint8Array): boolean {
-  if (bytes.length > 0) return false;
-  try {
-    bytes.set(NOTHING);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
 export function show(value: unknown): string {
-  if (value instanceof Uint8Array && areGone(value)) return 'one whose buffer was transferred or cut off';
   if (typeof value === 'string') return `'${value.replace(CONTROL, escaped)}'`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';

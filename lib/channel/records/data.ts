@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types';
 import { invalidArgument, type MillraceError } from '../../errors.js';
-import { areGone, show } from '../../options.js';
+import { show } from '../../options.js';
 import type { When } from '../runtime/index.js';
 
 /** What a record may be given as: bytes, a string (UTF-8), or an array of these that are joined. */
@@ -19,12 +19,9 @@ export interface BatchRecord<In = Data> extends RecordOptions {
   data: In;
 }
 
-/**
- * Also those of another context of `node:vm`, which have a Uint8Array of their own: asked second, for it takes longer. Not
- * one whose bytes are gone: it would pass for empty.
- */
+/** Also those of another context of `node:vm`, which have a Uint8Array of their own: asked second, for it takes longer. */
 export function isByteArray(data: unknown): data is Uint8Array {
-  return (data instanceof Uint8Array || isUint8Array(data)) && !areGone(data);
+  return data instanceof Uint8Array || isUint8Array(data);
 }
 
 /** Length in bytes of what `data` will be in the stream. `path`: of the channel that it is to go into. */
@@ -91,8 +88,7 @@ function copyParts(
 /** How long it is now, whether or not it was copied: nothing is where that is longer than what is left for it. */
 function copyPart(target: Buffer, at: number, part: Uint8Array | string, left: number): number {
   if (typeof part === 'string') return target.write(part, at, left);
-  // Of one that was transferred meanwhile nothing is left.
-  if (part.length > 0 && part.length <= left) target.set(part, at);
+  if (part.length <= left) target.set(part, at);
   return part.length;
 }
 
@@ -113,8 +109,7 @@ export function isData(record: unknown): record is Data {
 /** Such that nothing is left to look at in any of them; no others than this context's own. */
 export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
   for (let i = 0; i < records.length; i++) {
-    const record = records[i];
-    if (!(record instanceof Uint8Array) || areGone(record)) return false;
+    if (!(records[i] instanceof Uint8Array)) return false;
   }
   return true;
 }

@@ -1,5 +1,4 @@
 import type { MillraceError } from '../../errors.js';
-import { areGone } from '../../options.js';
 import {
   join,
   LINK_BYTES,
@@ -130,7 +129,7 @@ export class Appender {
 
   /** Appends one record; returns the bytes of the stream it took, or a refusal. */
   append(data: Data, type: number, tag: number, timeUs: number): number {
-    if (!(data instanceof Uint8Array) || areGone(data)) return this.#appendOther(data, type, tag, timeUs);
+    if (!(data instanceof Uint8Array)) return this.#appendOther(data, type, tag, timeUs);
     const length = data.length;
     const need = (length + this.frameHeader + 15) & -16;
     if (this.#at + need > this.#until || length > this.#maxRecord) {

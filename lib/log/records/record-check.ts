@@ -12,7 +12,7 @@ export function isBytes(data: unknown): data is Uint8Array | string {
 
 /** Refuses what is no object, and an object with fields that a record doesn't have. */
 export function checkFields(input: unknown): asserts input is LogRecordInput {
-  if (typeof input !== 'object' || input === null || Array.isArray(input) || input instanceof Uint8Array) {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw invalidArgument(
       `A record must be a Uint8Array, a string or { key, value, headers, timestamp, ttlMs }, not ${show(input)}`,
     );

@@ -1,6 +1,6 @@
 import { areBytes, type CompressionSettings, environment, largestInSegment } from '../../channel/index.js';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
-import { areGone, show } from '../../options.js';
+import { show } from '../../options.js';
 import { LARGEST_SEGMENT, type LogSettings } from '../options.js';
 import {
   type EncodedRecord,
@@ -33,8 +33,7 @@ export class RecordAppender {
 
   append(writer: LogWriter, record: Appendable): number {
     this.#refuseWithin();
-    if (record instanceof Uint8Array && !areGone(record))
-      return writer.append(record, 0, environment.nowUs());
+    if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
     const encoder = this.#encoder;
     const length = this.#measure(record);
     const timeUs = encoder.timeUs === NO_TIME ? environment.nowUs() : encoder.timeUs;
