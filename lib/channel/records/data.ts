@@ -1,7 +1,10 @@
-import { isUint8Array } from 'node:util/types';
+import { isUint8Array as isByteArray } from 'node:util/types';
 import { invalidArgument, type MillraceError } from '../../errors.js';
 import { show } from '../../options.js';
 import type { When } from '../runtime/index.js';
+
+/** Also those of another context of `node:vm`; but nothing that only has the prototype of one, or stands for one. */
+export { isByteArray };
 
 /** What a record may be given as: bytes, a string (UTF-8), or an array of these that are joined. */
 export type Data = Uint8Array | string | readonly (Uint8Array | string)[];
@@ -19,16 +22,44 @@ export interface BatchRecord<In = Data> extends RecordOptions {
   data: In;
 }
 
-/** Also those of another context of `node:vm`, which have a Uint8Array of their own: asked second, for it takes longer. */
-export function isByteArray(data: unknown): data is Uint8Array {
-  return data instanceof Uint8Array || isUint8Array(data);
+/** As the engine has it. `length` may be a subclass's, or the array's own, and then say and do anything. */
+export const trueLength = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'length',
+)?.get as (this: Uint8Array) => number;
+const NOTHING = new Uint8Array(0);
+
+/**
+ * How many bytes it is. Refuses what says another length than it has, for all that it has is copied, and what has no
+ * memory any more. `length` is asked, too, since the engine then knows what it has before it, and makes one look of both.
+ */
+export function lengthOf(data: Uint8Array, path?: string): number {
+  const { length } = data;
+  const bytes = trueLength.call(data);
+  if (bytes !== length) {
+    throw invalidArgument(`A Uint8Array of ${bytes} bytes says that its length is ${show(length)}`, { path });
+  }
+  if (length === 0) refuseGone(data, path);
+  return length;
+}
+
+/** Transferred to another thread, or resized to less than where it begins. */
+function refuseGone(data: Uint8Array, path: string | undefined): void {
+  try {
+    NOTHING.set(data);
+  } catch (cause) {
+    throw invalidArgument('The memory of a Uint8Array is gone: it was transferred, or became shorter', {
+      path,
+      cause,
+    });
+  }
 }
 
 /** Length in bytes of what `data` will be in the stream. `path`: of the channel that it is to go into. */
 export function measure(data: Data, path: string): number {
   if (typeof data === 'string') return Buffer.byteLength(data);
   if (!Array.isArray(data)) {
-    if (isByteArray(data)) return data.length;
+    if (isByteArray(data)) return lengthOf(data, path);
     throw invalidArgument(`A record must be a Uint8Array, a string or an array of these, not ${show(data)}`, {
       path,
     });
@@ -36,7 +67,7 @@ export function measure(data: Data, path: string): number {
   let length = 0;
   for (const part of data as readonly (Uint8Array | string)[]) {
     if (typeof part === 'string') length += Buffer.byteLength(part);
-    else if (isByteArray(part)) length += part.length;
+    else if (isByteArray(part)) length += lengthOf(part, path);
     else {
       throw invalidArgument(`A part of a record must be a Uint8Array or a string, not ${show(part)}`, {
         path,
@@ -88,28 +119,40 @@ function copyParts(
 /** How long it is now, whether or not it was copied: nothing is where that is longer than what is left for it. */
 function copyPart(target: Buffer, at: number, part: Uint8Array | string, left: number): number {
   if (typeof part === 'string') return target.write(part, at, left);
-  if (part.length <= left) target.set(part, at);
-  return part.length;
+  const length = trueLength.call(part);
+  if (length <= left) target.set(part, at);
+  return length;
 }
 
-/** A record of a batch that is more than plain bytes, as the appender takes it. */
-export interface DescribedRecord {
-  data: Data;
+/**
+ * A record of a batch that is more than plain bytes, as the appender takes it. A class, so that it knows those made here
+ * from what an array gives out that is computed.
+ */
+export class DescribedRecord<D extends Data = Data, Us extends number | undefined = number | undefined> {
+  readonly data: D;
   /** Of the data, in bytes. */
-  length: number;
-  type: number;
-  tag: number;
-  timeUs: number | undefined;
+  readonly length: number;
+  readonly type: number;
+  readonly tag: number;
+  readonly timeUs: Us;
+
+  constructor(data: D, length: number, type: number, tag: number, timeUs: Us) {
+    this.data = data;
+    this.length = length;
+    this.type = type;
+    this.tag = tag;
+    this.timeUs = timeUs;
+  }
 }
 
 export function isData(record: unknown): record is Data {
   return typeof record === 'string' || Array.isArray(record) || isByteArray(record);
 }
 
-/** Such that nothing is left to look at in any of them; no others than this context's own. */
+/** Such that nothing is left to look at in any of them. */
 export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
   for (let i = 0; i < records.length; i++) {
-    if (!(records[i] instanceof Uint8Array)) return false;
+    if (!isByteArray(records[i])) return false;
   }
   return true;
 }

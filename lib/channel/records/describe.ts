@@ -6,9 +6,10 @@ import {
   areBytes,
   type BatchRecord,
   type Data,
-  type DescribedRecord,
+  DescribedRecord,
   isByteArray,
   isData,
+  lengthOf,
   measure,
   type RecordOptions,
   taken,
@@ -65,20 +66,15 @@ export class Describer<In> {
     // Once: they may be computed, and another time others.
     const { data: given, type, tag, timestamp } = described;
     const data = taken(given);
-    return {
-      data,
-      length: measure(data, this.#path),
-      type: checkType(type),
-      tag: this.checkTag(tag),
-      timeUs: this.checkTime(timestamp),
-    };
+    const length = measure(data, this.#path);
+    return new DescribedRecord(data, length, checkType(type), this.checkTag(tag), this.checkTime(timestamp));
   }
 
   #encoded(codec: Encoder<In>, value: In): DescribedRecord {
     const data = codec.encode(value);
     try {
       // A codec may use its buffer again for the next one.
-      return this.#plain(copied(data));
+      return this.#plain(copied(data, this.#path));
     } catch (error) {
       codec.refused?.();
       throw error;
@@ -86,7 +82,7 @@ export class Describer<In> {
   }
 
   #plain(data: Data): DescribedRecord {
-    return { data, length: measure(data, this.#path), type: 0, tag: 0, timeUs: undefined };
+    return new DescribedRecord(data, measure(data, this.#path), 0, 0, undefined);
   }
 
   checkTag(tag: RecordOptions['tag']): number {
@@ -119,7 +115,10 @@ export function checkType(type: number | undefined): number {
   throw invalidArgument(`type must be a whole number from 0 to 65535, not ${show(type)}`);
 }
 
-function copied(data: Data): Data {
-  if (isByteArray(data)) return Buffer.from(data);
-  return Array.isArray(data) ? [...data].map((part) => copied(part) as Uint8Array | string) : data;
+function copied(data: Data, path: string): Data {
+  if (isByteArray(data)) {
+    lengthOf(data, path);
+    return Buffer.from(data);
+  }
+  return Array.isArray(data) ? [...data].map((part) => copied(part, path) as Uint8Array | string) : data;
 }

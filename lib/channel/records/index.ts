@@ -31,10 +31,12 @@ export {
   changedMeanwhile,
   copyData,
   type Data,
-  type DescribedRecord,
+  DescribedRecord,
   isByteArray,
+  lengthOf,
   measure,
   type RecordOptions,
   taken,
+  trueLength,
 } from './data.js';
 export { type BatchOf, checkType, Describer } from './describe.js';

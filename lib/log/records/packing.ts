@@ -2,7 +2,7 @@ import {
   type Algorithm,
   checkCompression,
   compress,
-  type DescribedRecord,
+  DescribedRecord,
   decompress,
   numberOf,
   whyNotUnpacked,
@@ -36,7 +36,7 @@ const ROUND_A_RECORD = 8;
 const MOST_HEAD = 33;
 
 /** A record that is ready for its frame. */
-export type EncodedRecord = DescribedRecord & { data: Uint8Array; timeUs: number };
+export type EncodedRecord = DescribedRecord<Uint8Array, number>;
 
 /** Called for each record of a batch; `bytes[start, end)` is its payload. Who keeps a part of `bytes` keeps all of the batch. */
 export type UnpackHandler = (
@@ -111,7 +111,7 @@ export function pack(
   const data = Buffer.concat([head(records, timeUs, algorithm, length), packed]);
   const apart = records.reduce((bytes, record) => bytes + frameBytes(record.length), 0);
   if (frameBytes(data.length) >= apart) return undefined;
-  return { data, length: data.length, type: PACKED, tag: records[records.length - 1].tag, timeUs };
+  return new DescribedRecord(data, data.length, PACKED, records[records.length - 1].tag, timeUs);
 }
 
 /** The most that so many packed bytes are believed to become. */

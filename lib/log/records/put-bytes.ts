@@ -1,3 +1,4 @@
+import { lengthOf, trueLength } from '../../channel/index.js';
 import { invalidArgument } from '../../errors.js';
 
 /** Up to so many characters a loop over them is quicker than a call into the runtime. */
@@ -5,14 +6,14 @@ const SHORT_TEXT = 20;
 
 /** How many bytes it is; a string as UTF-8. */
 export function bytesOf(data: Uint8Array | string): number {
-  if (typeof data !== 'string') return data.length;
+  if (typeof data !== 'string') return lengthOf(data);
   return data.length <= SHORT_TEXT && isAscii(data) ? data.length : Buffer.byteLength(data);
 }
 
 /** Writes it as its `bytes` bytes. Refuses what has another length by now, as a buffer may that was resized. */
 export function putBytes(target: Buffer, at: number, data: Uint8Array | string, bytes: number): void {
   if (typeof data !== 'string') {
-    if (data.length !== bytes)
+    if (trueLength.call(data) !== bytes)
       throw invalidArgument('A record became longer or shorter while it was written');
     target.set(data, at);
   } else if (bytes !== data.length) target.write(data, at, bytes);

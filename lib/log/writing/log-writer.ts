@@ -1,6 +1,7 @@
 import {
   type DescribedRecord,
   environment,
+  isByteArray,
   type Limits,
   largestInSegment,
   leastCapacity,
@@ -10,6 +11,7 @@ import {
   Stopwatch,
   segmentPages,
   throwIfAborted,
+  trueLength,
   within,
 } from '../../channel/index.js';
 import { closedHandle, MillraceError } from '../../errors.js';
@@ -151,7 +153,7 @@ export class LogWriter {
     const segment = this.#segment;
     let taken = segment === undefined ? Refusal.FULL : segment.append(data, type, offset, timeUs);
     if (taken < 0) {
-      const { length } = data;
+      const length = trueLength.call(data);
       taken = this.#goOnAfter(taken, frameBytes(length), length).append(data, type, offset, timeUs);
     }
     this.#appended(taken, 1, timeUs);
@@ -189,7 +191,8 @@ export class LogWriter {
     if (taken < 0) {
       let frames = 0;
       let largest = 0;
-      for (const { length } of items) {
+      for (const item of items) {
+        const length = isByteArray(item) ? trueLength.call(item) : item.length;
         frames += frameBytes(length);
         largest = Math.max(largest, length);
       }

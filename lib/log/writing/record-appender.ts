@@ -1,4 +1,11 @@
-import { areBytes, type CompressionSettings, environment, largestInSegment } from '../../channel/index.js';
+import {
+  areBytes,
+  type CompressionSettings,
+  DescribedRecord,
+  environment,
+  isByteArray,
+  largestInSegment,
+} from '../../channel/index.js';
 import { invalidArgument, MillraceError, withFacts } from '../../errors.js';
 import { show } from '../../options.js';
 import { LARGEST_SEGMENT, type LogSettings } from '../options.js';
@@ -21,7 +28,7 @@ export class RecordAppender {
   readonly #compression: CompressionSettings | undefined;
   /** The largest payload that fits into any segment. */
   readonly #largest: number;
-  #isMeasuring = false;
+  #isAppending = false;
   readonly #fill = (bytes: Buffer, at: number): void => this.#write(bytes, at);
 
   /** `path`: of the log. */
@@ -32,17 +39,29 @@ export class RecordAppender {
   }
 
   append(writer: LogWriter, record: Appendable): number {
-    this.#refuseWithin();
-    if (record instanceof Uint8Array) return writer.append(record, 0, environment.nowUs());
-    const encoder = this.#encoder;
-    const length = this.#measure(record);
-    const timeUs = encoder.timeUs === NO_TIME ? environment.nowUs() : encoder.timeUs;
-    return writer.fill(length, encoder.type, timeUs, this.#fill);
+    this.#begin();
+    try {
+      if (isByteArray(record)) return writer.append(record, 0, environment.nowUs());
+      const encoder = this.#encoder;
+      const length = this.#measure(record);
+      const timeUs = encoder.timeUs === NO_TIME ? environment.nowUs() : encoder.timeUs;
+      return writer.fill(length, encoder.type, timeUs, this.#fill);
+    } finally {
+      this.#isAppending = false;
+    }
   }
 
   /** All of them or none; returns the offset of the first. One look at the clock is enough for all. */
   appendBatch(writer: LogWriter, given: readonly Appendable[]): number {
-    this.#refuseWithin();
+    this.#begin();
+    try {
+      return this.#appendAll(writer, given);
+    } finally {
+      this.#isAppending = false;
+    }
+  }
+
+  #appendAll(writer: LogWriter, given: readonly Appendable[]): number {
     if (!Array.isArray(given)) {
       throw invalidArgument(`A batch must be an array, not ${show(given)}`, { path: this.#path });
     }
@@ -67,13 +86,10 @@ export class RecordAppender {
   }
 
   #measure(record: Appendable): number {
-    this.#isMeasuring = true;
     try {
       return this.#encoder.measure(record);
     } catch (error) {
       throw this.#withPath(error);
-    } finally {
-      this.#isMeasuring = false;
     }
   }
 
@@ -89,14 +105,19 @@ export class RecordAppender {
     return error instanceof MillraceError ? withFacts(error, { path: this.#path }) : error;
   }
 
-  /** A field may be computed as it is looked at; what it appended would come in the midst of its own record. */
-  #refuseWithin(): void {
-    if (!this.#isMeasuring) return;
-    throw new MillraceError(
-      'ERR_BUSY',
-      `A field of a record that is being appended to ${this.#path} can't append another one to it`,
-      { path: this.#path },
-    );
+  /**
+   * An element, a field, or how long an array is may be computed as it is looked at; what that appended would come in the
+   * midst of its own record.
+   */
+  #begin(): void {
+    if (this.#isAppending) {
+      throw new MillraceError(
+        'ERR_BUSY',
+        `A field of a record that is being appended to ${this.#path} can't append another one to it`,
+        { path: this.#path },
+      );
+    }
+    this.#isAppending = true;
   }
 
   #describe(record: Appendable, offset: number, now: number): EncodedRecord {
@@ -104,7 +125,7 @@ export class RecordAppender {
     const { type, timeUs } = this.#encoder;
     const data = Buffer.allocUnsafe(length);
     this.#write(data, 0);
-    return { data, length, type, tag: offset, timeUs: timeUs === NO_TIME ? now : timeUs };
+    return new DescribedRecord(data, length, type, offset, timeUs === NO_TIME ? now : timeUs);
   }
 }
 
