@@ -15,9 +15,12 @@ import {
   changedMeanwhile,
   copyData,
   type Data,
-  type DescribedRecord,
+  DescribedRecord,
+  isByteArray,
+  lengthOf,
   measure,
   taken,
+  trueLength,
 } from '../records/index.js';
 import type { Start } from '../recovery/index.js';
 import { ARRIVAL, fencesItself, wakeSleepers } from '../waiting/index.js';
@@ -29,8 +32,15 @@ import { Sizes } from './sizes.js';
 const NOTHING = 0;
 // V8 folds a module's own constants into its code; imported ones are loaded and checked each time.
 const { KIND_DATA, FLAG_BATCH_GOES_ON, FRAME_HEADER_EXTENDED, RESERVED_BYTES } = L;
+const getLength = trueLength;
 
 const WAITERS = L.WAITERS_OFFSET >> 2;
+
+/** All of `lengthOf` that is on the hot path. */
+function lengthHere(data: Uint8Array, path: string): number {
+  const { length } = data;
+  return length === 0 || getLength.call(data) !== length ? lengthOf(data, path) : length;
+}
 
 /**
  * The writing end of the stream of frames: fills and commits. All of the hot path is here; it works with
@@ -129,8 +139,8 @@ export class Appender {
 
   /** Appends one record; returns the bytes of the stream it took, or a refusal. */
   append(data: Data, type: number, tag: number, timeUs: number): number {
-    if (!(data instanceof Uint8Array)) return this.#appendOther(data, type, tag, timeUs);
-    const length = data.length;
+    if (!isByteArray(data)) return this.#appendOther(data, type, tag, timeUs);
+    const length = lengthHere(data, this.#channel.path);
     const need = (length + this.frameHeader + 15) & -16;
     if (this.#at + need > this.#until || length > this.#maxRecord) {
       const refusal = this.#reserve(length);
@@ -354,7 +364,8 @@ export class Appender {
     tag = 0,
     tagStep = 0,
   ): number {
-    const count = records.length;
+    // What stands for an array may say anything.
+    const count = records.length >>> 0;
     if (count === 0) return this.stopped === undefined ? 0 : Refusal.ENDED;
     let bytes = this.#fillBatch(records, count, timeUs, tag, tagStep);
     if (bytes === 0) {
@@ -402,7 +413,9 @@ export class Appender {
     let latestUs = 0;
     for (let i = 0; i < count; i++) {
       const record = records[i];
-      const length = record.length;
+      const plain = isByteArray(record);
+      if (!plain && !(record instanceof DescribedRecord)) throw changedMeanwhile('batch', this.#channel.path);
+      const length = plain ? lengthHere(record, this.#channel.path) : record.length;
       // Who computes it may have ended the channel right here, opened a claim, which is of the same room, or written a
       // record of its own.
       if (this.stopped !== undefined) return Refusal.ENDED;
@@ -411,7 +424,7 @@ export class Appender {
       const next = at + ((length + frameHeader + 15) & -16);
       if (!(next <= until && length <= this.#maxRecord)) return 0;
       const kind = i === count - 1 ? KIND_DATA : KIND_DATA | FLAG_BATCH_GOES_ON;
-      if (record instanceof Uint8Array) {
+      if (plain) {
         this.bytes.set(record, at + frameHeader);
         this.#fill(at, next, kind, tag + i * tagStep, timeUs);
         if (timeUs > latestUs) latestUs = timeUs;
