@@ -1,6 +1,16 @@
-import { expect, test } from 'vitest';
-import { type BatchRecord, type Claim, type Data, Reader, Refusal, verify, Writer } from '../../lib/index.js';
+import { describe, expect, test } from 'vitest';
+import {
+  type BatchRecord,
+  type Claim,
+  type Data,
+  Reader,
+  Refusal,
+  utf8,
+  verify,
+  Writer,
+} from '../../lib/index.js';
 import { failure } from '../helpers/failure.js';
+import { LIARS, lying } from '../helpers/lying.js';
 import { resizable } from '../helpers/resizable.js';
 import { newPath } from '../helpers/run-directory.js';
 
@@ -284,3 +294,113 @@ test.each([
     expect(reader.readBatch(10).map(({ data }) => data.toString())).toEqual(['next']);
   }
 });
+
+const WAYS: Record<string, (writer: Writer, data: Uint8Array) => number> = {
+  'by write': (writer, data) => writer.write(data),
+  'by tryWrite': (writer, data) => writer.tryWrite(data),
+  'as a part': (writer, data) => writer.write(['a', data]),
+  'with a type': (writer, data) => writer.write(data, { type: 3 }),
+  'in a batch': (writer, data) => writer.writeBatch([short(), data]),
+  'first in a batch': (writer, data) => writer.writeBatch([data, short()]),
+  'described in a batch': (writer, data) => writer.writeBatch([{ data, type: 3 }]),
+  'as a part in a batch': (writer, data) => writer.writeBatch([[data]]),
+};
+
+describe.each(Object.keys(LIARS))('an array of bytes that %s', (kind) => {
+  test.each(Object.keys(WAYS))('is refused %s', async (way) => {
+    let path = '';
+    const error = await failure(() =>
+      besideUnread((writer) => {
+        path = writer.path;
+        return WAYS[way](writer, LIARS[kind]());
+      }),
+    );
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    expect(await verify(path)).toMatchObject({ sound: true });
+  });
+
+  test('is refused by send, and from a codec', async () => {
+    const encoder = { encode: () => LIARS[kind]() };
+    using writer = await Writer.create(newPath());
+    using encoding = await Writer.create(newPath(), { codec: { ...utf8, ...encoder } });
+    for (const write of [
+      () => writer.send(LIARS[kind]()),
+      () => encoding.write('x'),
+      () => encoding.writeBatch(['x']),
+    ]) {
+      expect(await failure(write)).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    }
+    expect([writer.position, encoding.position]).toEqual([0, 0]);
+  });
+});
+
+test.each(Object.keys(WAYS))(
+  'what writes a record as its length is asked for %s comes behind that, or is refused',
+  async (way) => {
+    for (const looks of [1, 2, 3, 4]) {
+      using writer = await Writer.create(newPath());
+      using reader = await Reader.open(writer.path);
+      writer.write('first');
+      let asked = 0;
+      const data = lying(7, () => {
+        if (++asked === looks) writer.write('its own');
+        return 7;
+      });
+      let written = true;
+      try {
+        WAYS[way](writer, data);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_BUSY', path: writer.path });
+        written = false;
+      }
+      writer.write('the next');
+      const read = reader.readBatch(10).map((record) => record.data.toString());
+      const isOfIt = (text: string) => /^[axy]+$/.test(text);
+      const its = asked < looks ? [] : ['its own'];
+      expect(read.filter((text) => !isOfIt(text))).toEqual(['first', ...its, 'the next']);
+      expect(read.some(isOfIt)).toBe(written);
+    }
+  },
+);
+
+test('a batch whose elements turn out to be others than bytes when they are asked for again is refused', async () => {
+  const texts = { data: 'x'.repeat(LONG), length: 4, type: 0, tag: 0, timeUs: undefined };
+  const negative = { ...texts, data: '', length: -100 };
+  for (const later of [texts, negative, [short()], 'text', 7, null, undefined]) {
+    const element = changing<unknown>(1, short(), later);
+    let path = '';
+    const error = await failure(() =>
+      besideUnread((writer) => {
+        path = writer.path;
+        return writer.writeBatch(computed([short(), short()], element as () => Buffer));
+      }),
+    );
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path });
+    expect(await verify(path)).toMatchObject({ sound: true });
+  }
+});
+
+test.each([0.5, 1.5, '1', -1, Number.NaN])(
+  'a batch whose length is %o when it is asked for again is whole, or refused',
+  async (length) => {
+    for (const looks of [0, 1, 2, 3, 4]) {
+      using writer = await Writer.create(newPath());
+      using reader = await Reader.open(writer.path);
+      const says = changing<unknown>(looks, 2, length);
+      const batch = new Proxy([short(), short()], {
+        get: (array, key) => (key === 'length' ? says() : Reflect.get(array, key)),
+      });
+      try {
+        writer.writeBatch(batch);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
+      }
+      writer.write('the next');
+      const read = reader.readBatch(10);
+      expect(read.at(-1)?.data.toString()).toBe('the next');
+      expect(writer.stats().records).toBe(read.length);
+      writer.close();
+      expect(await verify(writer.path)).toMatchObject({ sound: true, records: read.length });
+    }
+  },
+);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Log, type LogRecordInput } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
+import { LIARS, lying } from '../helpers/lying.js';
 import { resizable } from '../helpers/resizable.js';
 import { newDirectory } from '../helpers/run-directory.js';
 
@@ -96,5 +97,59 @@ test('of a batch whose elements are computed each is asked for once', async () =
       [next, 'x'.repeat(20)],
       [next + 1, 'b'],
     ]);
+  }
+});
+
+const WAYS: Record<string, (log: Log, data: Uint8Array) => unknown> = {
+  'as a record': (log, data) => log.append(data),
+  'as a value': (log, data) => log.append({ value: data }),
+  'as a key': (log, data) => log.append({ key: data, value: 'v' }),
+  'in a header': (log, data) => log.append({ value: 'v', headers: { a: data } }),
+  'in a batch': (log, data) => log.appendBatch([Buffer.from('n'), data]),
+  'described in a batch': (log, data) => log.appendBatch([{ key: 'k', value: data }]),
+};
+
+test.each(Object.keys(WAYS))('what is not the bytes that it says it is is refused %s', async (way) => {
+  for (const compression of [undefined, 'deflate'] as const) {
+    await using log = await Log.open(newDirectory(), { compression, segment: '256KiB' });
+    // Each meets a log without a segment, one with room, and one that has none for it.
+    for (const before of [0, 3, 60_000]) {
+      for (const liar of Object.values(LIARS)) {
+        const { next } = log;
+        expect(thrown(() => WAYS[way](log, liar()))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+        expect(log.next).toBe(next);
+      }
+      log.append(Buffer.alloc(before, 'b'));
+    }
+    expect((await recordsOf(log)).map(([offset, value]) => [offset, value.length])).toEqual([
+      [0, 0],
+      [1, 3],
+      [2, 60_000],
+    ]);
+    expect(await log.verify()).toMatchObject({ sound: true });
+  }
+});
+
+test.each(Object.keys(WAYS))('nor can its length append anything %s', async (way) => {
+  for (let looks = 1; looks <= 6; looks++) {
+    await using log = await Log.open(newDirectory());
+    if (looks % 2 === 0) log.append('first');
+    const { next } = log;
+    let asked = 0;
+    const data = lying(7, () => {
+      if (++asked === looks) log.append(Buffer.from('its own'));
+      return 7;
+    });
+    try {
+      WAYS[way](log, data);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_BUSY', path: log.path });
+      expect(log.next).toBe(next);
+    }
+    log.append('next');
+    expect((await recordsOf(log)).map(([offset]) => offset)).toEqual(
+      Array.from({ length: log.next }, (_, i) => i),
+    );
+    expect(await log.verify()).toMatchObject({ sound: true });
   }
 });
