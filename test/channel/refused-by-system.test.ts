@@ -14,7 +14,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isRam } from '../../lib/channel/runtime/index.js';
-import { Reader, Writer } from '../../lib/index.js';
+import { inspect, Reader, Writer } from '../../lib/index.js';
 import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure } from '../helpers/failure.js';
@@ -125,6 +125,22 @@ test('where there are no locks by open file description that is told of the file
     } finally {
       locking.mockRestore();
     }
+  }
+});
+
+test('so is who looks at them, to know who lives', async () => {
+  using writer = await Writer.create(newPath(), { capacity: 65536 });
+  using reader = await Reader.open(writer.path);
+  const cause = Object.assign(new Error('no'), { code: 'ENOLCK', errno: -37, syscall: 'fcntl(F_OFD_GETLK)' });
+  const looking = vi.spyOn(binding(), 'isByteLocked').mockImplementation(() => {
+    throw cause;
+  });
+  try {
+    for (const look of [() => inspect(writer.path), () => writer.readers(), () => reader.status]) {
+      expect(await failure(look)).toMatchObject({ code: 'ERR_FILESYSTEM', path: writer.path, cause });
+    }
+  } finally {
+    looking.mockRestore();
   }
 });
 

@@ -3,7 +3,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import { binding } from '../../native.js';
 import { type Mapped, STATE, WRITER_LOCK_BYTE, writeFrozen } from '../file/index.js';
 import * as L from '../layout.js';
-import { environment, outside } from '../runtime/index.js';
+import { environment, explain, outside } from '../runtime/index.js';
 
 /**
  * What a reader can know of its writer. `alive`, `stalled` and `dead` are about a channel that is still open;
@@ -33,9 +33,18 @@ export function endedAs(channel: Mapped): Ended | undefined {
   return ENDED[Atomics.load(channel.words, STATE)];
 }
 
+/** Whether somebody has the lock on this byte. */
+export function isLocked({ file, path }: Mapped, byte: number): boolean {
+  try {
+    return binding().isByteLocked(file, byte);
+  } catch (error) {
+    throw explain(error, path, 'look for locks on');
+  }
+}
+
 /** Dead is a verdict of the kernel, which drops a lock with its holder; never of a clock or a pid. */
 function isWriterAlive(channel: Mapped): boolean {
-  return binding().isByteLocked(channel.file, WRITER_LOCK_BYTE);
+  return isLocked(channel, WRITER_LOCK_BYTE);
 }
 
 export function writerStatus(channel: Mapped): Standing {

@@ -4,6 +4,7 @@ import { loadPosition, type Mapped, readFrozen, storePosition, writeFrozen } fro
 import * as L from '../layout.js';
 import { environment } from '../runtime/index.js';
 import { ROOM, wakeSleepers } from '../waiting/index.js';
+import { isLocked } from './liveness.js';
 
 /** What others see of a reader. */
 export interface ReaderInfo {
@@ -162,7 +163,7 @@ export function releaseSlot(channel: Mapped, slot: number): void {
  * and then it is not freed; or takes a free one.
  */
 export function freeDeadSlot(channel: Mapped, slot: number, stateWord: number): boolean {
-  if (binding().isByteLocked(channel.file, lockByteOf(slot))) return false;
+  if (isLocked(channel, lockByteOf(slot))) return false;
   // step 33
   const freed = changeSlot(channel.words, slotWord(channel, slot), stateWord, L.SLOT_FREE);
   // step 34
@@ -228,7 +229,7 @@ export function listReaders(channel: Mapped): ReaderInfo[] {
       overtaken: words[at + (L.SLOT_OVERTAKEN_OFFSET >> 2)],
       lostBytes: readFrozen(words, at + (L.SLOT_LOST_OFFSET >> 2)),
       evictAfterMs: evictAfterMs === 0 ? undefined : evictAfterMs,
-      alive: binding().isByteLocked(channel.file, lockByteOf(slot)),
+      alive: isLocked(channel, lockByteOf(slot)),
     });
   }
   return readers;

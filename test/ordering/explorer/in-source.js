@@ -93,9 +93,7 @@ export const MODELLED = [
   row('flow.ts', 'const patience = Atomics.load(this.#words, at + EVICT_AFTER);', [
     'writer: relieve: patience',
   ]),
-  row('table.ts', 'if (binding().isByteLocked(channel.file, lockByteOf(slot))) return false;', [
-    'writer: relieve: lock',
-  ]),
+  row('table.ts', 'if (isLocked(channel, lockByteOf(slot))) return false;', ['writer: relieve: lock']),
   row('table.ts', 'return Atomics.compareExchange(words, at, from, nextState(from, state)) === from;', [
     'writer: relieve: free',
     'writer: evict',
