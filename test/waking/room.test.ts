@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type IdleStrategy, Reader, Refusal, Writer } from '../../lib/index.js';
+import { type Claim, type IdleStrategy, Reader, Refusal, Writer } from '../../lib/index.js';
 import { Child, endAll } from '../crash/fixtures/child.js';
 import { failure } from '../helpers/failure.js';
 import { newPath } from '../helpers/run-directory.js';
@@ -260,3 +260,28 @@ test('a record that waits for room was refused once, however often was looked', 
   await sent;
   expect(writer.stats().refusals).toBe(refusals + 1);
 });
+
+test.each(['commit', 'abort'] as const)(
+  'who waits for room goes on waiting while a claim is open that was opened since, until its %s',
+  async (end) => {
+    let looks = 0;
+    using channel = await full({ idle: () => (looks++ < 0 ? 'look' : 'yield') });
+    const { writer, reader } = channel;
+    let over = 0;
+    const waiting = [writer.send(Buffer.alloc(LARGE)), writer.ready({ bytes: LARGE })].map((wait) =>
+      wait.finally(() => over++),
+    );
+    const claim = writer.claim(16) as Claim;
+    reader.readBatch(3);
+    // More than one that is over could.
+    const before = looks;
+    await until(() => looks >= before + 8 || over > 0);
+    expect(over).toBe(0);
+    expect(await failure(() => writer.ready({ bytes: LARGE }))).toMatchObject({ code: 'ERR_BUSY' });
+    claim[end]();
+    const [position] = await Promise.all(waiting);
+    const read = reader.readBatch(100);
+    expect(read.at(-1)).toMatchObject({ position, data: Buffer.alloc(LARGE) });
+    expect(read.some(({ data }) => data.length === 16)).toBe(end === 'commit');
+  },
+);

@@ -90,7 +90,7 @@ export class Writer<In = Data> {
     this.#figures = new WriterFigures(channel, this.#appender, this.#roomSleeper);
     this.#sends = new Sends(
       channel.path,
-      this.#appender.flow,
+      this.#appender,
       this.#roomSleeper,
       this.#strategy,
       this.#figures.room,
@@ -222,6 +222,8 @@ export class Writer<In = Data> {
     let refusedAt: number | undefined;
     const refusal = await waitUntil(
       () => {
+        // A claim that was opened meanwhile has the room, until it is committed or aborted.
+        if (refusedAt !== undefined && this.#appender.busy) return undefined;
         const taken = this.#appender.flow.looking(reserve);
         if (taken !== Refusal.BACK_PRESSURE) return taken;
         refusedAt ??= performance.now();

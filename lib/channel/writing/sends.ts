@@ -1,6 +1,5 @@
 import { invalidArgument } from '../../errors.js';
 import { checkWait, knownOptions, show } from '../../options.js';
-import type { Flow } from '../presence/index.js';
 import type { RecordOptions } from '../records/index.js';
 import { isTurnDue, type Stopwatch, turn } from '../runtime/index.js';
 import {
@@ -13,6 +12,7 @@ import {
   waitUntil,
   within,
 } from '../waiting/index.js';
+import type { Appender } from './appender.js';
 import { Refusal } from './refusal.js';
 
 /** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
@@ -41,7 +41,7 @@ export function splitOptions(options: SendOptions | undefined) {
 /** Those who wait until their record has room: what is sent goes in in the order of the calls. */
 export class Sends {
   readonly #task: Task;
-  readonly #flow: Flow;
+  readonly #appender: Pick<Appender, 'flow' | 'busy'>;
   readonly #sleeper: Sleeper;
   readonly #strategy: IdleStrategy;
   /** Of those who had to wait. */
@@ -49,8 +49,14 @@ export class Sends {
   /** Each is called when its turn comes. */
   readonly #queue = new Set<() => void>();
 
-  constructor(path: string, flow: Flow, sleeper: Sleeper, strategy: IdleStrategy, stopwatch: Stopwatch) {
-    this.#flow = flow;
+  constructor(
+    path: string,
+    appender: Pick<Appender, 'flow' | 'busy'>,
+    sleeper: Sleeper,
+    strategy: IdleStrategy,
+    stopwatch: Stopwatch,
+  ) {
+    this.#appender = appender;
     this.#task = { what: `Waiting for room in ${path}`, path };
     this.#sleeper = sleeper;
     this.#strategy = strategy;
@@ -74,7 +80,7 @@ export class Sends {
         return sent;
       }
     } else {
-      this.#flow.refusals++;
+      this.#appender.flow.refusals++;
     }
     const beganAt = performance.now();
     let begin: () => void = () => {};
@@ -85,7 +91,8 @@ export class Sends {
     if (this.#queue.size === 1) begin();
     try {
       await within(begun, this.#task, limits);
-      const look = () => this.#flow.looking(tryToSend);
+      // A claim that was opened meanwhile has the room, until it is committed or aborted.
+      const look = () => (this.#appender.busy ? undefined : this.#appender.flow.looking(tryToSend));
       const sent = await waitUntil(look, this.#task, limits, this.#strategy, this.#sleeper);
       this.#stopwatch.since(beganAt);
       return sent;
