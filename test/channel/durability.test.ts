@@ -115,10 +115,15 @@ describe('asyncDispose', () => {
     await writer[Symbol.asyncDispose]();
   });
 
-  test('twice: who calls second hears no sooner, and nothing else', async () => {
+  test('twice: who calls second hears no sooner, and nothing else, nor does who is told that it closes', async () => {
     const flush = disk.flushFrames;
     for (const outcome of ['there', new Error('EIO')]) {
-      const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit' });
+      const all: Promise<unknown>[] = [];
+      const debug = (_: string, facts: object) => {
+        if ('state' in facts) dispose('told');
+      };
+      const logger = { debug, info: debug, warn: debug, error: debug };
+      const writer = await Writer.create(newPath(), { ...LINEAR, sync: 'commit', logger });
       const begun: (() => void)[] = [];
       vi.spyOn(disk, 'flushFrames').mockImplementationOnce(async (...given) => {
         await new Promise<void>((resolve) => begun.push(resolve));
@@ -127,18 +132,22 @@ describe('asyncDispose', () => {
       });
       writer.write('last');
       const told: unknown[] = [];
-      const both = ['first', 'second'].map((who) =>
-        writer[Symbol.asyncDispose]().then(
+      const dispose = (who: string) => {
+        const disposed = writer[Symbol.asyncDispose]().then(
           () => told.push([who, writer.durablePosition]),
           ({ code }) => told.push([who, code]),
-        ),
-      );
+        );
+        all.push(disposed);
+      };
+      dispose('first');
+      dispose('second');
       await vi.waitFor(() => expect(begun).toHaveLength(1));
       expect(told).toEqual([]);
       begun[0]();
-      await Promise.all(both);
+      await Promise.all(all);
       const end = outcome === 'there' ? 32 : 'ERR_SYNC_FAILED';
       expect(told).toEqual([
+        ['told', end],
         ['first', end],
         ['second', end],
       ]);

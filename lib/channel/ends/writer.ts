@@ -407,7 +407,13 @@ export class Writer<In = Data> {
 
   /** Closes; where the channel is synced, resolves once all of it and its end are on the disk. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed ??= this.#dispose();
+    if (this.#disposed !== undefined) return this.#disposed;
+    let follow: (end: Promise<void>) => void = () => {};
+    // First: who is told of the end may dispose of it, too.
+    this.#disposed = new Promise((resolve) => {
+      follow = resolve;
+    });
+    follow(this.#dispose());
     return this.#disposed;
   }
 
