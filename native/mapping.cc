@@ -81,9 +81,10 @@ size_t Mapping::Clear(size_t start, const Pace& pace) {
     // Looked at first: a page that is only read stays clean, and needs not go to the disk again.
     if (std::memcmp(address_ + done, kZeros, step) != 0) {
       size_t used = step;
-      while (address_[done + used - 1] == 0) used--;
+      // Down to nothing, where somebody else has cleared it since.
+      while (used > 0 && address_[done + used - 1] == 0) used--;
       std::memset(address_ + done, 0, used);
-      cleared = done + used;
+      if (used > 0) cleared = done + used;
     }
     done += step;
     if (done % kStepBytes == 0) pace.Pause();

@@ -189,6 +189,20 @@ test('clearRest stores 0 to what is left of the file, and says how far it had to
   }
 });
 
+test('clearRest clears nothing but the rest where others clear it meanwhile', async () => {
+  const { file, memory } = await area(16 << 20);
+  const { bytes } = memory;
+  for (let round = 0; round < 4; round++) {
+    bytes.fill(0);
+    // Each page has what is found at once, and then looked for from its other end.
+    for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1;
+    const cleared = await Promise.all([1, 2, 3].map(() => native.clearRest(file, 4096)));
+    expect(bytes[0]).toBe(1);
+    expect(allAre(bytes.subarray(4096), 0)).toBe(true);
+    expect(Math.max(...cleared)).toBe(bytes.length - 4095);
+  }
+});
+
 test('clearRest returns the end of the last that it cleared', async () => {
   const { file, memory } = await area(5 << 20);
   const { bytes } = memory;
