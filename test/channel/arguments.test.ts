@@ -1,7 +1,17 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { inspect, openAll, Reader, Refusal, shmPath, Writer, type WriterOptions } from '../../lib/index.js';
+import {
+  compressed,
+  inspect,
+  openAll,
+  Reader,
+  Refusal,
+  shmPath,
+  Writer,
+  type WriterOptions,
+} from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
+import { cutOff, transferred } from '../helpers/gone.js';
 import { newPath } from '../helpers/run-directory.js';
 import { OPENERS, type Wrong } from './broken-channels.js';
 
@@ -303,6 +313,52 @@ describe('arguments', () => {
     expect(writer.position).toBe(0);
     writer.write('after it all');
     expect(reader.read()).toMatchObject({ position: 0, record: 0, data: Buffer.from('after it all') });
+  });
+
+  test.each([
+    ['was transferred', transferred],
+    ['is shorter by now', cutOff],
+  ])('bytes whose buffer %s are no record, and no empty one', async (_, gone) => {
+    using writer = await Writer.create(newPath(), { capacity: 65536 });
+    using encoding = await Writer.create(newPath(), { capacity: 65536, codec: { encode: gone } });
+    using packing = await Writer.create(newPath(), {
+      capacity: 65536,
+      codec: compressed({ encode: gone, decode: String }),
+    });
+    for (const [own, use] of [
+      [writer, () => writer.write(gone())],
+      [writer, () => writer.tryWrite(gone())],
+      [writer, () => writer.send(gone())],
+      [writer, () => writer.write(['a', gone()])],
+      [writer, () => writer.writeBatch([Buffer.from('a'), gone()])],
+      [writer, () => writer.writeBatch(['a', gone()])],
+      [writer, () => writer.writeBatch([{ data: gone() }])],
+      [writer, () => writer.writeBatch([{ data: ['a', gone()] }])],
+      [encoding, () => encoding.write('x')],
+      [encoding, () => encoding.writeBatch(['x'])],
+      [packing, () => packing.write('x')],
+    ] as const) {
+      const refused = await failure(use);
+      expect(refused).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: own.path });
+      expect(refused.message).toMatch(/^The memory of a Uint8Array is gone/);
+      expect(own.position).toBe(0);
+    }
+    expect(writer.tryWriteBatch([new Uint8Array(0), Buffer.alloc(0)])).toBe(32);
+    expect(writer.tryWrite(new Uint8Array(0))).toBe(16);
+  });
+
+  test('bytes that are transferred while their batch is looked at are refused', async () => {
+    using writer = await Writer.create(newPath(), { capacity: 65536 });
+    const bytes = new Uint8Array(4);
+    const taking = {
+      get data() {
+        if (bytes.length > 0) structuredClone(bytes, { transfer: [bytes.buffer] });
+        return 'b';
+      },
+    };
+    const refused = thrown(() => writer.writeBatch([{ data: bytes }, taking]));
+    expect(refused).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', path: writer.path });
+    expect(writer.position).toBe(0);
   });
 
   test('tags and timestamps need a channel that has them', async () => {

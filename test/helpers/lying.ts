@@ -1,3 +1,5 @@
+import { transferred } from './gone.js';
+
 /** Of this many bytes, but with a `length` of its own that says something else. */
 export function lying(bytes: number, length: () => unknown): Uint8Array {
   return Object.defineProperty(Buffer.alloc(bytes, 'x'), 'length', { get: length });
@@ -7,12 +9,6 @@ class Short extends Uint8Array {
   override get length(): number {
     return 4;
   }
-}
-
-export function detached(): Uint8Array {
-  const bytes = new Uint8Array(10);
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-  return bytes;
 }
 
 /** What isn't the bytes that it says it is; all take more room than they say, or less, or none that can be reckoned. */
@@ -32,5 +28,5 @@ export const LIARS: Record<string, () => Uint8Array> = {
       get: (bytes, key) => (key === 'length' ? (looks++ > 0 ? 20_000 : 4) : Reflect.get(bytes, key)),
     });
   },
-  'was transferred': detached,
+  'was transferred': transferred,
 };

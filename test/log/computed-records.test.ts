@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Log, type LogRecordInput } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
+import { transferred } from '../helpers/gone.js';
 import { LIARS, lying } from '../helpers/lying.js';
 import { resizable } from '../helpers/resizable.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -23,6 +24,28 @@ function computed(compute: () => unknown): Record<string, string> {
 }
 
 const RECORD = { key: 'k', value: 'v', headers: { a: '1' } };
+
+test.each([undefined, 'deflate'] as const)(
+  'bytes whose buffer was transferred are no record, and no empty one (compression: %s)',
+  async (compression) => {
+    await using log = await Log.open(newDirectory(), { compression });
+    for (const append of [
+      () => log.append(transferred()),
+      () => log.append({ value: transferred() }),
+      () => log.appendBatch([Buffer.from('a'), transferred()]),
+      () => log.appendBatch(['a', { key: transferred(), value: 'b' }]),
+      () => log.commit(transferred()),
+    ]) {
+      const refused = await failure(append);
+      expect(refused).toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        path: expect.stringContaining(log.path),
+      });
+      expect(refused.message).toMatch(/^The memory of a Uint8Array is gone/);
+    }
+    expect(log.append(new Uint8Array(0))).toBe(0);
+  },
+);
 
 test.each([undefined, 'deflate'] as const)(
   'a record that is appended as another one is looked at is refused',

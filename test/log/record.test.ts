@@ -10,6 +10,7 @@ import { EXPIRES, frameBytes, HEADERS, KEY, PACKED, TOMBSTONE } from '../../lib/
 import { decodeRecord, fromPool, NO_KEY, RecordParts } from '../../lib/log/records/record-decoder.js';
 import { NO_TIME, RecordEncoder } from '../../lib/log/records/record-encoder.js';
 import { thrown } from '../helpers/failure.js';
+import { cutOff, transferred } from '../helpers/gone.js';
 import { anyInput, decode, encode, expected, type Input, shown } from './records.js';
 
 /** A failure prints the seed and the shortest record that leads to it; RECORD_SEED and RECORD_RUNS give others, and more. */
@@ -84,6 +85,10 @@ describe('what can not be appended', () => {
     [{ value: undefined, key: 'k' }, /needs a value/],
     [{ value: 5 }, /The value of a record must be a Uint8Array or a string, not 5/],
     [{ value: ['a'] }, /The value .*, not Array/],
+    [transferred(), /The memory of a Uint8Array is gone/],
+    [{ value: cutOff() }, /The memory of a Uint8Array is gone/],
+    [{ key: transferred(), value: 'x' }, /The memory of a Uint8Array is gone/],
+    [{ value: 'x', headers: { a: cutOff() } }, /The memory of a Uint8Array is gone/],
     [{ value: new ArrayBuffer(4) }, /The value .*, not ArrayBuffer/],
     [{ value: null }, /null needs a key/],
     [{ key: null, value: 'x' }, /The key of a record must be a Uint8Array or a string, not null/],

@@ -120,7 +120,8 @@ function copyParts(
 function copyPart(target: Buffer, at: number, part: Uint8Array | string, left: number): number {
   if (typeof part === 'string') return target.write(part, at, left);
   const length = trueLength.call(part);
-  if (length <= left) target.set(part, at);
+  // Of one that was transferred meanwhile nothing is left, and the engine refuses to copy that.
+  if (length > 0 && length <= left) target.set(part, at);
   return length;
 }
 
