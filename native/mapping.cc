@@ -95,8 +95,10 @@ size_t Mapping::Clear(size_t start, const Pace& pace) {
 void Mapping::LetGo(size_t from, size_t end) {
   const size_t begin = (from + kPageBytes - 1) / kPageBytes * kPageBytes;
   const size_t whole = end / kPageBytes * kPageBytes;
-  // It only spares work: where it fails, all is as it was.
-  if (begin < whole) madvise(address_ + begin, whole - begin, MADV_DONTNEED);
+  for (size_t done = begin; done < whole; done += kStepBytes) {
+    // It only spares work: where it fails, all is as it was.
+    madvise(address_ + done, std::min(kStepBytes, whole - done), MADV_DONTNEED);
+  }
 }
 
 Failure Mapping::Populate(size_t from, bool dirty, const Pace& pace) {

@@ -44,9 +44,10 @@ class Mapping {
   // does, and the first store to each page of a disk's costs a fault.
   Failure Populate(size_t from, bool dirty, const Pace& pace);
 
-  // Lets go of the whole pages in [from, end), where nobody stores any more: they stay in the file, and come back when
-  // they are looked at. Before the kernel writes a page to the disk it takes the right to store there from every page
-  // table, and interrupts each core to tell it: for page after page, where for all of these it does so once.
+  // Lets go of the whole pages in [from, end), in steps: they stay in the file as they are, and come back to who looks at
+  // them or stores there. For those in which nobody will any more, and that are yet to be written to the disk: of each page
+  // that it writes the kernel takes the right to store there from every page table, and interrupts the other cores to tell
+  // them, once for a page, where it does so here once for a step.
   void LetGo(size_t from, size_t end);
 
  private:
