@@ -89,9 +89,9 @@ export interface Binding {
    */
   summedTo(file: FileHandle): number;
   /**
-   * The same off the event loop; then the pages are let go of in which nothing will be stored any more, so that to write
-   * them interrupts nobody; and then, where `sync` says so and the frames ended at `end`, everything in the file is
-   * brought to its disk. Goes on to its end when the file is closed meanwhile.
+   * The same off the event loop, and then, where `sync` says so and the frames ended at `end`, everything in the file is
+   * brought to its disk. Before that the pages are let go of whose frames have their checksums by then, as nothing will be
+   * stored there any more: so to write them interrupts nobody. Goes on to its end when the file is closed meanwhile.
    */
   flushFrames(
     file: FileHandle,

@@ -133,10 +133,12 @@ class Flush final : public Job {
 
  private:
   Failure Run() override {
+    size_t unknown = 0;
+    mapping_->unsynced()->compare_exchange_strong(unknown, stretch_.start);
     stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_, mapping_->summed());
-    // What has its checksum is done with.
-    mapping_->LetGo(stretch_.start, stopped_);
     if (!sync_ || stopped_ != stretch_.end) return {};
+    // What has its checksum is done with.
+    mapping_->LetGo(mapping_->unsynced()->exchange(stopped_), stopped_);
     return SyncData(descriptor_->fd);
   }
   napi_value Result(napi_env env) override { return Offset(env, stopped_); }

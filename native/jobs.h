@@ -18,8 +18,8 @@ napi_value PopulateFileJob(napi_env env, const File& file, size_t from);
 napi_value AllocateFileJob(napi_env env, const File& file, int64_t bytes);
 napi_value PunchHoleJob(napi_env env, const File& file, int64_t from, int64_t bytes);
 
-// Fills in checksums, lets go of the pages that are done with, then syncs if asked to; resolves with where the frames
-// ended. Nothing is synced where that is not the end of the stretch. Goes on to its end when the handle is closed.
+// Fills in checksums; if asked to, it then lets go of the pages that are done with by that, and syncs. Resolves with where
+// the frames ended: nothing is synced where that is not the end of the stretch. Goes on to its end when the handle is closed.
 napi_value FlushFramesJob(napi_env env, const File& file, const Stretch& stretch, bool sync);
 
 // Nothing stays open where the thread ends meanwhile.

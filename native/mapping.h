@@ -39,6 +39,9 @@ class Mapping {
   // How far jobs have filled in checksums: each notes where it is, while others may look.
   std::atomic<size_t>* summed() { return &summed_; }
 
+  // From where on jobs have filled in checksums that none of them has synced; 0 where there are none.
+  std::atomic<size_t>* unsynced() { return &unsynced_; }
+
   // Brings every page from `from` on into this process's page table, in steps; blocks. Where they are to be `dirty`, a store
   // finds them ready, and all that may be written goes to the disk, zeros as they are. Else what nothing is stored in never
   // does, and the first store to each page of a disk's costs a fault.
@@ -57,6 +60,7 @@ class Mapping {
   const size_t bytes_;
   std::atomic<size_t> writable_;  // how many bytes from the front; a job may look while JavaScript changes it
   std::atomic<size_t> summed_{0};
+  std::atomic<size_t> unsynced_{0};
 };
 
 }  // namespace millrace

@@ -127,7 +127,7 @@ test('flushFrames brings the file to its disk where it is told to', async ({ ski
   expect(mappedKilobytes(directory).Dirty).toBeGreaterThan(0);
 });
 
-test('flushFrames lets go of the pages that are done with, and of no other', async () => {
+test('a sync lets go of the pages that are done with by then, and of no other', async () => {
   const directory = directoryOnDisk();
   const { path, file } = await namedFile(directory, 1 << 20);
   onTestFinished(() => native.closeFile(file));
@@ -142,7 +142,10 @@ test('flushFrames lets go of the pages that are done with, and of no other', asy
   expect(seen.bytes.every((byte, at) => byte === memory.bytes[at])).toBe(true);
   const resident = mappedKilobytes(directory).Rss;
   expect(resident).toBe(2048);
-  expect(await native.flushFrames(file, first, end, 6, INCARNATION, false)).toBe(end);
+  expect(await native.flushFrames(file, first, second, 6, INCARNATION, false)).toBe(second);
+  expect(mappedKilobytes(directory).Rss).toBe(resident);
+  const stamp = 6 + (second - first) / 16;
+  expect(await native.flushFrames(file, second, end, stamp, INCARNATION, true)).toBe(end);
   expect(mappedKilobytes(directory).Rss).toBe(resident - 108 * 4);
   // They are in the file, and come back to who looks.
   expect(memory.checksums([first, second])).toEqual(seen.rightChecksums([first, second]));
