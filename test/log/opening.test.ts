@@ -1,4 +1,5 @@
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -9,13 +10,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { declareAbandoned, Writer } from '../../lib/index.js';
+import { describe, expect, test, vi } from 'vitest';
+import { declareAbandoned, type MillraceError, Writer } from '../../lib/index.js';
 import { Log } from '../../lib/log/index.js';
+import { binding } from '../../lib/native.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory, newPath } from '../helpers/run-directory.js';
 import { collect } from './collect.js';
-import { DATA, FRAME, fileOf, flip, shorten, someLog } from './damaging.js';
+import { DATA, FRAME, fileOf, flip, reboot, shorten, someLog } from './damaging.js';
 
 test('a segment is gone on with, and ended, by its log alone', async () => {
   const log = await Log.open(newDirectory(), { sync: 'none' });
@@ -126,6 +128,58 @@ test('one alone has it open to append; others may read, and it is free once that
   const next = await Log.open(path);
   expect(next.append('gone on')).toBe(1);
   await next.close();
+});
+
+describe('who is refused a log', () => {
+  /** A log of one segment, and the same as it was before it was closed. */
+  async function twoLogs() {
+    const [closed, left] = [newPath(), newPath()];
+    const log = await Log.open(closed, { sync: 'none' });
+    log.append('one');
+    cpSync(closed, left, { recursive: true });
+    await log.close();
+    return { closed, left };
+  }
+
+  /** What is told while another one goes on with the last segment, and has not signed that yet. */
+  async function toldMeanwhile(path: string): Promise<MillraceError> {
+    const { allocateFile } = binding();
+    let told: Promise<MillraceError> | undefined;
+    vi.spyOn(binding(), 'allocateFile').mockImplementationOnce(async (...given) => {
+      told = failure(() => Log.open(path));
+      await told;
+      return allocateFile(...given);
+    });
+    await (await Log.open(path, { sync: 'none' })).close();
+    vi.restoreAllMocks();
+    if (told === undefined) throw new Error('Nobody went on with it');
+    return told;
+  }
+
+  test('while another one goes on with it is told of no process that was before', async () => {
+    const { closed, left } = await twoLogs();
+    reboot(left, [0]);
+    for (const path of [closed, left]) {
+      const told = await toldMeanwhile(path);
+      expect(told).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
+      expect(told).not.toHaveProperty('pid');
+    }
+  });
+
+  test('is told that, also where it can’t be looked who has it', async () => {
+    const path = newPath();
+    await using log = await Log.open(path, { sync: 'none' });
+    log.append('one');
+    const { openFile } = binding();
+    vi.spyOn(binding(), 'openFile').mockImplementation((...given) => {
+      if (given[0] !== fileOf(path, 0)) return openFile(...given);
+      throw Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
+    });
+    const told = await failure(() => Log.open(path));
+    vi.restoreAllMocks();
+    expect(told).toMatchObject({ code: 'ERR_WRITER_ACTIVE', path });
+    expect(told).not.toHaveProperty('pid');
+  });
 });
 
 test('what is not of a log is set aside, with the reason beside it; readers leave it alone', async () => {

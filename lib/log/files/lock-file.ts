@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
+  type ChannelInfo,
   environment,
   explain,
   refuseDanglingLink,
@@ -241,11 +242,19 @@ export function writerActive(path: string): MillraceError {
   );
 }
 
-/** Of who appends alone, in its own pid namespace, where its segment tells that: there may be none yet. */
+/** Of who appends alone, in its own pid namespace, where its segment tells that by now: there may be none yet. */
 function writerPid(directory: string): number | undefined {
-  const last = new Directory(directory, true).segments().at(-1);
-  const info = last && segmentInfo(last);
-  return info?.status === 'alive' ? info.writerPid : undefined;
+  let info: ChannelInfo | undefined;
+  try {
+    const last = new Directory(directory, true).segments().at(-1);
+    info = last && segmentInfo(last);
+  } catch {
+    // What hinders this look is not why it is refused.
+    return undefined;
+  }
+  // Who goes on with it has it locked before it signs: as long as nobody has, or one before this start of the machine.
+  const isSigned = info?.status === 'alive' && info.sameBoot && info.writerPid !== 0;
+  return isSigned ? info?.writerPid : undefined;
 }
 
 function read(path: string, file: FileHandle): LockFacts {
