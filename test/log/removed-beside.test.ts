@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Log, type Tail } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { collect } from './collect.js';
 import { damage, fileOf, range, textOf } from './damaging.js';
 import { LEAVING } from './leaving.js';
 
@@ -82,6 +83,20 @@ describe.each(LEAVING)('whoever waits for records of a log that is %s', (_, leav
     opened.at(-1)?.append('not of that log');
     expect(await failure(() => tail.ready())).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
     expect(thrown(() => reading.next)).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
+  });
+
+  test('is told, too, who reads it backwards, where another log has taken its place', async () => {
+    const directory = newDirectory();
+    const log = await Log.open(directory, { segment: '16KiB', sync: 'none' });
+    while (log.segments().length < 3) log.append(textOf(log.next));
+    const reading = await Log.open(directory, { readOnly: true });
+    opened.push(log, reading);
+    const records = reading.read({ reverse: true });
+    await records.next();
+    leave(directory);
+    opened.push(await Log.open(directory, { sync: 'none' }));
+    opened.at(-1)?.append('not of that log');
+    expect(await failure(() => collect(records))).toMatchObject({ code: 'ERR_NOT_FOUND', path: directory });
   });
 
   test('is told, too, who waits again and again, each time for a short time', async () => {

@@ -1,6 +1,13 @@
 import { isTurnOver, type ReaderRecord, type RecordHandler, SegmentReader } from '../../channel/index.js';
 import { MillraceError, withFacts } from '../../errors.js';
-import { type Directory, isBroken, lastBefore, type SegmentFile, wholeBefore } from '../files/index.js';
+import {
+  type Directory,
+  isBroken,
+  lastBefore,
+  refuseTakenPlace,
+  type SegmentFile,
+  wholeBefore,
+} from '../files/index.js';
 import { decodeRecord, fromPool, hasExpired, type LogRecord, PACKED, unpack } from '../records/index.js';
 import { seekRecord } from './seek-record.js';
 
@@ -61,12 +68,14 @@ class BackwardWalk {
     let segment: SegmentReader | undefined;
     try {
       segment = SegmentReader.openNow(file.path, { readOnly: true });
+      refuseTakenPlace(this.#directory, segment.metadata);
       this.#directory.refuseStray(file, segment.metadata);
       return segment;
     } catch (error) {
       segment?.close();
+      const isGone = segment === undefined && (error as MillraceError).code === 'ERR_NOT_FOUND';
       if (isBroken(error)) this.#fault ??= error;
-      else if ((error as MillraceError).code !== 'ERR_NOT_FOUND') throw error;
+      else if (!isGone) throw error;
       return undefined;
     }
   }
