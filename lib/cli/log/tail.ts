@@ -13,7 +13,8 @@ export const tail: Verb = {
   help: `millrace log tail DIRECTORY [-n N] [--durable] [--values|--frames|--json] [--text|--hex|--base64]
 
 Prints the last records, as millrace log read does, and goes on with what is appended, until Ctrl-C: also where the
-log's writer goes and another one comes. Nothing in the log changes, and its writer does not notice.
+log's writer goes and another one comes. Where damage hides the end of the log it waits for nothing. Nothing in the log
+changes, and its writer does not notice.
 
   -n, --lines N   how many records (10)
   -f, --follow    it does that without, too
