@@ -278,6 +278,8 @@ test.each(['commit', 'abort'] as const)(
     await until(() => looks >= before + 8 || over > 0);
     expect(over).toBe(0);
     expect(await failure(() => writer.ready({ bytes: LARGE }))).toMatchObject({ code: 'ERR_BUSY' });
+    // Though others wait: whoever awaited it before the claim's end would wait for ever.
+    expect(await failure(() => writer.send('', { timeoutMs: 1000 }))).toMatchObject({ code: 'ERR_BUSY' });
     claim[end]();
     const [position] = await Promise.all(waiting);
     const read = reader.readBatch(100);

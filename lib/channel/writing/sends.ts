@@ -13,7 +13,7 @@ import {
   within,
 } from '../waiting/index.js';
 import type { Appender } from './appender.js';
-import { Refusal } from './refusal.js';
+import { claimIsOpen, Refusal } from './refusal.js';
 
 /** What became of a record that was to be sent: the bytes it took, or a refusal, and where the stream ended then. */
 export interface Sent {
@@ -80,6 +80,8 @@ export class Sends {
         return sent;
       }
     } else {
+      // Who holds the claim may be who calls: both would wait for the other.
+      if (this.#appender.busy) throw claimIsOpen(this.#task.path as string);
       this.#appender.flow.refusals++;
     }
     const beganAt = performance.now();
