@@ -1,11 +1,14 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, symlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { disk } from '../../lib/channel/runtime/disk.js';
 import { inspect, Reader, verify, Writer } from '../../lib/index.js';
+import { binding } from '../../lib/native.js';
 import { mortal } from '../helpers/crash.js';
 import { failure, thrown } from '../helpers/failure.js';
-import { newPath } from '../helpers/run-directory.js';
+import { newDirectory, newPath } from '../helpers/run-directory.js';
+import { mappedKilobytes } from '../native/addon.js';
 import {
   afterRestart,
   flushWhileWriting,
@@ -17,6 +20,16 @@ import {
 } from './linear-channel.js';
 
 restoringAll();
+
+test.each(['none', 'commit', { everyMs: 1000 }] as const)(
+  'in RAM all of it is mapped from the start, with sync %j',
+  async (sync) => {
+    const directory = newDirectory();
+    using writer = await Writer.create(join(directory, 'channel'), { ...LINEAR, sync });
+    // Nothing less than what holds its records.
+    expect(mappedKilobytes(directory).Rss).toBeGreaterThanOrEqual(writer.capacity / 1024);
+  },
+);
 
 describe('flush', () => {
   test('resolves with how far the disk has it, which readers see too', async () => {
@@ -405,6 +418,17 @@ describe('a sync that fails', () => {
       cause: broken,
     });
     expect(thrown(() => inspect(path))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  test.each(['sync_file_range', 'fdatasync'])('as its file is made is no less one (%s)', async (syscall) => {
+    const cause = Object.assign(new Error('EIO'), { errno: -5, code: 'EIO', syscall });
+    vi.spyOn(binding(), 'createFile').mockRejectedValue(cause);
+    const path = newPath();
+    expect(await failure(() => Writer.create(path, { ...LINEAR, sync: 'commit' }))).toMatchObject({
+      code: 'ERR_SYNC_FAILED',
+      path,
+      cause,
+    });
   });
 
   test('when it is made through a link leaves no file, whatever becomes of the link', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { MillraceError } from '../../errors.js';
-import { binding, type FileHandle, isSystemError } from '../../native.js';
+import { binding, type FileHandle, isSystemError, PAGES } from '../../native.js';
 import { checkFileMode } from '../../options.js';
 import {
   behindLink,
@@ -37,6 +37,9 @@ import {
   writeHeader,
 } from './design.js';
 
+/** What the kernel is asked for where all of a file is brought to its disk as it is made. */
+const SYNCS = new Set(['sync_file_range', 'fdatasync']);
+
 /** Makes the file, complete and with its writer's lock held, and only then gives it its name. */
 export async function createChannel(
   givenPath: string,
@@ -55,8 +58,11 @@ export async function createChannel(
   const bytes = header.dataOffset + header.capacity;
   let file: FileHandle;
   try {
-    file = await binding().createFile(directory, bytes, permissions, pagesFor(header.sync));
+    // There is no disk to spare in RAM, and no store costs a fault where all pages stay mapped.
+    const pages = inRam ? PAGES.DIRTY : pagesFor(header.sync);
+    file = await binding().createFile(directory, bytes, permissions, pages);
   } catch (error) {
+    if (isSystemError(error) && SYNCS.has(error.syscall)) throw syncFailed(path, error);
     throw explain(error, path, 'create', bytes);
   }
   try {
