@@ -10,7 +10,7 @@ import { MillraceError } from './errors.js';
 export interface Binding {
   /**
    * Makes a file without a name in `directory`: open file description lock on byte 0, every byte allocated,
-   * mapped for reading and writing, every page present. Runs on a thread of its own; the event loop is never held.
+   * mapped for reading and writing, every page as `pages` says. Runs on a thread of its own; the event loop is never held.
    */
   createFile(directory: string, bytes: number, permissions: number, pages: Pages): Promise<FileHandle>;
   /** Such a file at once, on this thread: every byte is allocated, but no page is present yet. */
@@ -153,7 +153,7 @@ export const PAGES = {
   CLEAN: 1,
   /**
    * All are on the disk, zeros as they are: a sync has nothing else to bring there than what was stored, not even the note
-   * that these are no zeros any more. The first store to each costs a fault as well.
+   * that these are no zeros any more. None is mapped: the first store to each costs a fault, in RAM, too.
    */
   SYNCED: 2,
 } as const;
