@@ -1,5 +1,6 @@
 #include "jobs.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -137,8 +138,9 @@ class Flush final : public Job {
     mapping_->unsynced()->compare_exchange_strong(unknown, stretch_.start);
     stopped_ = SumFrames(reinterpret_cast<uint8_t*>(mapping_->data()), stretch_, mapping_->summed());
     if (!sync_ || stopped_ != stretch_.end) return {};
-    // What has its checksum is done with.
-    mapping_->LetGo(mapping_->unsynced()->exchange(stopped_), stopped_);
+    // What has its checksum is done with, by whichever job: a file whose stream has ended is synced without a stretch.
+    const size_t done = std::max(stopped_, mapping_->summed()->load());
+    mapping_->LetGo(mapping_->unsynced()->exchange(done), done);
     return SyncData(descriptor_->fd);
   }
   napi_value Result(napi_env env) override { return Offset(env, stopped_); }

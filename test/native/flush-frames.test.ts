@@ -145,12 +145,19 @@ test('a sync lets go of the pages that are done with by then, and of no other', 
   expect(await native.flushFrames(file, first, second, 6, INCARNATION, false)).toBe(second);
   expect(mappedKilobytes(directory).Rss).toBe(resident);
   const stamp = 6 + (second - first) / 16;
-  expect(await native.flushFrames(file, second, end, stamp, INCARNATION, true)).toBe(end);
+  expect(await native.flushFrames(file, second, end, stamp, INCARNATION, false)).toBe(end);
+  expect(mappedKilobytes(directory).Rss).toBe(resident);
+  // Of the file as it is.
+  expect(await native.flushFrames(file, 0, 0, 0, INCARNATION, true)).toBe(0);
   expect(mappedKilobytes(directory).Rss).toBe(resident - 108 * 4);
   // They are in the file, and come back to who looks.
   expect(memory.checksums([first, second])).toEqual(seen.rightChecksums([first, second]));
   expect(Buffer.compare(memory.bytes, seen.bytes)).toBe(0);
   expect(mappedKilobytes(directory).Rss).toBe(resident);
+  // One with a stretch of its own lets go of that.
+  memory.lay(end, stamp, [[DATA, 81_920]]);
+  expect(await native.flushFrames(file, end, end + 81_920, stamp, INCARNATION, true)).toBe(end + 81_920);
+  expect(mappedKilobytes(directory).Rss).toBe(resident - 19 * 4);
 });
 
 test('many may fill the same frames at once: a checksum is missing or right at every moment', async () => {
