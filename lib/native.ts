@@ -102,6 +102,11 @@ export interface Binding {
     sync: boolean,
   ): Promise<number>;
   /**
+   * Has the kernel begin to write the pages of the file's bytes [start, end) to the disk. That takes some microseconds; it
+   * waits only where the disk has more to do than it takes. A hint: a sync of `flushFrames` is then over sooner.
+   */
+  beginToWrite(file: FileHandle, start: number, end: number): void;
+  /**
    * Where the frames in bytes[start, end) end that are whole and right: at `end`, or at the first that isn't; and
    * behind an END or LINK. One without a checksum is right from `strictEnd` on.
    */
@@ -133,6 +138,8 @@ export interface Binding {
   sleepOn(file: FileHandle, offset: number, expected: number, ms: number): void;
   /** Wakes those who block on the word at this offset and rings for those who listen to the file, as `kinds` says. */
   wake(file: FileHandle, offset: number, kinds: number): void;
+  /** Whoever else waits for the cpu of this thread has it first. */
+  yieldCpu(): void;
   /**
    * Listens to files for this thread's event loop, which it does not keep alive. `onRing` is called with the
    * watch that was rung for, or -1 for all of them. One a thread is enough, and is never closed.

@@ -1,5 +1,6 @@
 // The exports, and nothing but their arguments and results; lib/native.ts says what each does.
 #include <napi.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 
 #include "arguments.h"
 #include "bell.h"
+#include "disk.h"
 #include "errors.h"
 #include "file.h"
 #include "frames.h"
@@ -272,6 +274,17 @@ Napi::Value FlushFrames(Info info) {
   return Returned(info.Env(), FlushFramesJob(info.Env(), *file, stretch, sync));
 }
 
+Napi::Value BeginWriting(Info info) {
+  Arguments in(info, "beginToWrite");
+  const File* file = in.OpenFile(0);
+  const int64_t end = in.Integer(2, 0, kLargestFile);
+  const int64_t start = in.Integer(1, 0, end);
+  if (!in.ok()) return info.Env().Undefined();
+  // Of no bytes would be all of the file.
+  if (start < end) BeginToWrite(file->fd(), start, end);
+  return info.Env().Undefined();
+}
+
 Napi::Value SyncTheDirectory(Info info) {
   Arguments in(info, "syncDirectory");
   const PathText directory = in.Path(0);
@@ -324,6 +337,11 @@ Napi::Value Wake(Info info) {
   if (word == nullptr) return info.Env().Undefined();
   if ((kinds & MR_SLEEPER_BLOCKED) != 0) WakeAllOn(word);
   if ((kinds & MR_SLEEPER_LISTENING) != 0) Ring(file->fd());
+  return info.Env().Undefined();
+}
+
+Napi::Value YieldTheCpu(Info info) {
+  sched_yield();
   return info.Env().Undefined();
 }
 
@@ -384,6 +402,7 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("isByteLocked", Napi::Function::New<IsLocked>(env, "isByteLocked"));
   exports.Set("sumFrames", Napi::Function::New<SumNow>(env, "sumFrames"));
   exports.Set("flushFrames", Napi::Function::New<FlushFrames>(env, "flushFrames"));
+  exports.Set("beginToWrite", Napi::Function::New<BeginWriting>(env, "beginToWrite"));
   exports.Set("summedTo", Napi::Function::New<SummedTo>(env, "summedTo"));
   exports.Set("syncDirectory", Napi::Function::New<SyncTheDirectory>(env, "syncDirectory"));
   exports.Set("clearRest", Napi::Function::New<ClearRest>(env, "clearRest"));
@@ -391,6 +410,7 @@ Napi::Object Exports(Napi::Env env, Napi::Object exports) {
   exports.Set("fenceOthers", Napi::Function::New<FenceTheOthers>(env, "fenceOthers"));
   exports.Set("sleepOn", Napi::Function::New<Sleep>(env, "sleepOn"));
   exports.Set("wake", Napi::Function::New<Wake>(env, "wake"));
+  exports.Set("yieldCpu", Napi::Function::New<YieldTheCpu>(env, "yieldCpu"));
   exports.Set("openBell", Napi::Function::New<OpenBell>(env, "openBell"));
   exports.Set("watchFile", Napi::Function::New<WatchFile>(env, "watchFile"));
   exports.Set("unwatchFile", Napi::Function::New<UnwatchFile>(env, "unwatchFile"));

@@ -64,6 +64,10 @@ Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace) {
   return InSteps(WholePages(from), WholePages(bytes), pace, "fallocate", step);
 }
 
+void BeginToWrite(int fd, int64_t from, int64_t end) {
+  static_cast<void>(sync_file_range(fd, from, end - from, SYNC_FILE_RANGE_WRITE));
+}
+
 Failure SyncData(int fd) {
   int result;
   do {

@@ -20,6 +20,10 @@ Failure Allocate(int fd, int64_t bytes, const Pace& pace);
 // Gives back what the whole pages behind `from` take up, in steps; the file keeps its length and reads as 0 there.
 Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace);
 
+// Has the kernel begin to write the pages of [from, end), and waits for none of it, unless the disk has more to do than
+// it takes. A hint: a sync is to follow, and says whether it went well.
+void BeginToWrite(int fd, int64_t from, int64_t end);
+
 // Returns once everything stored to the file so far is on its disk, and what is needed to find it there.
 Failure SyncData(int fd);
 

@@ -126,6 +126,7 @@ export {
   SegmentReader,
   type SegmentReaderOptions,
   type SegmentRemains,
+  type SegmentSettings,
   SegmentWriter,
   segmentBytes,
   segmentPages,

@@ -1,8 +1,10 @@
 import {
   type Compression,
   type CompressionSettings,
+  checkIdle,
   checkLogger,
   compressionOf,
+  type Idle,
   type Logger,
   type Sync,
   type WaitOptions,
@@ -62,6 +64,8 @@ export interface LogOptions extends WaitOptions {
   writers?: 'exclusive' | 'shared' | undefined;
   /** Whether nothing at all may be changed; `'records'`: only named cursors may, also beside a live writer. */
   readOnly?: boolean | 'records' | undefined;
+  /** How who waits for a sync does (adaptive). */
+  idle?: Idle | undefined;
   /** Permissions of the files that are made, less the process's umask (0o600). */
   fileMode?: number | undefined;
   /** Hears of what the log does by itself. */
@@ -78,6 +82,7 @@ const LOG_OPTIONS = [
   'compression',
   'writers',
   'readOnly',
+  'idle',
   'fileMode',
   'logger',
   'signal',
@@ -109,6 +114,7 @@ export interface LogSettings {
   compression: CompressionSettings | undefined;
   writers: 'exclusive' | 'shared' | undefined;
   readOnly: boolean | 'records';
+  idle: Idle | undefined;
   fileMode: number | undefined;
   logger: Logger | undefined;
 }
@@ -130,6 +136,7 @@ export interface CompactionSettings {
 export function settingsOf(options: LogOptions): LogSettings {
   knownOptions('Log.open', options, LOG_OPTIONS);
   checkLogger(options.logger);
+  checkIdle(options.idle);
   checkWait(options);
   const { rollAfterMs, writers } = options;
   if (writers !== undefined) oneOf('writers', writers, ['exclusive', 'shared'] as const);
@@ -149,6 +156,7 @@ export function settingsOf(options: LogOptions): LogSettings {
     compression: options.compression === undefined ? undefined : compressionOf(options.compression),
     writers,
     readOnly: oneOf('readOnly', options.readOnly ?? false, [true, false, 'records'] as const),
+    idle: options.idle,
     fileMode: options.fileMode === undefined ? undefined : checkFileMode(options.fileMode),
     logger: options.logger,
   };

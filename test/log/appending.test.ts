@@ -444,6 +444,8 @@ test.each([
   [{ sync: { everyMS: 1 } }, 'everyMs'],
   [{ writers: 'many' }, 'exclusive'],
   [{ readOnly: 1 }, 'readOnly'],
+  [{ idle: 'parked' }, 'adaptive'],
+  [{ idle: {} }, 'idle(looks, waitedMs)'],
   [{ maxUnsyncedBytes: -1 }, 'maxUnsyncedBytes'],
   [{ retention: { byte: 1 } }, 'bytes'],
   [{ retention: { segments: 0 } }, 'segments'],

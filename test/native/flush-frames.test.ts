@@ -127,6 +127,26 @@ test('flushFrames brings the file to its disk where it is told to', async ({ ski
   expect(mappedKilobytes(directory).Dirty).toBeGreaterThan(0);
 });
 
+test('beginToWrite begins with the pages that it is told of, and with no others', async ({ skip }) => {
+  const directory = directoryOnDisk();
+  const { file } = await namedFile(directory, 1 << 20);
+  onTestFinished(() => native.closeFile(file));
+  new Area(native.mapFile(file)).scribble();
+  const dirty = mappedKilobytes(directory).Dirty;
+  if (native.statFile(file).fileSystem === TMPFS_MAGIC || dirty === 0) {
+    skip('this system doesn’t tell which pages are on the disk');
+  }
+  expect(dirty).toBe(1024);
+  native.beginToWrite(file, 4096, 4096);
+  expect(mappedKilobytes(directory).Dirty).toBe(1024);
+  // From within the second page to within the fourth.
+  native.beginToWrite(file, 5000, 12_289);
+  expect(mappedKilobytes(directory).Dirty).toBe(1024 - 3 * 4);
+  // What does not end in the file ends with it.
+  native.beginToWrite(file, (1 << 20) - 1, 1 << 21);
+  expect(mappedKilobytes(directory).Dirty).toBe(1024 - 4 * 4);
+});
+
 test('a sync lets go of the pages that are done with by then, and of no other', async () => {
   const directory = directoryOnDisk();
   const { path, file } = await namedFile(directory, 1 << 20);

@@ -26,6 +26,7 @@ test('what is not a file of the addon is refused, a closed file with EBADF', asy
     sumFrames: (given) => native.sumFrames(given, 0, 64, 0, 0),
     flushFrames: (given) => native.flushFrames(given, 0, 64, 0, 0, true),
     summedTo: (given) => native.summedTo(given),
+    beginToWrite: (given) => native.beginToWrite(given, 0, 64),
     clearRest: (given) => native.clearRest(given, 0),
   };
   for (const [syscall, call] of Object.entries(calls)) {

@@ -100,7 +100,8 @@ export class Writer<In = Data> {
     this.#claim = new Claim(channel.path, this.#appender, this.#timed);
     // One that was resumed may have lost its maker before that had its name synced.
     const named = recovery === undefined && channel.header.sync.kind !== L.SYNC_NONE;
-    if (channel.header.mode === 'linear') this.#flusher = new Flusher(channel, this.#appender, { named });
+    if (channel.header.mode === 'linear')
+      this.#flusher = new Flusher(channel, this.#appender, { named, idle });
     this.#beating = heart.start(this, channel.header.heartbeatMs);
     this.#teller = new Teller({ role: 'writer', path: channel.path }, logger);
     if (recovery === undefined) this.#teller.tell('open', `Writing ${channel.path}`);

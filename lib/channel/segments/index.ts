@@ -7,6 +7,7 @@ export {
   leastCapacity,
   roomInSegment,
   type SegmentDesign,
+  type SegmentSettings,
   SegmentWriter,
   segmentBytes,
   segmentPages,

@@ -22,6 +22,7 @@ import { tagBefore } from '../reading/index.js';
 import type { Data, DescribedRecord } from '../records/index.js';
 import { recover, type Start, setMissingMarks, storeEnd } from '../recovery/index.js';
 import { explain, isRam, syncFile } from '../runtime/index.js';
+import type { Idle } from '../waiting/index.js';
 import {
   Appender,
   type ChannelOptions,
@@ -38,6 +39,14 @@ export type SegmentDesign = Required<Pick<ChannelOptions, 'capacity' | 'sync' | 
   /** The number of its first record. */
   baseRecord: number;
 };
+
+/** How a segment is written. */
+export interface SegmentSettings {
+  /** Others append to it, too, each in its turn. */
+  shared?: boolean | undefined;
+  /** How who waits for a sync does. */
+  idle?: Idle | undefined;
+}
 
 export interface ResumedSegment {
   segment: SegmentWriter;
@@ -94,7 +103,12 @@ export class SegmentWriter implements Beating {
   #maxTimeUs: number;
   #state: 'open' | 'sealed' | 'closed' = 'open';
 
-  private constructor(channel: Mapped, start: Start, before: () => Promise<void>, shared: boolean) {
+  private constructor(
+    channel: Mapped,
+    start: Start,
+    before: () => Promise<void>,
+    { shared = false, idle }: SegmentSettings,
+  ) {
     this.path = channel.path;
     this.capacity = channel.header.capacity;
     this.incarnation = channel.header.incarnation;
@@ -105,7 +119,7 @@ export class SegmentWriter implements Beating {
     this.#channel = channel;
     this.#maxTimeUs = start.maxTimeUs;
     this.#appender = new Appender(channel, start);
-    this.#flusher = new Flusher(channel, this.#appender, { before, shared });
+    this.#flusher = new Flusher(channel, this.#appender, { before, shared, idle });
     this.#beating = heart.start(this, channel.header.heartbeatMs);
     this.#shared = shared;
     // Those who append by turns have a lock of their own for that.
@@ -114,15 +128,14 @@ export class SegmentWriter implements Beating {
 
   /**
    * Makes a segment of a file that has no name yet; `name` or `takeName` give it one. The file is closed where this fails.
-   * `before` resolves once the stream before this segment is on the disk. `shared`: others append to it, too, each in its
-   * turn.
+   * `before` resolves once the stream before this segment is on the disk.
    */
   static begin(
     path: string,
     file: FileHandle,
     { baseRecord, ...design }: SegmentDesign,
     before: () => Promise<void>,
-    shared = false,
+    settings: SegmentSettings = {},
   ): SegmentWriter {
     try {
       const header = designHeader(
@@ -138,7 +151,7 @@ export class SegmentWriter implements Beating {
         channel,
         { position: 0, record: baseRecord, maxTimeUs: 0, unmarked: 0 },
         before,
-        shared,
+        settings,
       );
     } catch (error) {
       binding().closeFile(file);
@@ -151,12 +164,12 @@ export class SegmentWriter implements Beating {
     path: string,
     sync: Sync,
     before: () => Promise<void>,
-    shared = false,
+    settings: SegmentSettings = {},
   ): Promise<ResumedSegment> {
     const { channel, recovered, recovery, released } = await resumeChannel(path);
     const header = { ...channel.header, sync: parseSync(sync, 'linear') };
     return {
-      segment: new SegmentWriter({ ...channel, header }, recovered, before, shared),
+      segment: new SegmentWriter({ ...channel, header }, recovered, before, settings),
       recovery,
       released,
       maxTimeUs: recovered.maxTimeUs,

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import { invalidArgument } from '../../errors.js';
 import { oneOf, show } from '../../options.js';
 
@@ -45,6 +46,43 @@ class Adaptive implements IdleStrategy {
   }
 }
 
+/** A cpu that somebody else has in between is gone for longer than a turn of an event loop that has nothing to do. */
+const LONGEST_TURN_MS = 0.5;
+/** What was lost is to be so small a part of the time. */
+const REST_TIMES = 20;
+
+/**
+ * Yields while another thread works, as that is mostly over within some hundred microseconds: who sleeps through them is
+ * woken late, and by a cpu that slept, too. Where it wasn't over, or this took the cpu of somebody who needed it, it parks
+ * for twenty times as long as was lost.
+ */
+class WhileWorkIsQuick implements IdleStrategy {
+  #isYielding = false;
+  #lastMs = 0;
+  #restsUntil = 0;
+
+  idle(looks: number, waitedMs: number): Idling {
+    if (looks === 1) {
+      this.#lastMs = 0;
+      this.#isYielding = performance.now() >= this.#restsUntil;
+    }
+    this.#judge(waitedMs);
+    return this.#isYielding ? 'yield' : 'park';
+  }
+
+  found(_looks: number, waitedMs: number): void {
+    this.#judge(waitedMs);
+  }
+
+  #judge(waitedMs: number): void {
+    const turnMs = waitedMs - this.#lastMs;
+    this.#lastMs = waitedMs;
+    if (!this.#isYielding || (turnMs < LONGEST_TURN_MS && waitedMs < LONGEST_YIELD_MS)) return;
+    this.#isYielding = false;
+    this.#restsUntil = performance.now() + REST_TIMES * waitedMs;
+  }
+}
+
 /** For what nobody rings, as a file that appears, and for who can't be rung for: looks now and then. */
 export class Polling implements IdleStrategy {
   readonly #longestMs: number;
@@ -80,6 +118,11 @@ export function strategyOf(idle: Idle = 'adaptive'): IdleStrategy {
     default:
       return idle;
   }
+}
+
+/** The same for the work of another thread of this process, as a sync. */
+export function strategyForWork(idle: Idle = 'adaptive'): IdleStrategy {
+  return idle === 'adaptive' ? new WhileWorkIsQuick() : strategyOf(idle);
 }
 
 export function checkIdling(idling: Idling): Idling {

@@ -1,3 +1,4 @@
+export { Awake } from './awake.js';
 export { checkIdle, type Idle, type IdleStrategy, type Idling, strategyOf } from './idle.js';
 export { RecordIterator, type Source } from './iteration.js';
 export { Line } from './line.js';

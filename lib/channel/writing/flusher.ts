@@ -17,11 +17,15 @@ import {
 import * as L from '../layout.js';
 import { damaged } from '../recovery/index.js';
 import { disk, every, explain, isUnopened, syncFile } from '../runtime/index.js';
+import { Awake, type Idle } from '../waiting/index.js';
 import type { Appender } from './appender.js';
 
 const DURABLE = L.DURABLE_OFFSET >> 2;
 /** Checksums are filled in each so many bytes, so that not many are left to be made where the channel ends. */
 const SUM_EVERY = 2 ** 20;
+
+/** So little is made ready for the disk at once, where the event loop stays awake for it. */
+const LITTLE = 2 ** 16;
 
 /** Not more often than this, or commits of a record each would write more of these than of records. */
 const CHECKPOINT_EVERY = 4096;
@@ -33,6 +37,8 @@ export interface FlusherOptions {
   before?: () => Promise<void>;
   /** Others append to it, too, and sync it, each in its turn: nothing may be appended out of turn. */
   shared?: boolean;
+  /** How the event loop spends the time in which somebody waits for a sync. */
+  idle?: Idle | undefined;
 }
 
 interface Waiter {
@@ -73,12 +79,13 @@ export class Flusher {
   #isRooted: boolean;
   readonly #before: (() => Promise<void>) | undefined;
   readonly #shared: boolean;
+  readonly #awake: Awake;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
     channel: Mapped,
     appender: Appender,
-    { named = false, before, shared = false }: FlusherOptions,
+    { named = false, before, shared = false, idle }: FlusherOptions,
   ) {
     const { header } = channel;
     const { kind, everyMs, everyBytes } = header.sync;
@@ -91,6 +98,7 @@ export class Flusher {
     this.#isRooted = named && before === undefined;
     this.#before = before;
     this.#shared = shared;
+    this.#awake = new Awake(idle);
     this.#everyBytes = kind === L.SYNC_INTERVAL && everyBytes > 0 ? everyBytes : Number.POSITIVE_INFINITY;
     this.#sumEvery = header.checksums ? SUM_EVERY : Number.POSITIVE_INFINITY;
     this.#listen();
@@ -171,14 +179,19 @@ export class Flusher {
     if (this.#isBusy()) return;
     this.#running = this.#round().then(
       () => {
-        this.#running = undefined;
+        this.#hasEnded();
         this.#settle();
       },
       (error) => {
-        this.#running = undefined;
+        this.#hasEnded();
         this.#fail(error);
       },
     );
+  }
+
+  #hasEnded(): void {
+    this.#running = undefined;
+    this.#awake.end();
   }
 
   #isBusy(): boolean {
@@ -191,6 +204,7 @@ export class Flusher {
 
   async #round(): Promise<void> {
     const target = this.#appender.position;
+    if (this.isAwaited && this.#awake.begin()) this.#beginToWrite(target);
     await this.#fillIn(this.#channel.header.checksums ? this.#summedTo() : target, target, true);
     await this.#syncRoots();
     this.#durable = target;
@@ -222,6 +236,24 @@ export class Flusher {
   #summedTo(): number {
     const told = positionAt(this.#channel, binding().summedTo(this.#channel.file));
     return Math.max(this.#summed, Math.min(told, this.#summing));
+  }
+
+  /**
+   * Who waits waits for the disk all the longer, the later it begins; and until the thread that syncs is awake, it could
+   * have half of it behind it. So what is little is begun with here: the frames, and the header, of which each sync says
+   * how far it came.
+   */
+  #beginToWrite(target: number): void {
+    const { file, header } = this.#channel;
+    if (target - this.#durable > LITTLE) return;
+    const end = offsetAt(this.#channel, target);
+    if (header.checksums) {
+      const from = this.#summedTo();
+      // What it stops at is found again by the round.
+      binding().sumFrames(file, offsetAt(this.#channel, from), end, stampOf(from), header.incarnation);
+    }
+    binding().beginToWrite(file, offsetAt(this.#channel, this.#durable), end);
+    binding().beginToWrite(file, 0, L.HEADER_BYTES);
   }
 
   async #fillIn(from: number, target: number, sync: boolean): Promise<void> {

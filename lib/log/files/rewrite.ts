@@ -7,6 +7,7 @@ import {
   leastCapacity,
   numberOf,
   SegmentReader,
+  type SegmentSettings,
   SegmentWriter,
   type Sync,
   segmentBytes,
@@ -155,12 +156,12 @@ class SealedSource implements FrameSource {
 export async function beginAnew(
   path: string,
   facts: SegmentFacts,
-  { capacity, sync, shared }: { capacity: number; sync: Sync; shared?: boolean },
+  { capacity, sync, ...settings }: { capacity: number; sync: Sync } & SegmentSettings,
   instead = path,
 ): Promise<SegmentWriter> {
   const file = await makeFile(path, segmentBytes(capacity));
   const design = { capacity, sync, metadata: { log: facts }, baseRecord: facts.base };
-  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve(), shared);
+  const writer = SegmentWriter.begin(path, file, design, () => Promise.resolve(), settings);
   try {
     await writer.sync();
     // step 128

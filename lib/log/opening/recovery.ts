@@ -269,7 +269,7 @@ class Recovering {
         file.path,
         this.#settings.sync,
         sealed.upToNow(),
-        this.#options.shared,
+        this.#segmentSettings,
       );
       const { recovery } = resumed;
       const released = resumed.released && recovery.dropped === 0;
@@ -334,8 +334,7 @@ class Recovering {
     await this.#aside.sync();
     const sealed = this.#sealedSoFar();
     const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
-    const { shared } = this.#options;
-    const segment = await beginAnew(file.path, facts, { ...this.#firstDesign, shared });
+    const segment = await beginAnew(file.path, facts, { ...this.#firstDesign, ...this.#segmentSettings });
     this.#open = { segment, released: true };
     this.#isGood(next);
     return { next, maxTimeUs: 0, segment, sealed };
@@ -343,6 +342,10 @@ class Recovering {
 
   get #firstDesign() {
     return { capacity: firstCapacity(this.#settings), sync: this.#settings.sync };
+  }
+
+  get #segmentSettings() {
+    return { shared: this.#options.shared, idle: this.#settings.idle };
   }
 
   /** The last one first: what is left is the beginning of the log at any time. */

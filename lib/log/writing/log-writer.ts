@@ -292,7 +292,7 @@ export class LogWriter {
     const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least), old === undefined);
     // step 114
     let before = this.#sealed.upToNow();
-    const { sync } = this.#settings;
+    const { sync, idle } = this.#settings;
     const facts: SegmentFacts = {
       id: this.#lock.id,
       base: this.#next,
@@ -300,7 +300,7 @@ export class LogWriter {
       generation: 0,
     };
     const design = { capacity, sync, metadata: { log: facts }, baseRecord: this.#next };
-    const next = SegmentWriter.begin(path, handle, design, () => before(), this.#shared);
+    const next = SegmentWriter.begin(path, handle, design, () => before(), { shared: this.#shared, idle });
     try {
       // One that nothing fits into, and in which nothing is, has the same name.
       if (old?.position === 0) next.takeName();
