@@ -93,7 +93,7 @@ export class SetAsideFolder {
     } catch (error) {
       // What lacks room was to lie there.
       const path = isOutOfSpace(error) ? this.#path : join(directory, name);
-      throw explain(error, path, 'set aside', NOTE_BYTES);
+      throw explain(error, path, 'set aside', NOTE_BYTES + (move === duplicate ? this.#bytesIn(name) : 0));
     }
   }
 
@@ -103,6 +103,10 @@ export class SetAsideFolder {
       keepOwner(this.#path, statSync(this.#directory.path));
     }
     return new Set(readdirSync(this.#path));
+  }
+
+  #bytesIn(name: string): number {
+    return statSync(join(this.#directory.path, name), { throwIfNoEntry: false })?.size ?? 0;
   }
 
   #bytesOf(text: string): Buffer {
@@ -160,12 +164,17 @@ function nameFor(name: string, count: number): string {
 
 function duplicate(from: PathLike, to: string): void {
   copyFileSync(from, to, constants.COPYFILE_EXCL);
-  keepOwner(to, statSync(from));
-  const file = openSync(to, 'r+');
   try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    keepOwner(to, statSync(from));
+    const file = openSync(to, 'r+');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    rmSync(to, { force: true });
+    throw error;
   }
 }
 
