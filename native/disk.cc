@@ -34,6 +34,16 @@ Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, S
   return {};
 }
 
+// Large enough for file systems to make one piece of it, and small enough to be written again for a page of it.
+constexpr char kZeros[64 * 1024] = {};
+
+bool IsInRam(int fd) {
+  struct statfs system;
+  if (fstatfs(fd, &system) != 0) return false;
+  const uint32_t type = static_cast<uint32_t>(system.f_type);
+  return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
+}
+
 int64_t WholePages(int64_t bytes) {
   const int64_t page = static_cast<int64_t>(kPageBytes);
   return (bytes + page - 1) / page * page;
@@ -54,6 +64,20 @@ void WriteInPlace(int fd) {
 Failure Allocate(int fd, int64_t bytes, const Pace& pace) {
   const auto step = [fd](int64_t at, int64_t length) { return fallocate(fd, 0, at, length); };
   return InSteps(0, bytes, pace, "fallocate", step);
+}
+
+void FillPageCache(int fd, int64_t bytes, const Pace& pace) {
+  if (IsInRam(fd)) return;
+  const auto step = [fd](int64_t at, int64_t length) -> int {
+    for (int64_t done = 0; done < length;) {
+      const int64_t piece = std::min(static_cast<int64_t>(sizeof kZeros), length - done);
+      const ssize_t written = pwrite(fd, kZeros, static_cast<size_t>(piece), at + done);
+      if (written <= 0) return -1;
+      done += written;
+    }
+    return 0;
+  };
+  static_cast<void>(InSteps(0, bytes, pace, "pwrite", step));
 }
 
 Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace) {

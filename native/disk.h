@@ -17,6 +17,11 @@ void WriteInPlace(int fd);
 // Allocates every byte of [0, bytes) in steps.
 Failure Allocate(int fd, int64_t bytes, const Pace& pace);
 
+// Brings all of [0, bytes) into the page cache of a disk, as zeros that are to be written there, in steps. It only spares
+// work, and goes as far as it goes: pages that come by many at once, as the file system likes it best, cost a part of what
+// they do one by one. Nothing in RAM, where they don't.
+void FillPageCache(int fd, int64_t bytes, const Pace& pace);
+
 // Gives back what the whole pages behind `from` take up, in steps; the file keeps its length and reads as 0 there.
 Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace);
 

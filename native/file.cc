@@ -91,6 +91,8 @@ std::unique_ptr<File> File::Open(const PathText& path, bool writable, Failure* f
 }
 
 Failure File::MakeReady(Pages pages, const Pace& pace) {
+  // What is synced page by page is to lie there page by page.
+  if (pages == Pages::kDirty) FillPageCache(fd(), static_cast<int64_t>(mapping_->bytes()), pace);
   const Failure failure = mapping_->Populate(0, pages != Pages::kClean, pace);
   if (failure || pages != Pages::kSynced) return failure;
   mapping_->LetGo(0, mapping_->bytes());

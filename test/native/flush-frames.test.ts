@@ -129,7 +129,8 @@ test('flushFrames brings the file to its disk where it is told to', async ({ ski
 
 test('beginToWrite begins with the pages that it is told of, and with no others', async ({ skip }) => {
   const directory = directoryOnDisk();
-  const { file } = await namedFile(directory, 1 << 20);
+  // Of these each page is one of its own.
+  const file = await native.createFile(directory, 1 << 20, 0o600, PAGES.SYNCED);
   onTestFinished(() => native.closeFile(file));
   new Area(native.mapFile(file)).scribble();
   const dirty = mappedKilobytes(directory).Dirty;

@@ -139,6 +139,18 @@ describe('of a disk', () => {
     expect(mappedKilobytes(directory)).toMatchObject({ Dirty: 8192 });
   });
 
+  test('dirty ones, and no others, come by many at once, by writing them', async () => {
+    const written = () => Number(readFileSync('/proc/self/io', 'utf8').match(/^wchar: (\d+)/m)?.[1]);
+    const before = written();
+    const { isDisk } = await onDisk(PAGES.DIRTY);
+    const ofDirty = written() - before;
+    await onDisk(PAGES.CLEAN);
+    await onDisk(PAGES.SYNCED);
+    expect(written() - before - ofDirty).toBeLessThan(1 << 20);
+    if (isDisk) expect(ofDirty).toBeGreaterThanOrEqual(8 << 20);
+    else expect(ofDirty).toBeLessThan(1 << 20);
+  });
+
   test.each([['CLEAN'], ['SYNCED']] as const)('of %s ones only what is stored to', async (name) => {
     const { directory, files, isDisk } = await onDisk(PAGES[name]);
     const memories = files.map((file) => new Uint8Array(native.mapFile(file)));
