@@ -81,8 +81,8 @@ export class Log {
     this.#directory = directory;
     this.#settings = settings;
     this.#lock = lock;
-    const { fileMode } = directory;
-    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode });
+    const { fileMode, id } = directory;
+    this.#cursors = new CursorFile(directory.path, { readOnly: settings.readOnly === true, fileMode, id });
     this.#end = end;
     if (end !== undefined && lock !== undefined) {
       const upkeep = this.#makeUpkeep(end, lock);

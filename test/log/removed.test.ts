@@ -48,6 +48,31 @@ describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) =>
     expect((await collect(fresh.read())).map(({ value }) => value[0])).toEqual([...Array(12).keys()]);
     expect((await Log.verify(directory)).faults).toEqual([]);
   });
+
+  test.each([false, 'records'] as const)(
+    'sets no cursor of the one that is made there next, nor takes one for its own (readOnly: %s)',
+    async (readOnly) => {
+      const directory = newDirectory();
+      const writer = await open(directory);
+      writer.appendBatch(['a', 'b', 'c']);
+      const forgotten = readOnly === false ? writer : await open(directory, { readOnly });
+      const reading = forgotten.read({ cursor: 'mailer' });
+      await reading.next();
+      leave(directory);
+      const fresh = await open(directory);
+      fresh.appendBatch(['d', 'e', 'f']);
+      const before = readdirSync(directory);
+      const gone = { code: 'ERR_NOT_FOUND', path: directory };
+      expect(await failure(() => forgotten.cursor('mailer').set(2))).toMatchObject(gone);
+      expect(await failure(() => collect(reading))).toMatchObject(gone);
+      expect(readdirSync(directory)).toEqual(before);
+      await fresh.cursor('mailer').set(1);
+      expect(await failure(() => forgotten.cursor('mailer').set(2))).toMatchObject(gone);
+      expect(thrown(() => forgotten.cursor('mailer').get())).toMatchObject(gone);
+      expect(thrown(() => forgotten.cursors())).toMatchObject(gone);
+      expect(fresh.cursors()).toEqual([{ name: 'mailer', offset: 1, lag: 2 }]);
+    },
+  );
 });
 
 test('whoever appends by turns with a lock that was removed is refused: others have another one', async () => {

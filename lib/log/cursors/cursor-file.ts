@@ -11,7 +11,7 @@ import {
   within,
 } from '../../channel/index.js';
 import { closedHandle, invalidArgument, MillraceError } from '../../errors.js';
-import { CURSORS_FILE, DEFAULT_FILE_MODE } from '../files/index.js';
+import { CURSORS_FILE, DEFAULT_FILE_MODE, type Directory, refuseOtherLog } from '../files/index.js';
 import * as L from './cursor-layout.js';
 import { CursorMapping } from './cursor-mapping.js';
 import type { CursorName } from './cursor-name.js';
@@ -36,6 +36,8 @@ export class CursorFile {
   /** The log's directory. */
   readonly directory: string;
   readonly path: string;
+  /** Of the log, where that is known. */
+  readonly #id: Directory['id'];
   readonly #readOnly: boolean;
   readonly #sync = new CursorSync(() => this.#current());
   readonly #fileMode: number;
@@ -44,15 +46,20 @@ export class CursorFile {
   #mapping: CursorMapping | undefined;
   #closing: Promise<void> | undefined;
 
-  /** `fileMode`: of the file, where it has to be made. */
+  /** `fileMode`: of the file, where it has to be made. `id`: only the log with this one is to have it. */
   constructor(
     directory: string,
-    { readOnly = false, fileMode = DEFAULT_FILE_MODE }: { readOnly?: boolean; fileMode?: number } = {},
+    {
+      readOnly = false,
+      fileMode = DEFAULT_FILE_MODE,
+      id,
+    }: { readOnly?: boolean; fileMode?: number; id?: Directory['id'] } = {},
   ) {
     this.directory = directory;
     this.path = join(directory, CURSORS_FILE);
     this.#readOnly = readOnly;
     this.#fileMode = fileMode;
+    this.#id = id;
   }
 
   /** The next offset to read; undefined where none was set yet. */
@@ -242,8 +249,23 @@ export class CursorFile {
     const known = this.#mapping;
     if (known !== undefined && !(known.moved && known.place === 'elsewhere')) return known;
     const opened = CursorMapping.open(this.path, !this.#readOnly);
-    if (opened !== undefined) this.#goOver(opened);
+    if (opened !== undefined) this.#goOver(this.#ofThisLog(opened));
     return this.#mapping;
+  }
+
+  /** The same one; throws where it may be another log's, which has taken this one's place. */
+  #ofThisLog(opened: CursorMapping): CursorMapping {
+    try {
+      this.#refuseOther();
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  }
+
+  #refuseOther(): void {
+    if (this.#id !== undefined) refuseOtherLog({ path: this.directory, id: this.#id });
   }
 
   #goOver(mapping: CursorMapping): void {
@@ -327,12 +349,13 @@ export class CursorFile {
 
   /** Undefined where another one was quicker. */
   async #create(): Promise<CursorMapping | undefined> {
+    this.#refuseOther();
     const made = await CursorMapping.create(this.path, this.#fileMode);
     if (made === undefined) {
       refuseDanglingLink(this.path);
       return undefined;
     }
-    this.#goOver(made);
+    this.#goOver(this.#ofThisLog(made));
     made.unlock();
     return made;
   }

@@ -284,7 +284,7 @@ function notOurs(path: string): MillraceError {
  * Throws where there is another log by now, or none, under the path of one that is read. One that was opened without its lock
  * file has another one by now, perhaps, of what its segments say.
  */
-export function refuseOtherLog({ path, id }: Directory, ofSegment = id): void {
+export function refuseOtherLog({ path, id }: Pick<Directory, 'path' | 'id'>, ofSegment = id): void {
   const now = logAt(path);
   if (now !== id && now !== ofSegment) throw readNoFurther(path);
 }
