@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { FIRST_SLOTS } from '../../lib/log/cursors/cursor-layout.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
@@ -73,6 +74,25 @@ describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) =>
       expect(fresh.cursors()).toEqual([{ name: 'mailer', offset: 1, lag: 2 }]);
     },
   );
+
+  test('puts no larger file of cursors in the place of that of the one that is made there next', async () => {
+    const directory = newDirectory();
+    const forgotten = await Log.open(directory);
+    for (let slot = 0; slot < FIRST_SLOTS; slot++) await forgotten.cursor(`of-old-${slot}`).set(0);
+    await forgotten.cursor('of-old-0').flush();
+    leave(directory);
+    const fresh = await open(directory);
+    await fresh.cursor('mailer').set(0);
+    const path = join(directory, 'cursors.mr');
+    expect(await failure(() => forgotten.cursor('one-more').set(0))).toMatchObject({
+      code: 'ERR_NOT_FOUND',
+      path,
+    });
+    expect(await failure(() => forgotten.close())).toMatchObject({ code: 'ERR_NOT_FOUND', path });
+    await fresh.cursor('mailer').flush();
+    expect(fresh.cursors()).toEqual([{ name: 'mailer', offset: 0, lag: 0 }]);
+    expect(readdirSync(directory)).toEqual(['cursors.mr', 'log.lock']);
+  });
 });
 
 test('whoever appends by turns with a lock that was removed is refused: others have another one', async () => {

@@ -162,6 +162,8 @@ export class CursorMapping {
       larger = await CursorMapping.#make(path, slots, before.mode & 0o777);
       this.#bytes.copy(larger.#bytes, L.HEADER_BYTES, L.HEADER_BYTES, fileBytes(this.slots.count));
       await larger.#syncFile();
+      // Another log's may have its name by now: that is not to be lost for this one.
+      if (this.place !== 'here') throw removed(path);
       storeRelease(this.#words, MOVED, L.MOVED);
       // step 106
       rmSync(waiting, { force: true });
@@ -174,7 +176,7 @@ export class CursorMapping {
       return larger;
     } catch (error) {
       larger?.close();
-      this.stay();
+      if (this.moved) this.stay();
       throw explain(error, path, 'replace');
     }
   }
@@ -290,6 +292,12 @@ function checkHeader(path: string, file: FileHandle): number {
     slots >= 1 && slots <= L.MOST_SLOTS && bytes.readUInt32LE(L.SLOT_SIZE_OFFSET) === L.SLOT_BYTES;
   if (!possible || stat.bytes > fileBytes(slots)) throw notOurs(path);
   return slots;
+}
+
+export function removed(path: string): MillraceError {
+  return new MillraceError('ERR_NOT_FOUND', `${path} was removed while it was in use: its cursors are gone`, {
+    path,
+  });
 }
 
 function keepsOut(path: string): MillraceError {

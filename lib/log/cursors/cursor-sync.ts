@@ -1,6 +1,6 @@
 import { explain, factsOf, isUnopened } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import type { CursorMapping } from './cursor-mapping.js';
+import { type CursorMapping, removed } from './cursor-mapping.js';
 
 /** What was set is on the disk so long after it, at the latest. */
 export const SYNC_AFTER_MS = 100;
@@ -98,10 +98,4 @@ function syncFailed(path: string, cause?: unknown): MillraceError {
       'next start. They can be read, and set again after that',
     factsOf(cause, path),
   );
-}
-
-function removed(path: string): MillraceError {
-  return new MillraceError('ERR_NOT_FOUND', `${path} was removed while it was in use: its cursors are gone`, {
-    path,
-  });
 }
