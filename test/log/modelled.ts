@@ -197,6 +197,7 @@ export async function compactWith(
     synced,
     alone,
     compression: undefined,
+    assertNamed: () => {},
   };
   const settings = { everyMs: undefined, minDeadRatio, tombstonesMs };
   try {

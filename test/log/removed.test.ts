@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { disk } from '../../lib/channel/runtime/disk.js';
 import { FIRST_SLOTS } from '../../lib/log/cursors/cursor-layout.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
@@ -92,6 +93,64 @@ describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) =>
     await fresh.cursor('mailer').flush();
     expect(fresh.cursors()).toEqual([{ name: 'mailer', offset: 0, lag: 0 }]);
     expect(readdirSync(directory)).toEqual(['cursors.mr', 'log.lock']);
+  });
+});
+
+/** A log of several segments in a directory. */
+async function makeSegments(directory: string): Promise<void> {
+  await using log = await Log.open(directory, { segment: '16KiB', sync: 'none' });
+  while (log.segments().length < 8) log.append({ key: 'k', value: Buffer.alloc(3000) });
+}
+
+describe.each([
+  ['a copy of it', (directory: string, other: string) => cpSync(directory, other, { recursive: true })],
+  ['another one with segments of the same names', (_: string, other: string) => makeSegments(other)],
+])('where a log is moved away, and %s put in its place', (_, make) => {
+  /** A log, what it is to change places with, and what does that. */
+  async function withOther(options: LogOptions) {
+    const directory = newDirectory();
+    const other = `${directory}-other`;
+    await makeSegments(directory);
+    await make(directory, other);
+    const log = await open(directory, options);
+    const exchange = () => {
+      renameSync(directory, `${directory}-moved`);
+      renameSync(other, directory);
+    };
+    return { directory, other, log, exchange };
+  }
+
+  /** By its segments' names and inodes. */
+  const filesIn = (directory: string) =>
+    readdirSync(directory).map((name) => [name, statSync(join(directory, name)).ino]);
+
+  test('retention that is under way removes nothing of that', async () => {
+    const { directory, other, log, exchange } = await withOther({ retention: { segments: 2 } });
+    const { length } = log.segments();
+    const { syncDirectory } = disk;
+    const before = filesIn(other);
+    vi.spyOn(disk, 'syncDirectory').mockImplementation(async (path) => {
+      await syncDirectory(path);
+      if (existsSync(other) && log.segments().length < length) exchange();
+    });
+    await log.lookAfter();
+    expect(readdirSync(`${directory}-moved`)).toHaveLength(before.length - 1);
+    expect(filesIn(directory)).toEqual(before);
+  });
+
+  test('compaction that is under way replaces nothing of that', async () => {
+    const { directory, other, log, exchange } = await withOther({});
+    await log.flush();
+    const before = filesIn(other);
+    const { flushFrames } = disk;
+    // All that was there is on the disk by now: it is the first new segment that is synced.
+    vi.spyOn(disk, 'flushFrames').mockImplementationOnce(async (...given) => {
+      exchange();
+      return flushFrames(...given);
+    });
+    const gone = { code: 'ERR_NOT_FOUND', path: directory };
+    expect(await failure(() => log.compact())).toMatchObject(gone);
+    expect(filesIn(directory)).toEqual(before);
   });
 });
 

@@ -44,7 +44,8 @@ export async function apply(
   const settings = settingsOf({ retention }).retention;
   const directory = new Directory(log.path);
   try {
-    await new Retention(settings, { directory, cursors, teller, settled: async () => {} }).apply(signal);
+    const retained = { directory, cursors, teller, settled: async () => {}, assertNamed: () => {} };
+    await new Retention(settings, retained).apply(signal);
   } finally {
     await cursors.close();
   }

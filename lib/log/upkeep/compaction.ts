@@ -1,18 +1,12 @@
-import { type CompressionSettings, environment, SegmentReader, type Teller } from '../../channel/index.js';
+import { type CompressionSettings, environment, SegmentReader } from '../../channel/index.js';
 import { invalidArgument } from '../../errors.js';
 import { checkSignal, knownOptions, show } from '../../options.js';
 import type { CursorFile } from '../cursors/index.js';
-import {
-  type Directory,
-  diskBytes,
-  indexOfRecord,
-  rewriteSegment,
-  type SegmentFile,
-} from '../files/index.js';
+import { diskBytes, indexOfRecord, rewriteSegment, type SegmentFile } from '../files/index.js';
 import type { CompactionSettings } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { Judging, type ReadSegment, replaced } from './judging.js';
-import { Tidying } from './tidying.js';
+import { type TidiedLog, Tidying } from './tidying.js';
 
 export interface CompactOptions {
   /** Ends it with ERR_ABORTED; what is compacted by then is. */
@@ -32,10 +26,8 @@ export interface Compacted {
 }
 
 /** What whoever compacts has to know of the log. */
-export interface CompactedLog {
-  directory: Directory;
+export interface CompactedLog extends TidiedLog {
   cursors: CursorFile;
-  teller: Teller;
   /** Brings all that was appended so far to the disk; resolves with the offset behind it. */
   synced(signal: AbortSignal): Promise<number>;
   /** Does this while no segment is removed or replaced by anybody else. */
@@ -68,7 +60,7 @@ export class Compaction {
 
   constructor(log: CompactedLog, { tombstonesMs }: CompactionSettings, memory = KEY_MEMORY) {
     this.#log = log;
-    this.#tidying = new Tidying(log.directory, log.teller);
+    this.#tidying = new Tidying(log);
     this.#tombstonesUs = tombstonesMs * 1000;
     this.#memory = memory;
   }
@@ -179,7 +171,10 @@ class Replacing {
       isBeforeDurable: true,
       compression: this.#log.compression,
       // Making the new one takes a while.
-      mayReplace: () => !this.#isUnread(end),
+      mayReplace: () => {
+        this.#log.assertNamed();
+        return !this.#isUnread(end);
+      },
       signal: this.#signal,
     });
     if (rewritten === undefined) return false;

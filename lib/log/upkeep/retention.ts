@@ -1,16 +1,8 @@
 import { unlink } from 'node:fs/promises';
-import {
-  danglingLinkAt,
-  environment,
-  explain,
-  SegmentReader,
-  type Teller,
-  turn,
-} from '../../channel/index.js';
+import { danglingLinkAt, environment, explain, SegmentReader, turn } from '../../channel/index.js';
 import type { MillraceError } from '../../errors.js';
 import type { CursorEntry, CursorFile } from '../cursors/index.js';
 import {
-  type Directory,
   diskBytes,
   isBroken,
   isPassedOver,
@@ -20,7 +12,7 @@ import {
   walkFrames,
 } from '../files/index.js';
 import type { RetentionSettings } from '../options.js';
-import { Tidying } from './tidying.js';
+import { type TidiedLog, Tidying } from './tidying.js';
 
 const FILES_A_TURN = 256;
 
@@ -30,10 +22,8 @@ interface Held extends SegmentFile {
 }
 
 /** What whoever retains records has to know of the log. */
-export interface RetainedLog {
-  directory: Directory;
+export interface RetainedLog extends TidiedLog {
   cursors: CursorFile;
-  teller: Teller;
   /** Resolves once the segments that were sealed have given back what they don't use. */
   settled(): Promise<void>;
 }
@@ -54,7 +44,7 @@ export class Retention {
   constructor(settings: RetentionSettings, log: RetainedLog) {
     this.#settings = settings;
     this.#log = log;
-    this.#tidying = new Tidying(log.directory, log.teller);
+    this.#tidying = new Tidying(log);
   }
 
   get keepsAll(): boolean {
@@ -171,6 +161,7 @@ export class Retention {
 
   async #remove({ base, path }: SegmentFile): Promise<void> {
     const { directory } = this.#log;
+    this.#log.assertNamed();
     this.#isSynced = false;
     // step 140
     try {

@@ -9,23 +9,29 @@ import {
   SetAsideFolder,
 } from '../files/index.js';
 
+/** What whoever takes files out of a log has to know of it. */
+export interface TidiedLog {
+  directory: Directory;
+  teller: Teller;
+  /** Throws where its directory may be another log's by now, of whose files none is to go. */
+  assertNamed(): void;
+}
+
 /**
  * Sets aside what was put into a log under a segment's name: whoever removes or replaces segments meets it, and nobody else
  * changes any meanwhile.
  */
 export class Tidying {
-  readonly #directory: Directory;
-  readonly #teller: Teller;
+  readonly #log: TidiedLog;
 
-  constructor(directory: Directory, teller: Teller) {
-    this.#directory = directory;
-    this.#teller = teller;
+  constructor(log: TidiedLog) {
+    this.#log = log;
   }
 
   /** The segments of the log, without what it is whole without: that is set aside. */
   async segments(): Promise<SegmentFile[]> {
     const segments: SegmentFile[] = [];
-    for (const file of this.#directory.segments()) {
+    for (const file of this.#log.directory.segments()) {
       if (isTurnOver()) await turn();
       if (isStray(file) && isPassedOver(file, segments)) this.setAside(file);
       else segments.push(file);
@@ -34,9 +40,11 @@ export class Tidying {
   }
 
   setAside({ path }: SegmentFile): void {
-    const folder = new SetAsideFolder(this.#directory);
+    const { directory, teller } = this.#log;
+    this.#log.assertNamed();
+    const folder = new SetAsideFolder(directory);
     folder.move(basename(path), NOT_OF_LOG);
     const [{ name: file, path: to, reason }] = folder.all;
-    this.#teller.tell('set-aside', `${path} was set aside to ${to}: ${reason}`, { file, to, reason });
+    teller.tell('set-aside', `${path} was set aside to ${to}: ${reason}`, { file, to, reason });
   }
 }

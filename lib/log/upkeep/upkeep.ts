@@ -48,10 +48,11 @@ export class Upkeep {
       signal,
     );
     this.#compactions = new Exclusive(lock, COMPACTION_BYTE, { what: `Compacting ${path}`, path }, signal);
-    this.#retention = new Retention(settings.retention, { directory, cursors, teller, settled });
+    const tidied = { directory, teller, assertNamed: () => lock.assertNamed() };
+    this.#retention = new Retention(settings.retention, { ...tidied, cursors, settled });
     const alone: CompactedLog['alone'] = (work, signal) => this.#segments.do(work, signal);
     const { compaction, compression } = settings;
-    this.#compaction = new Compaction({ directory, cursors, teller, synced, alone, compression }, compaction);
+    this.#compaction = new Compaction({ ...tidied, cursors, synced, alone, compression }, compaction);
     const { everyMs } = compaction;
     if (everyMs !== undefined) this.#timer = every(everyMs, this, compactByTime);
   }
