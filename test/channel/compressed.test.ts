@@ -13,6 +13,7 @@ import {
   Writer,
 } from '../../lib/index.js';
 import { failure, thrown } from '../helpers/failure.js';
+import { LIARS } from '../helpers/lying.js';
 import { newPath } from '../helpers/run-directory.js';
 
 const HAS_ZSTD = 'zstdCompressSync' in zlib;
@@ -86,6 +87,23 @@ test('what is no data is refused as by any writer', async () => {
     expect(thrown(() => writer.write('x')).code).toBe('ERR_INVALID_ARGUMENT');
   }
 });
+
+test.each(Object.entries(LIARS))(
+  'so is what %s, and the codec within is told that nothing of it went in',
+  async (_, make) => {
+    const counting = () => compressed(sequenced(raw as Codec<Uint8Array, Buffer>));
+    for (const codec of [counting, () => compressed(raw as Codec<Uint8Array, Buffer>)]) {
+      using writer = await Writer.create<Uint8Array>(newPath(), { codec: codec() });
+      using reader = await Reader.open<unknown>(writer.path, { codec: codec() });
+      expect(thrown(() => writer.write(make())).code).toBe('ERR_INVALID_ARGUMENT');
+      expect(thrown(() => writer.writeBatch([Buffer.from('x'), make()])).code).toBe('ERR_INVALID_ARGUMENT');
+      writer.write(Buffer.from('whole'));
+      const value = Buffer.from('whole');
+      const read = reader.readBatch(10).map((record) => record.value);
+      expect(read).toEqual([codec === counting ? { sequence: 0, value } : value]);
+    }
+  },
+);
 
 describe('damage', () => {
   const codec = compressed(utf8, { maxBytes: LONG.length });

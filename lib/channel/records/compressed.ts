@@ -9,7 +9,7 @@ import {
   numberOf,
   whyNotUnpacked,
 } from './compression.js';
-import { type Data, isByteArray } from './data.js';
+import { isByteArray, lengthOf } from './data.js';
 
 export interface CompressedOptions {
   /** 'deflate' unless said otherwise; 'zstd' where Node.js has it. */
@@ -41,9 +41,10 @@ export function compressed<In, Out>(
     refused: () => inner.refused?.(),
     encode(value) {
       const data = inner.encode(value);
-      const bytes = bytesOf(data);
-      // No data: whoever writes it says so.
-      if (bytes === undefined) return data;
+      const parts = (Array.isArray(data) ? [...data] : [data]) as (Uint8Array | string)[];
+      const bytes = bytesOf(parts);
+      // No data, or not what it says that it is: whoever writes it refuses that.
+      if (bytes === undefined) return [Buffer.of(AS_IT_IS), ...parts];
       if (bytes.length > most) {
         inner.refused?.();
         throw tooLarge(bytes.length, most);
@@ -87,13 +88,23 @@ function tooLarge(size: number, max: number): MillraceError {
   });
 }
 
-function bytesOf(data: Data): Uint8Array | undefined {
-  if (!Array.isArray(data)) return bytesOfPart(data as string | Uint8Array);
-  const parts = data.map(bytesOfPart);
-  return parts.every((part) => part !== undefined) ? Buffer.concat(parts as Uint8Array[]) : undefined;
+/** All of them in one; undefined where one is no data, or can't be had as long as it says that it is. */
+function bytesOf(parts: (Uint8Array | string)[]): Uint8Array | undefined {
+  const all = parts.map(bytesOfPart);
+  if (!all.every((part) => part !== undefined)) return undefined;
+  return all.length === 1 ? all[0] : Buffer.concat(all);
 }
 
 function bytesOfPart(part: unknown): Uint8Array | undefined {
   if (typeof part === 'string') return Buffer.from(part);
-  return isByteArray(part) ? part : undefined;
+  return isByteArray(part) && isWhole(part) ? part : undefined;
+}
+
+function isWhole(part: Uint8Array): boolean {
+  try {
+    lengthOf(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
