@@ -361,6 +361,27 @@ describe('arguments', () => {
     expect(writer.position).toBe(0);
   });
 
+  test('what the options of a record inherit counts, however it is written', async () => {
+    class Described {
+      get type() {
+        return 7;
+      }
+      get tag() {
+        return 9;
+      }
+      get timestamp() {
+        return 1000;
+      }
+    }
+    using writer = await Writer.create(newPath(), { timestamps: true });
+    using reader = await Reader.open(writer.path);
+    writer.write('one', new Described());
+    await writer.send('one', new Described());
+    writer.writeBatch([Object.assign(new Described(), { data: 'one' })]);
+    const as = { type: 7, tag: 9, timestamp: 1_000_000 };
+    expect(reader.readBatch(10)).toMatchObject([as, as, as]);
+  });
+
   test('tags and timestamps need a channel that has them', async () => {
     using writer = await Writer.create(newPath(), { capacity: 65536 });
     for (const options of [{ tag: 1 }, { timestamp: 1 }, { tag: 0 }]) {

@@ -32,7 +32,9 @@ export function splitOptions(options: SendOptions | undefined) {
     throw invalidArgument(`The options of send must be an object, not ${show(options)}`);
   }
   knownOptions('send', options, ['type', 'tag', 'timestamp', 'signal', 'timeoutMs']);
-  const { signal, timeoutMs, ...described } = options;
+  // By name: what is inherited counts as it does for others who take these.
+  const { signal, timeoutMs, type, tag, timestamp } = options;
+  const described = { type, tag, timestamp };
   const limits = { signal, timeoutMs };
   checkWait(limits);
   return { described, limits };
