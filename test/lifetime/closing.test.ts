@@ -79,6 +79,24 @@ describe.each(SETUPS)('a reader of a $mode channel opened with $kind', (setup) =
     });
   });
 
+  test('tells who waits no more than that, where it is closed within a handler that has them look', async () => {
+    const { writer, reader } = await openedAs(setup, 0);
+    const ready = reader.ready();
+    const iteration = reader[Symbol.asyncIterator]();
+    const next = iteration.next();
+    await turn();
+    writer.writeBatch(['0', '1']);
+    writer.close();
+    expect(
+      reader.poll(() => {
+        reader.close();
+        void iteration.return?.();
+      }),
+    ).toBe(1);
+    expect(await ready).toBe(false);
+    expect(await next).toEqual({ done: true, value: undefined });
+  });
+
   test('keeps the records that were copied out of it before it closed', async () => {
     const { writer, reader } = await openedAs(setup, 2);
     const batch = reader.readBatch(2);

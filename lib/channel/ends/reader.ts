@@ -323,7 +323,8 @@ export class Reader<Out = Buffer> extends EventEmitter<ReaderEvents> {
 
   /** Something to read, or to be told by reading. */
   readonly #lookForAny: Looking = () => {
-    if (this.#closed) return false;
+    // Within the handler that closed it, too: nothing is looked at there any more.
+    if (this.#closed || this.#closing) return false;
     return this.#fault !== undefined || this.#cursor.hasNext() || undefined;
   };
 
