@@ -285,6 +285,20 @@ describe('what goes wrong with one is told once, with its path, and the others a
     expect(many.sources()[0].lost).toBeGreaterThan(0);
   });
 
+  test('by the call behind the one that handed out what came before it, and counts that', async () => {
+    using given = await group(2, { gate: false });
+    const { many, writers, paths } = given;
+    writers[0].write('one');
+    let handed = 0;
+    const flood = () => {
+      for (let n = 0; n < 200; n++) writers[0].write(Buffer.alloc(1000));
+    };
+    expect(many.poll(() => void (handed++ === 0 && flood()))).toBe(handed);
+    expect(handed).toBe(1);
+    expect(thrown(() => many.read())).toMatchObject({ code: 'ERR_OVERTAKEN', path: paths[0] });
+    expect(many.read()?.source).toBe(paths[0]);
+  });
+
   test('one that was evicted joins again', async () => {
     using given = await group(2, { gate: { evictAfterMs: 1 } });
     const { many, writers, paths } = given;

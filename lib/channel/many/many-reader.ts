@@ -157,8 +157,11 @@ export class ManyReader<Out = Buffer> {
     this.#busy = true;
     this.#handler = handler as ManyHandler<unknown> | undefined;
     this.#records = records;
+    const before = this.#handed;
     try {
-      return this.#order.handOut(this.#sources.all, wanted, this.#access);
+      this.#order.handOut(this.#sources.all, wanted, this.#access);
+      // Also those of a channel before what went wrong with it.
+      return this.#handed - before;
     } finally {
       this.#busy = this.#handling = false;
       this.#handler = this.#records = this.#reader = undefined;

@@ -4,8 +4,8 @@ import type { Source } from './source.js';
 export const FAILED = -1;
 
 export interface Order<Out> {
-  /** Hands out up to `wanted` records; returns how many. */
-  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number;
+  /** Hands out up to `wanted` records. */
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): void;
   /** In how many milliseconds something can be handed out of what is known to be there; 0: at once, Infinity: never. */
   dueIn(sources: readonly Source<Out>[], access: Access<Out>): number;
 }
@@ -27,7 +27,7 @@ export class FairOrder<Out> implements Order<Out> {
   #turn = 0;
   #left = RECORDS_A_TURN;
 
-  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number {
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): void {
     let count = 0;
     for (let idle = 0; count < wanted && idle < sources.length; idle++) {
       if (this.#turn >= sources.length) this.#next(0);
@@ -44,7 +44,6 @@ export class FairOrder<Out> implements Order<Out> {
       count += taken;
       if (taken > 0) idle = -1;
     }
-    return count;
   }
 
   #next(turn: number): void {
@@ -68,7 +67,7 @@ export class TimeOrder<Out> implements Order<Out> {
     this.#holdMs = holdMs;
   }
 
-  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): number {
+  handOut(sources: readonly Source<Out>[], wanted: number, access: Access<Out>): void {
     let left = this.#oldest(sources, access);
     let count = 0;
     while (count < wanted && left !== undefined && this.#heldFor(left, sources, access) === 0) {
@@ -78,7 +77,6 @@ export class TimeOrder<Out> implements Order<Out> {
       access.look(left);
       left = oldestOf(sources);
     }
-    return count;
   }
 
   dueIn(sources: readonly Source<Out>[], access: Access<Out>): number {
