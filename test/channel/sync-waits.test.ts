@@ -131,6 +131,78 @@ describe('while somebody waits for a sync', () => {
   });
 });
 
+describe('a strategy that does something itself', () => {
+  /** Does so the first time that it is asked. */
+  const doing = (act: () => void) => {
+    let acted = false;
+    return {
+      idle() {
+        if (!acted) {
+          acted = true;
+          act();
+        }
+        return 'park' as const;
+      },
+    };
+  };
+  const writeMuch = (writer: Writer) => {
+    for (let i = 0; i < 6; i++) writer.write(Buffer.alloc(1000));
+  };
+
+  test('begins no sync beside another by what it writes', async () => {
+    const idle = doing(() => writeMuch(writer));
+    const writer = await Writer.create(newPath(), { ...LINEAR, idle, sync: { everyBytes: 4096 } });
+    let running = 0;
+    const atOnce: number[] = [];
+    const { flushFrames } = disk;
+    vi.spyOn(disk, 'flushFrames').mockImplementation(async (...given) => {
+      atOnce.push(++running);
+      try {
+        return await flushFrames(...given);
+      } finally {
+        running--;
+      }
+    });
+    writer.write('x');
+    await writer.flush();
+    expect(await writer.flush()).toBe(writer.position);
+    expect(new Set(atOnce)).toEqual(new Set([1]));
+    writer.close();
+  });
+
+  test('does not do it in the midst of a write', async () => {
+    const idle = doing(() => writer.write('y'));
+    const writer = await Writer.create(newPath(), { ...LINEAR, idle, sync: { everyBytes: 4096 } });
+    writer.write('x');
+    const flushed = writer.flush();
+    for (let i = 0; i < 6; i++) {
+      const { position } = writer;
+      expect(writer.write(Buffer.alloc(1000))).toBe(position);
+    }
+    await flushed;
+    writer.close();
+  });
+
+  test('ends the channel before a sync begins, which then does not', async () => {
+    const idle = { ...doing(() => writer.close()), found: vi.fn() };
+    const writer = await Writer.create(newPath(), { ...LINEAR, idle });
+    const flushing = vi.spyOn(disk, 'flushFrames');
+    writer.write('x');
+    await expect(writer.flush()).rejects.toMatchObject({ code: 'ERR_CLOSED_HANDLE' });
+    await turnOfTheLoop();
+    expect(flushing).not.toHaveBeenCalled();
+    expect(idle.found).toHaveBeenCalledTimes(1);
+  });
+
+  test('ends the channel where a sync failed: who waits is told of that', async () => {
+    const idle = { ...doing(() => {}), found: () => writer.close() };
+    const writer = await Writer.create(newPath(), { ...LINEAR, idle });
+    vi.spyOn(disk, 'flushFrames').mockRejectedValue(new Error('EIO'));
+    writer.write('x');
+    await expect(writer.flush()).rejects.toMatchObject({ code: 'ERR_SYNC_FAILED' });
+  });
+});
+
 test('nobody is kept awake by a sync that nobody waits for', async () => {
   const idle = saying('yield');
   using writer = await Writer.create(newPath(), { ...LINEAR, idle, sync: { everyBytes: 4096 } });

@@ -146,8 +146,18 @@ export class Flusher {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#pass();
+      this.#passAwake();
     });
+  }
+
+  /**
+   * For who waits. Only here is the strategy asked, as nothing else is under way: it may write, and end the channel. What
+   * runs by now was begun in the midst of something else.
+   */
+  #passAwake(): void {
+    const staysAwake = this.isAwaited && !this.#isOver() && this.#awake.begin();
+    this.#pass(staysAwake);
+    if (this.#running === undefined) this.#awake.end();
   }
 
   /** So many bytes came, or something has ended that ran: whatever is due by now. */
@@ -172,25 +182,21 @@ export class Flusher {
   readonly #heard = () => this.#goOn();
 
   /** One round over all that is committed, unless one runs: it is followed by another where somebody waits. */
-  #pass(): void {
+  #pass(staysAwake = false): void {
     if (this.#isBusy()) return;
     // This may call back here, and begin a round; only one may run.
     this.#appender.publish();
     if (this.#isBusy()) return;
-    this.#running = this.#round().then(
-      () => {
-        this.#hasEnded();
-        this.#settle();
-      },
-      (error) => {
-        this.#hasEnded();
-        this.#fail(error);
-      },
+    this.#running = this.#round(staysAwake).then(
+      () => this.#hasEnded(() => this.#settle()),
+      (error) => this.#hasEnded(() => this.#fail(error)),
     );
   }
 
-  #hasEnded(): void {
+  /** The strategy hears of it after those who wait: it may end the channel. */
+  #hasEnded(tell: () => void): void {
     this.#running = undefined;
+    tell();
     this.#awake.end();
   }
 
@@ -202,9 +208,9 @@ export class Flusher {
     return this.#failure !== undefined || this.#closed;
   }
 
-  async #round(): Promise<void> {
+  async #round(staysAwake: boolean): Promise<void> {
     const target = this.#appender.position;
-    if (this.isAwaited && this.#awake.begin()) this.#beginToWrite(target);
+    if (staysAwake) this.#beginToWrite(target);
     await this.#fillIn(this.#channel.header.checksums ? this.#summedTo() : target, target, true);
     await this.#syncRoots();
     this.#durable = target;
