@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { setImmediate as realTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as L from '../../lib/channel/layout.js';
 import { disk } from '../../lib/channel/runtime/disk.js';
 import { strategyForWork } from '../../lib/channel/waiting/idle.js';
@@ -118,6 +119,26 @@ describe('while somebody waits for a sync', () => {
     await turnOfTheLoop();
     await turnOfTheLoop();
     expect(idle.asked).toHaveLength(length);
+  });
+
+  test('it goes round where setImmediate is a fake, and after that', async () => {
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const idle = saying('yield');
+    using writer = await Writer.create(newPath(), { ...LINEAR, idle });
+    const { end } = holdSyncs();
+    vi.useFakeTimers({ toFake: ['setImmediate'] });
+    for (let round = 0; round < 2; round++) {
+      writer.write('x');
+      const before = idle.asked.length;
+      const flushed = writer.flush();
+      for (let turns = 0; turns < 10; turns++) await realTurn();
+      expect(idle.asked.length).toBeGreaterThan(before + 2);
+      end();
+      await flushed;
+      vi.useRealTimers();
+    }
   });
 
   test('a log asks the strategy that it was opened with, in each segment', async () => {

@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks';
+// Not the global one, which tests put another in the place of.
+import { setImmediate } from 'node:timers';
 import { binding } from '../../native.js';
 import { throwLater } from '../runtime/index.js';
 import { checkIdling, type Idle, type IdleStrategy, strategyForWork } from './idle.js';

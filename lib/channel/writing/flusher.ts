@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { clearInterval } from 'node:timers';
+// Not the global ones, which tests put others in the place of.
+import { clearInterval, setImmediate } from 'node:timers';
 import { closedHandle, MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import {
