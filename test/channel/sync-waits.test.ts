@@ -313,25 +313,21 @@ describe('adaptive', () => {
     expect(strategy.idle(101, 1)).toBe('park');
   });
 
-  test('rests twenty times as long as it was in vain', () => {
+  test.each([
+    ['twice as long as it was in vain', [0, 0.4, 0.8, 1.1], 2 * 1.1],
+    ['twenty times as long as others had the cpu', [0, 0.1, 4.1], 20 * 4],
+  ])('rests %s', (_, times, restMs) => {
     const strategy = strategyForWork(undefined);
-    const inVain = [
-      [0, 0.4, 0.8, 1.1],
-      [0, 0.1, 4],
-    ];
-    for (const times of inVain) {
-      const last = times.at(-1) as number;
-      for (const [i, waitedMs] of times.entries()) {
-        expect(strategy.idle(i + 1, waitedMs)).toBe(waitedMs === last ? 'park' : 'yield');
-      }
-      // What is found while it sleeps is nothing to go by.
-      strategy.found?.(times.length, 30);
-      now += 20 * last - 0.1;
-      expect(strategy.idle(1, 0)).toBe('park');
-      strategy.found?.(1, 30);
-      now += 0.1;
-      expect(strategy.idle(1, 0)).toBe('yield');
+    for (const [i, waitedMs] of times.entries()) {
+      expect(strategy.idle(i + 1, waitedMs)).toBe(i === times.length - 1 ? 'park' : 'yield');
     }
+    // What is found while it sleeps is nothing to go by.
+    strategy.found?.(times.length, 30);
+    now += restMs - 0.1;
+    expect(strategy.idle(1, 0)).toBe('park');
+    strategy.found?.(1, 30);
+    now += 0.2;
+    expect(strategy.idle(1, 0)).toBe('yield');
   });
 
   test('a turn that was long is one, too, where what was waited for comes with it', () => {

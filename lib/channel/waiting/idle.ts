@@ -48,13 +48,14 @@ class Adaptive implements IdleStrategy {
 
 /** A cpu that somebody else has in between is gone for longer than a turn of an event loop that has nothing to do. */
 const LONGEST_TURN_MS = 0.5;
-/** What was lost is to be so small a part of the time. */
-const REST_TIMES = 20;
+/** So much longer than others had the cpu meanwhile, and than it was in vain. */
+const REST_TIMES_LOST = 20;
+const REST_TIMES_IN_VAIN = 2;
 
 /**
  * Yields while another thread works, as that is mostly over within some hundred microseconds: who sleeps through them is
- * woken late, and by a cpu that slept, too. Where it wasn't over, or this took the cpu of somebody who needed it, it parks
- * for twenty times as long as was lost.
+ * woken late, and by a cpu that slept, too. Where it wasn't over it parks for twice as long; where others had need of the
+ * cpu, who would have let go of it sooner for one that wakes, for twenty times as long as they had it.
  */
 class WhileWorkIsQuick implements IdleStrategy {
   #isYielding = false;
@@ -77,9 +78,13 @@ class WhileWorkIsQuick implements IdleStrategy {
   #judge(waitedMs: number): void {
     const turnMs = waitedMs - this.#lastMs;
     this.#lastMs = waitedMs;
-    if (!this.#isYielding || (turnMs < LONGEST_TURN_MS && waitedMs < LONGEST_YIELD_MS)) return;
+    if (!this.#isYielding) return;
+    let restMs = 0;
+    if (turnMs >= LONGEST_TURN_MS) restMs = REST_TIMES_LOST * turnMs;
+    else if (waitedMs >= LONGEST_YIELD_MS) restMs = REST_TIMES_IN_VAIN * waitedMs;
+    if (restMs === 0) return;
     this.#isYielding = false;
-    this.#restsUntil = performance.now() + REST_TIMES * waitedMs;
+    this.#restsUntil = performance.now() + restMs;
   }
 }
 
