@@ -48,6 +48,7 @@ export {
 } from './named.js';
 export {
   fence,
+  HIGH_UNIT,
   highOf,
   join,
   loadAcquire,

@@ -3,7 +3,8 @@
  * A number up to 2^53 is either *frozen* (two u32, low and high, stored before anyone looks or under a sequence
  * lock) or a *split word*: three u32, hiA, lo, hiB, which its owner may change while others read it.
  */
-const HIGH_UNIT = 2 ** 32;
+/** What one is worth in the upper half. */
+export const HIGH_UNIT = 2 ** 32;
 
 /**
  * A release store: whoever loads the value atomically sees all that was stored before it, and all loads before it are

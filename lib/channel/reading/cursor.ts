@@ -2,6 +2,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { MillraceError } from '../../errors.js';
 import { binding } from '../../native.js';
 import {
+  HIGH_UNIT,
   highOf,
   join,
   loadAcquire,
@@ -158,10 +159,17 @@ export class Cursor {
     return this.#frameHeader === L.FRAME_HEADER_EXTENDED ? readFrozen(this.#words, (this.#at >> 2) + 4) : 0;
   }
 
-  /** The same, into `head`: what is returned is an object of its own wherever V8 doesn't inline the call. */
+  /**
+   * The same, into `head`, reckoned right here: what a call returns is an object of its own wherever V8 doesn't inline that
+   * call, and now and then it has no room left for even the smallest one.
+   */
   noteTime(head: Head): void {
-    head.headUs =
-      this.#frameHeader === L.FRAME_HEADER_EXTENDED ? readFrozen(this.#words, (this.#at >> 2) + 4) : 0;
+    if (this.#frameHeader === L.FRAME_HEADER_EXTENDED) {
+      const word = (this.#at >> 2) + 4;
+      head.headUs = (this.#words[word + 1] >>> 0) * HIGH_UNIT + (this.#words[word] >>> 0);
+    } else {
+      head.headUs = 0;
+    }
   }
 
   get tag(): number {
