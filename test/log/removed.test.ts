@@ -76,6 +76,25 @@ describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) =>
     },
   );
 
+  // So many in one turn of the event loop that they are not kept open: their names are all that there is of them.
+  test.each(['none', { everyMs: 60_000 }] as const)(
+    'is not said to be on the disk where its segments would have to be found by their names (sync: %j)',
+    async (sync) => {
+      const directory = newDirectory();
+      const forgotten = await Log.open(directory, { segment: '16KiB', sync });
+      for (let n = 0; n < 600; n++) forgotten.append(Buffer.alloc(3000));
+      leave(directory);
+      await makeSegments(directory);
+      const gone = { code: 'ERR_NOT_FOUND', path: directory };
+      expect(await failure(() => forgotten.flush())).toMatchObject(gone);
+      expect(await failure(() => forgotten.flush())).toMatchObject(gone);
+      expect(forgotten.durable).toBe(0);
+      // It is closed all the same, and says that once more where it was to bring all to the disk.
+      if (sync === 'none') await forgotten.close();
+      else expect(await failure(() => forgotten.close())).toMatchObject(gone);
+    },
+  );
+
   test('puts no larger file of cursors in the place of that of the one that is made there next', async () => {
     const directory = newDirectory();
     const forgotten = await Log.open(directory);

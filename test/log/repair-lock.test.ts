@@ -145,7 +145,7 @@ describe('what is wrong with the lock file is told', () => {
     const { directory } = await someLog();
     const lock = await lockOf(directory, () => Promise.reject(new Error('It is sound')));
     expect(lock.fault).toBeUndefined();
-    expect(lock.id).toBe(idOf(directory));
+    expect(lock.lock.id).toBe(idOf(directory));
     lock.close();
   });
 
@@ -161,7 +161,7 @@ describe('what is wrong with the lock file is told', () => {
     const reasons: string[] = [];
     const lock = await lockOf(directory, async (reason) => void reasons.push(reason));
     lock.close();
-    expect(lock.id).toBe(id);
+    expect(lock.lock.id).toBe(id);
     expect(idOf(directory)).toBe(id);
     expect(lock.fault).toMatchObject({ code: 'ERR_FORMAT', file: path });
     expect(lock.fault?.message).toContain(what);
@@ -240,7 +240,7 @@ describe('which log it is', () => {
     remove(lockPath(directory));
     const lock = await lockOf(directory);
     lock.close();
-    expect(lock.id).toBe(id);
+    expect(lock.lock.id).toBe(id);
   });
 
   test('nor does it where the log is opened', async () => {
@@ -255,7 +255,7 @@ describe('which log it is', () => {
     cpSync(lockPath(other), lockPath(directory));
     const lock = await lockOf(directory);
     lock.close();
-    expect(lock.id).toBe(id);
+    expect(lock.lock.id).toBe(id);
     expect(lock.fault?.message).toContain('of another log');
   });
 
@@ -265,7 +265,7 @@ describe('which log it is', () => {
     expect([logOfMost(segments, id), logOfMost(segments, otherId)]).toEqual([id, otherId]);
     const lock = await lockOf(directory);
     lock.close();
-    expect([lock.id, lock.fault]).toEqual([id, undefined]);
+    expect([lock.lock.id, lock.fault]).toEqual([id, undefined]);
   });
 
   test('no segment says anything: the lock file does, or nobody', async () => {
@@ -274,7 +274,7 @@ describe('which log it is', () => {
     expect(logOfMost(new Directory(directory).segments(), id)).toBeUndefined();
     const lock = await lockOf(directory);
     lock.close();
-    expect([lock.id, lock.fault]).toEqual([id, undefined]);
+    expect([lock.lock.id, lock.fault]).toEqual([id, undefined]);
   });
 });
 
@@ -312,12 +312,12 @@ describe('set aside', () => {
     }
   });
 
-  test('notes and duplicates are brought to the disk', () => {
+  test('notes and duplicates are brought to the disk', async () => {
     const directory = new Directory(newDirectory());
     writeFileSync(join(directory.path, 'a'), 'this is a');
     const sync = vi.spyOn(fs, 'fsyncSync');
     syncBuiltinESMExports();
-    new SetAsideFolder(directory).copy('a', 'why');
+    await new SetAsideFolder(directory).copy('a', 'why');
     expect(sync).toHaveBeenCalledTimes(1);
     new SetAsideFolder(directory).duplicate('a', 'why');
     expect(sync).toHaveBeenCalledTimes(3);

@@ -65,9 +65,10 @@ export class SetAsideFolder {
     }
   }
 
-  /** The same with a file that keeps its name until another one takes that over. */
-  copy(name: string, reason: string): void {
+  /** The same with a file that keeps its name until another one takes that over, which may be as soon as this resolves. */
+  async copy(name: string, reason: string): Promise<void> {
     this.#take(name, reason, linkSync);
+    await this.sync();
   }
 
   /** A file that is changed where it lies, because others have it open: all its bytes as they are now. */

@@ -41,7 +41,7 @@ async function openExclusive(
   settings: LogSettings,
 ): Promise<AppendingEnd> {
   lock.lockForWriter();
-  const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings);
+  const { end, sealed, recovery } = await recoverLog(directory, lock, settings);
   const writer = new LogWriter(directory, lock, settings, sealed, end);
   return new AppendingEnd(directory.path, settings, recovery, writer);
 }

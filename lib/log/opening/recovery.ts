@@ -19,6 +19,7 @@ import {
   isProvenBy,
   isUnwritten,
   LOCK_FILE,
+  type LockFile,
   lastSynced,
   logOfMost,
   maxTimeOf,
@@ -64,11 +65,11 @@ export interface RecoverOptions {
 /** Makes a log that can be appended to of what the last writer left. Whoever calls it holds the log's lock. */
 export async function recoverLog(
   directory: Directory,
-  id: string,
+  lock: LockFile,
   settings: LogSettings,
   options: RecoverOptions = {},
 ): Promise<RecoveredLog> {
-  return new Recovering(directory, id, settings, options).run();
+  return new Recovering(directory, lock, settings, options).run();
 }
 
 /** Where the log goes on, and what has to be on the disk before that. */
@@ -83,7 +84,7 @@ const NEVER_WRITTEN = 'its header never reached the disk';
  */
 class Recovering {
   readonly #directory: Directory;
-  readonly #id: string;
+  readonly #lock: LockFile;
   readonly #settings: LogSettings;
   readonly #options: RecoverOptions;
   readonly #aside: SetAsideFolder;
@@ -98,10 +99,10 @@ class Recovering {
   /** Whether some of what was looked at was written before this start of the machine. */
   #hasMachineEnded = false;
 
-  constructor(directory: Directory, id: string, settings: LogSettings, options: RecoverOptions) {
+  constructor(directory: Directory, lock: LockFile, settings: LogSettings, options: RecoverOptions) {
     this.#options = options;
     this.#directory = directory;
-    this.#id = id;
+    this.#lock = lock;
     this.#settings = settings;
     this.#aside = new SetAsideFolder(directory);
     this.#recovery = { after: 'close', dropped: 0, setAside: this.#aside.all };
@@ -172,8 +173,8 @@ class Recovering {
           throw this.#needsRepair(file, 'its header is damaged, or the file was cut short');
         }
       }
-      const log = logOfMost(this.#segments, this.#id);
-      if (log !== undefined && log !== this.#id) throw this.#foreignLock();
+      const log = logOfMost(this.#segments, this.#lock.id);
+      if (log !== undefined && log !== this.#lock.id) throw this.#foreignLock();
       if (infoBefore !== undefined && !isBehindOpen && file.base === this.#next) {
         throw this.#needsRepair(file, 'something else was put in its place');
       }
@@ -189,12 +190,11 @@ class Recovering {
     const salvage = Salvage.open(path);
     try {
       const facts = salvage && factsIn(salvage);
-      if (salvage === undefined || facts?.id !== this.#id || facts.base !== base) return false;
+      if (salvage === undefined || facts?.id !== this.#lock.id || facts.base !== base) return false;
       const frames = await SalvagedFrames.find(salvage, facts, { following: undefined, least: base });
       if (!frames.lacksRoomOnly) return false;
       const short = 'its file was cut short, behind all that was written';
-      this.#aside.copy(basename(path), short);
-      await this.#aside.sync();
+      await this.#aside.copy(basename(path), short);
       await this.#sealedSoFar().upToNow()();
       // step 135
       await putIntact(frames, this.#firstDesign);
@@ -307,8 +307,7 @@ class Recovering {
   /** Leaves of a sealed segment what is whole. */
   async #cut(file: SegmentFile, position: number, next: number): Promise<void> {
     const reason = `behind record ${next - 1}, at position ${position}, it had not reached the disk`;
-    this.#aside.copy(basename(file.path), reason);
-    await this.#aside.sync();
+    await this.#aside.copy(basename(file.path), reason);
     await this.#sealedSoFar().upToNow()();
     // step 127
     await rewriteSegment(file.path, {
@@ -330,10 +329,9 @@ class Recovering {
       return undefined;
     }
     // It is the first one, and nothing else says where the log goes on.
-    this.#aside.copy(basename(file.path), reason);
-    await this.#aside.sync();
+    await this.#aside.copy(basename(file.path), reason);
     const sealed = this.#sealedSoFar();
-    const facts = { id: this.#id, base: next, maxTimeUs: 0, generation: 0 };
+    const facts = { id: this.#lock.id, base: next, maxTimeUs: 0, generation: 0 };
     const segment = await beginAnew(file.path, facts, { ...this.#firstDesign, ...this.#segmentSettings });
     this.#open = { segment, released: true };
     this.#isGood(next);
@@ -356,7 +354,7 @@ class Recovering {
 
   #sealedSoFar(): Sealed {
     const last = this.#segments[this.#good - 1];
-    return new Sealed(this.#directory, this.#settings.sync !== 'none', last?.base);
+    return new Sealed(this.#directory, this.#lock, this.#settings.sync !== 'none', last?.base);
   }
 
   /** There is no segment that can be gone on with. */

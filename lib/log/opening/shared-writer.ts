@@ -73,7 +73,7 @@ export class SharedWriter {
     try {
       // What looks foreign may be another one's work.
       const tidies = turns.isAlone;
-      const { end, sealed, recovery } = await recoverLog(directory, lock.id, settings, {
+      const { end, sealed, recovery } = await recoverLog(directory, lock, settings, {
         shared: true,
         tidies,
       });
@@ -175,7 +175,7 @@ export class SharedWriter {
     // Who died in its turn, the last one or an earlier one, may have begun a new segment.
     await this.#writer.beforeAdopting();
     const options = { shared: true, tidies: false };
-    const { end, sealed } = await recoverLog(this.#directory, this.#lock.id, this.#settings, options);
+    const { end, sealed } = await recoverLog(this.#directory, this.#lock, this.#settings, options);
     // step 155
     this.#writer.adopt(end, sealed);
   }

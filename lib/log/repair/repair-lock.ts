@@ -27,8 +27,7 @@ const SEGMENT_WRITER_BYTE = 0;
 
 /** A log in the hands of whoever repairs it: nobody else appends to it before it is closed. */
 export interface RepairLock {
-  /** Which log it is. */
-  id: string;
+  lock: LockFile;
   /** What was wrong with the lock file, which is sound by now. */
   fault: LogFault | undefined;
   close(): void;
@@ -62,7 +61,7 @@ export async function lockForRepair(
         // Not before: who had opened this one before another one took its place finds it locked, or without its name.
         binding().closeFile(file);
       };
-      return { id: lock.id, fault: found ?? fault, close };
+      return { lock, fault: found ?? fault, close };
     } catch (error) {
       binding().closeFile(file);
       throw error;

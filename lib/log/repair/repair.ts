@@ -11,6 +11,7 @@ import {
   isOpen,
   type KnownFacts,
   LOCK_FILE,
+  type LockFile,
   type LostOffsets,
   type Neighbours,
   NOT_OF_LOG,
@@ -24,7 +25,7 @@ import {
 import { LARGEST_SEGMENT, settingsOf } from '../options.js';
 import { type OnProgress, Progress } from '../progress.js';
 import { firstCapacity, Sealed } from '../writing/index.js';
-import { lockForRepair, type RepairLock } from './repair-lock.js';
+import { lockForRepair } from './repair-lock.js';
 import type { LogFault, SegmentReport } from './segment-verify.js';
 import { verifyLog } from './verify.js';
 
@@ -54,15 +55,18 @@ interface Kept {
 }
 
 /** Keeps each intact record of a damaged log with its offset. Whoever dies on the way leaves a log to be repaired again. */
-export async function repairLog(directory: Directory, options: VerifyOptions): Promise<LogRepair> {
-  const repairing = new Repairing(directory, options);
+export async function repairLog(
+  directory: Directory,
+  { signal, onProgress }: VerifyOptions,
+): Promise<LogRepair> {
   // Before anything is changed, the lock file included.
   refuseLater(directory);
-  const lock = await lockForRepair(directory, (reason) => repairing.setCopyAside(LOCK_FILE, reason));
+  const aside = new SetAsideFolder(directory);
+  const { lock, fault, close } = await lockForRepair(directory, (reason) => aside.copy(LOCK_FILE, reason));
   try {
-    return await repairing.run(lock);
+    return await new Repairing(directory, lock, aside, { signal, onProgress }).run(fault);
   } finally {
-    lock.close();
+    close();
   }
 }
 
@@ -81,11 +85,11 @@ function refuseLater(directory: Directory): void {
 
 class Repairing {
   readonly #directory: Directory;
+  readonly #lock: LockFile;
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: OnProgress | undefined;
   readonly #aside: SetAsideFolder;
   readonly #result: LogRepair;
-  #id = '';
   #kept: Kept[] = [];
   /** Of which no record is left, and why. */
   #dropped: (SegmentFile & { reason: string })[] = [];
@@ -95,17 +99,23 @@ class Repairing {
   /** Bytes that were looked through. */
   #looked = 0;
 
-  constructor(directory: Directory, { signal, onProgress }: VerifyOptions) {
+  constructor(
+    directory: Directory,
+    lock: LockFile,
+    aside: SetAsideFolder,
+    { signal, onProgress }: VerifyOptions,
+  ) {
     const { path } = directory;
     this.#directory = directory;
+    this.#lock = lock;
     this.#signal = signal;
     this.#onProgress = onProgress;
-    this.#aside = new SetAsideFolder(directory);
+    this.#aside = aside;
     this.#result = { path, faults: [], lost: [], rewritten: [], setAside: this.#aside.all, cursors: [] };
   }
 
-  async run({ id, fault }: RepairLock): Promise<LogRepair> {
-    this.#id = id;
+  /** `fault`: what was wrong with the lock file. */
+  async run(fault: LogFault | undefined): Promise<LogRepair> {
     await this.#aside.moveAll(this.#directory.foreign(), Directory.whyForeign);
     const reports: SegmentReport[] = [];
     // To look through all of it is half of the work.
@@ -137,7 +147,7 @@ class Repairing {
     const { file, isStray, info, facts } = report;
     const found = info === undefined && !isStray ? this.#factsOfDamaged(file) : facts;
     if (found === 'unreadable') this.#dropped.push({ ...file, reason: 'no record of it can be read' });
-    else if (found?.id === this.#id && found.base === file.base)
+    else if (found?.id === this.#lock.id && found.base === file.base)
       this.#kept.push({ file, report, facts: found });
     else if (this.#isExpected(file.base)) this.#dropped.push({ ...file, reason: NOT_OF_LOG });
     else this.#aside.move(basename(file.path), NOT_OF_LOG);
@@ -150,7 +160,7 @@ class Repairing {
       if (salvage === undefined)
         return headerRemains(path) === 'foreign' && !this.#isExpected(base) ? undefined : 'unreadable';
       if (salvage.header !== undefined) return factsIn(salvage);
-      return { id: this.#id, base, maxTimeUs: 0, generation: undefined };
+      return { id: this.#lock.id, base, maxTimeUs: 0, generation: undefined };
     } finally {
       salvage?.close();
     }
@@ -222,9 +232,9 @@ class Repairing {
     const signal = this.#signal;
     const { path } = this.#directory;
     throwIfAborted(signal, { what: `Repairing ${path}`, path });
-    await this.setCopyAside(basename(file.path), why);
+    await this.#aside.copy(basename(file.path), why);
     // What is written anew says that all before it is on the disk.
-    await new Sealed(this.#directory, true, before.at(-1)?.file.base).upToNow()();
+    await new Sealed(this.#directory, this.#lock, true, before.at(-1)?.file.base).upToNow()();
     const salvage = Salvage.open(file.path);
     if (salvage === undefined) throw changed(file.path);
     try {
@@ -250,7 +260,7 @@ class Repairing {
     await this.#setCutOffAside();
     const last = this.#dropped[this.#dropped.length - 1];
     const base = boundOf(last);
-    const facts = { id: this.#id, base, maxTimeUs: 0, generation: 0 };
+    const facts = { id: this.#lock.id, base, maxTimeUs: 0, generation: 0 };
     const segment = await beginAnew(this.#directory.fileOf(base), facts, FIRST, last.path);
     segment.close();
     this.#lose(this.#dropped[0].base, base);
@@ -285,11 +295,6 @@ class Repairing {
       this.#aside.duplicate(CURSORS_FILE, reason);
       await this.#aside.sync();
     };
-  }
-
-  async setCopyAside(name: string, reason: string): Promise<void> {
-    this.#aside.copy(name, reason);
-    await this.#aside.sync();
   }
 }
 

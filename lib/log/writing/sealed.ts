@@ -7,7 +7,10 @@ import {
   syncSealed,
 } from '../../channel/index.js';
 import { MillraceError } from '../../errors.js';
-import { type Directory, lastSynced } from '../files/index.js';
+import { type Directory, type LockFile, lastSynced } from '../files/index.js';
+
+/** Tells whether the names of a log's files are still its own. */
+type Naming = Pick<LockFile, 'assertNamed'>;
 
 /** A segment that this writer sealed, and that may not be on the disk. */
 class SealedSegment {
@@ -20,14 +23,22 @@ class SealedSegment {
   /** Resolves once it is let go, however that went: whoever waits for it to be on the disk hears of a failure. */
   readonly settled: Promise<void>;
   readonly #path: string;
+  readonly #naming: Naming;
   #failure: unknown;
   #synced: Promise<void> | undefined;
 
-  constructor(sequence: number, segment: SegmentWriter, settling: Promise<void>, syncs: boolean) {
+  constructor(
+    sequence: number,
+    segment: SegmentWriter,
+    naming: Naming,
+    settling: Promise<void>,
+    syncs: boolean,
+  ) {
     this.sequence = sequence;
     this.base = segment.baseRecord;
     this.bytes = segment.position - segment.durablePosition;
     this.#path = segment.path;
+    this.#naming = naming;
     this.settled = this.#settle(settling, syncs);
   }
 
@@ -56,8 +67,10 @@ class SealedSegment {
     await this.settled;
     // After a failed sync the kernel takes the pages for written, and a second one would say nothing.
     if (this.#failure !== undefined && !this.isLeft) throw this.#failure;
+    if (!this.isLeft) return;
     // step 124
-    if (this.isLeft) await syncUnlessGone(this.#path);
+    await syncUnlessGone(this.#path);
+    this.#naming.assertNamed();
   }
 }
 
@@ -71,6 +84,8 @@ const NONE = -1;
  */
 export class Sealed {
   readonly #directory: Directory;
+  /** What was let go is synced by its name, and was only if that led there: gone may be the whole log, moved away. */
+  readonly #naming: Naming;
   /** Whether they are synced as they are sealed; else only where somebody asks for it. */
   readonly #syncs: boolean;
   /** The first offset of the last one that is left to the directory to tell, with all before it. */
@@ -88,8 +103,9 @@ export class Sealed {
   #givingBack = Promise.resolve();
 
   /** `earlierUpTo`: the first offset of the last one that earlier writers sealed, who may not have brought them to the disk. */
-  constructor(directory: Directory, syncs: boolean, earlierUpTo = NONE) {
+  constructor(directory: Directory, naming: Naming, syncs: boolean, earlierUpTo = NONE) {
     this.#directory = directory;
+    this.#naming = naming;
     this.#syncs = syncs;
     this.#listedUpTo = earlierUpTo;
   }
@@ -106,7 +122,8 @@ export class Sealed {
     // The name of an empty one is that of the next by now: it would not be found again by that.
     const isKept = this.#open < MOST_OPEN || segment.isNeeded || segment.position === 0;
     const settling = isKept ? this.#settle(segment) : this.#letGo(segment);
-    const sealed = new SealedSegment(++this.#sequence, segment, settling, isKept && this.#syncs);
+    const syncs = isKept && this.#syncs;
+    const sealed = new SealedSegment(++this.#sequence, segment, this.#naming, settling, syncs);
     this.#segments.push(sealed);
     if (!this.#syncs) void sealed.settled.then(() => this.#leave());
   }
@@ -178,6 +195,7 @@ export class Sealed {
       // step 125
       await syncUnlessGone(path);
     }
+    this.#naming.assertNamed();
     this.#listedBytes = 0;
   }
 
