@@ -67,8 +67,8 @@ class SealedSegment {
     await this.settled;
     // After a failed sync the kernel takes the pages for written, and a second one would say nothing.
     if (this.#failure !== undefined && !this.isLeft) throw this.#failure;
-    if (!this.isLeft) return;
     // step 124
+    if (!this.isLeft) return;
     await syncUnlessGone(this.#path);
     this.#naming.assertNamed();
   }
