@@ -6,6 +6,7 @@ import { FIRST_SLOTS } from '../../lib/log/cursors/cursor-layout.js';
 import { Log, type LogOptions } from '../../lib/log/index.js';
 import { failure, thrown } from '../helpers/failure.js';
 import { newDirectory } from '../helpers/run-directory.js';
+import { contentsOf } from '../helpers/stopped-writer.js';
 import { collect } from './collect.js';
 import { LEAVING } from './leaving.js';
 
@@ -77,18 +78,27 @@ describe.each(LEAVING)('a log that is %s while it is appended to', (_, leave) =>
   );
 
   // So many in one turn of the event loop that they are not kept open: their names are all that there is of them.
-  test.each(['none', { everyMs: 60_000 }] as const)(
-    'is not said to be on the disk where its segments would have to be found by their names (sync: %j)',
-    async (sync) => {
+  test.each([
+    ['none', 600],
+    ['none', 1],
+    [{ everyMs: 60_000 }, 600],
+    [{ everyMs: 60_000 }, 1],
+  ] as const)(
+    'is not said to be on the disk where its segments would have to be found by their names, nor is another (sync: %j, of %d)',
+    async (sync, ofOther) => {
       const directory = newDirectory();
       const forgotten = await Log.open(directory, { segment: '16KiB', sync });
       for (let n = 0; n < 600; n++) forgotten.append(Buffer.alloc(3000));
       leave(directory);
-      await makeSegments(directory);
+      const other = await open(directory);
+      for (let n = 0; n < ofOther; n++) other.append(Buffer.alloc(3000));
+      await other.close();
+      const before = contentsOf(directory);
       const gone = { code: 'ERR_NOT_FOUND', path: directory };
       expect(await failure(() => forgotten.flush())).toMatchObject(gone);
       expect(await failure(() => forgotten.flush())).toMatchObject(gone);
       expect(forgotten.durable).toBe(0);
+      expect(contentsOf(directory)).toEqual(before);
       // It is closed all the same, and says that once more where it was to bring all to the disk.
       if (sync === 'none') await forgotten.close();
       else expect(await failure(() => forgotten.close())).toMatchObject(gone);

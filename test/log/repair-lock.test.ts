@@ -2,6 +2,7 @@ import fs, { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { disk } from '../../lib/channel/runtime/disk.js';
 import type { MillraceError } from '../../lib/errors.js';
 import { CursorFile } from '../../lib/log/cursors/cursor-file.js';
 import { Directory } from '../../lib/log/files/directory.js';
@@ -297,13 +298,13 @@ test.each([['missing'], ['damaged']])(
 );
 
 describe('set aside', () => {
-  test('a note takes the place of nothing', () => {
+  test('a note takes the place of nothing', async () => {
     for (const way of ['move', 'copy', 'duplicate'] as const) {
       const directory = new Directory(newDirectory());
       for (const name of ['a', 'a.why']) writeFileSync(join(directory.path, name), `this is ${name}`);
       const folder = new SetAsideFolder(directory);
-      folder[way]('a.why', 'of the notes');
-      folder[way]('a', 'of the file');
+      await folder[way]('a.why', 'of the notes');
+      await folder[way]('a', 'of the file');
       const [notes, file] = folder.all;
       expect(readFileSync(notes.path, 'utf8')).toBe('this is a.why');
       expect(readFileSync(file.path, 'utf8')).toBe('this is a');
@@ -317,8 +318,12 @@ describe('set aside', () => {
     writeFileSync(join(directory.path, 'a'), 'this is a');
     const sync = vi.spyOn(fs, 'fsyncSync');
     syncBuiltinESMExports();
-    await new SetAsideFolder(directory).copy('a', 'why');
+    const names = vi.spyOn(disk, 'syncDirectory');
+    const folder = new SetAsideFolder(directory);
+    await folder.copy('a', 'why');
     expect(sync).toHaveBeenCalledTimes(1);
+    // Before another file takes the place of it.
+    expect(names.mock.calls).toEqual([[join(directory.path, 'set-aside')], [directory.path]]);
     new SetAsideFolder(directory).duplicate('a', 'why');
     expect(sync).toHaveBeenCalledTimes(3);
   });

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, cpSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { disk, inspect } from '../../lib/channel/index.js';
 import * as L from '../../lib/channel/layout.js';
@@ -264,6 +273,21 @@ describe('a frame that was overwritten before it had its checksum', () => {
       await log.close().catch(() => {});
     },
   );
+});
+
+test('a log that has no segment open and is closed while somebody waits for the disk has all of it there first', async () => {
+  const directory = newDirectory();
+  const made = await Log.open(directory, { segment: '16KiB', sync: 'none' });
+  const bases = [roll(made), roll(made)];
+  const next = made.next - 1;
+  await made.close();
+  // The one behind the last that was sealed.
+  unlinkSync(fileOf(directory, next));
+  const log = await Log.open(directory, { segment: '16KiB', sync: 'none' });
+  const flushed = log.flush();
+  await log.close();
+  expect(await flushed).toBe(next);
+  for (const base of bases) expect(durableOf(directory, base)).toBe(16_384 - 64 - ((16_384 - 64) % FRAME));
 });
 
 test('a log that could not be opened is not held by that: it can be once there are files to be had', async () => {

@@ -9,7 +9,7 @@ import {
   takeName,
   whereLeads,
 } from '../../channel/index.js';
-import { MillraceError } from '../../errors.js';
+import { closedHandle, MillraceError } from '../../errors.js';
 import { binding, type FileHandle } from '../../native.js';
 import { Directory, factsIn, LOCK_FILE } from './directory.js';
 import { logOfMost, segmentInfo } from './durable.js';
@@ -184,6 +184,7 @@ export class LockFile {
    * place, must not find there what is still appended by this lock.
    */
   assertNamed(): void {
+    if (this.#closed) throw closedHandle('log', this.directory);
     if (whereLeads(this) === 'here') return;
     throw logIsGone(this.directory, `${LOCK_FILE} is not the same file any more. Nothing more is appended`);
   }

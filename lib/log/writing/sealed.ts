@@ -68,9 +68,7 @@ class SealedSegment {
     // After a failed sync the kernel takes the pages for written, and a second one would say nothing.
     if (this.#failure !== undefined && !this.isLeft) throw this.#failure;
     // step 124
-    if (!this.isLeft) return;
-    await syncUnlessGone(this.#path);
-    this.#naming.assertNamed();
+    if (this.isLeft) await syncByName(this.#path, this.#naming);
   }
 }
 
@@ -84,7 +82,6 @@ const NONE = -1;
  */
 export class Sealed {
   readonly #directory: Directory;
-  /** What was let go is synced by its name, and was only if that led there: gone may be the whole log, moved away. */
   readonly #naming: Naming;
   /** Whether they are synced as they are sealed; else only where somebody asks for it. */
   readonly #syncs: boolean;
@@ -97,8 +94,8 @@ export class Sealed {
   #segments: SealedSegment[] = [];
   #sequence = 0;
   #open = 0;
-  /** How many wait for some of them to be on the disk. */
-  #awaited = 0;
+  /** Of those who wait for some of them to be on the disk. */
+  readonly #reaching = new Set<Promise<void>>();
   /** Gives back the space of those that were let go unsettled, one after the other. */
   #givingBack = Promise.resolve();
 
@@ -146,7 +143,7 @@ export class Sealed {
 
   /** Leaves those to the directory that were let go, unless somebody waits for them. */
   #leave(): void {
-    if (this.#awaited > 0) return;
+    if (this.#reaching.size > 0) return;
     const kept = this.#segments.findIndex(({ isLeft }) => !isLeft);
     const left = this.#segments.splice(0, kept < 0 ? this.#segments.length : kept);
     if (left.length === 0) return;
@@ -158,22 +155,25 @@ export class Sealed {
   /** What brings all that is sealed by now to the disk, or waits for that. */
   upToNow(): () => Promise<void> {
     const sequence = this.#sequence;
-    return () => this.#reach(sequence);
+    return async () => {
+      const reaching = this.#reach(sequence);
+      this.#reaching.add(reaching);
+      try {
+        await reaching;
+      } finally {
+        this.#reaching.delete(reaching);
+        if (!this.#syncs) this.#leave();
+      }
+    };
   }
 
   async #reach(sequence: number): Promise<void> {
-    this.#awaited++;
-    try {
-      await this.#listedSynced();
-      for (;;) {
-        const [first] = this.#segments;
-        if (first === undefined || first.sequence > sequence) return;
-        await first.synced();
-        if (this.#segments[0] === first) this.#segments.shift();
-      }
-    } finally {
-      this.#awaited--;
-      if (!this.#syncs) this.#leave();
+    await this.#listedSynced();
+    for (;;) {
+      const [first] = this.#segments;
+      if (first === undefined || first.sequence > sequence) return;
+      await first.synced();
+      if (this.#segments[0] === first) this.#segments.shift();
     }
   }
 
@@ -193,8 +193,9 @@ export class Sealed {
     await this.#syncNames();
     for (const { path } of segments.slice(from)) {
       // step 125
-      await syncUnlessGone(path);
+      await syncByName(path, this.#naming);
     }
+    // Also where none of those names was there.
     this.#naming.assertNamed();
     this.#listedBytes = 0;
   }
@@ -209,9 +210,10 @@ export class Sealed {
     }
   }
 
-  /** Resolves once all are let go. */
+  /** Resolves once all are let go, and nobody waits for one of them any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#segments.map(({ settled }) => settled));
+    await Promise.allSettled(this.#reaching);
   }
 }
 
@@ -224,4 +226,14 @@ export async function syncUnlessGone(path: string): Promise<void> {
     // Removed meanwhile: nobody misses it. Damaged: who reads it is told.
     if (code !== 'ERR_NOT_FOUND' && code !== 'ERR_FORMAT' && code !== 'ERR_TRUNCATED') throw error;
   }
+}
+
+/**
+ * The same with what was let go: its name leads there as long as the log's own does. Else another log's segment would be said
+ * to be on the disk, or one that was moved away and isn't.
+ */
+async function syncByName(path: string, naming: Naming): Promise<void> {
+  naming.assertNamed();
+  await syncUnlessGone(path);
+  naming.assertNamed();
 }
