@@ -370,6 +370,52 @@ test('what is no record is refused with the directory of the log', async () => {
   expect(log.next).toBe(0);
 });
 
+const EXT4 = 0xef53;
+
+describe('how many files are made ahead for the next segments', () => {
+  /** Of a log whose segments are full after so long each. */
+  async function ahead(fileSystem: number | undefined, fullAfterMs: number): Promise<number> {
+    const { statFile } = binding();
+    let nowMs = performance.now();
+    const clock = vi.spyOn(performance, 'now');
+    const stating = vi.spyOn(binding(), 'statFile').mockImplementation((file) => {
+      const stat = statFile(file);
+      return { ...stat, fileSystem: fileSystem ?? stat.fileSystem };
+    });
+    const preparing = vi.spyOn(binding(), 'prepareFile');
+    const taking = vi.spyOn(binding(), 'takePrepared');
+    const dropping = vi.spyOn(binding(), 'dropPreparation');
+    try {
+      const log = await open({ segment: '64KiB', sync: 'none' });
+      clock.mockImplementation(() => nowMs);
+      for (let segments = 1; segments < 8; segments = log.segments().length) {
+        nowMs += fullAfterMs;
+        while (log.segments().length === segments) log.append(Buffer.alloc(1000));
+      }
+      log.append(Buffer.alloc(1000));
+      clock.mockRestore();
+      const taken = new Set(taking.mock.calls.map(([preparation]) => preparation));
+      const left = preparing.mock.results.map(({ value }) => value).filter((one) => !taken.has(one));
+      await log.close();
+      for (const preparation of left) expect(dropping).toHaveBeenCalledWith(preparation);
+      return left.length;
+    } finally {
+      for (const mock of [clock, stating, preparing, taking, dropping]) mock.mockRestore();
+    }
+  }
+
+  test('on a disk that may be busy as many as are filled within two seconds, at most three', async () => {
+    expect(await ahead(EXT4, 3000)).toBe(1);
+    expect(await ahead(EXT4, 1200)).toBe(2);
+    expect(await ahead(EXT4, 300)).toBe(3);
+  });
+
+  test('one where appending takes all of a cpu, and in memory', async () => {
+    expect(await ahead(EXT4, 0)).toBe(1);
+    expect(await ahead(undefined, 300)).toBe(1);
+  });
+});
+
 test('where no next segment can be begun ahead appending goes on, and it is tried again', async () => {
   const log = await open({ segment: '16KiB', sync: 'none' });
   const { prepareFile } = binding();

@@ -89,6 +89,7 @@ export function leastCapacity(frames: number, largest: number): number {
 export class SegmentWriter implements Beating {
   readonly path: string;
   readonly capacity: number;
+  readonly inRam: boolean;
   readonly incarnation: number;
   readonly metadata: Record<string, unknown>;
   readonly createdUs: number;
@@ -111,6 +112,7 @@ export class SegmentWriter implements Beating {
   ) {
     this.path = channel.path;
     this.capacity = channel.header.capacity;
+    this.inRam = channel.inRam;
     this.incarnation = channel.header.incarnation;
     this.metadata = channel.header.metadata;
     this.createdUs = channel.header.createdUs;

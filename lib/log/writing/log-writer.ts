@@ -19,7 +19,7 @@ import { type Directory, durableEnd, type LockFile, nextAt, type SegmentFacts } 
 import type { LogSettings } from '../options.js';
 import { frameBytes } from '../records/index.js';
 import type { NO_STATS } from '../stats.js';
-import { NextFile } from './next-file.js';
+import { NextFiles } from './next-files.js';
 import type { Sealed } from './sealed.js';
 
 const FIRST_SEGMENT = 64 * 1024;
@@ -45,7 +45,7 @@ export class LogWriter {
   onRoll: () => void = () => {};
   /** Others append to it, too, each in its turn. */
   readonly #shared: boolean;
-  readonly #nextFile: NextFile;
+  readonly #nextFiles: NextFiles;
   readonly #syncs = new Stopwatch();
   #sealed: Sealed;
   /** Those from before others went on with the log. */
@@ -75,7 +75,7 @@ export class LogWriter {
     this.#lock = lock;
     this.#settings = settings;
     this.#shared = shared;
-    this.#nextFile = new NextFile(directory, segmentPages(settings.sync));
+    this.#nextFiles = new NextFiles(directory, segmentPages(settings.sync));
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;
@@ -92,7 +92,7 @@ export class LogWriter {
       records: this.#records,
       bytes: this.#bytes,
       unsyncedBytes: this.unsyncedBytes,
-      rollStalls: this.#nextFile.stalls,
+      rollStalls: this.#nextFiles.stalls,
       syncs: this.#syncs.times,
     };
   }
@@ -127,7 +127,7 @@ export class LogWriter {
   adopt(end: LogEnd, sealed: Sealed): void {
     this.#segment?.close();
     this.#keepUntilSettled(this.#sealed);
-    this.#nextFile.drop();
+    this.#nextFiles.drop();
     this.#sealed = sealed;
     this.#segment = end.segment;
     this.#next = end.next;
@@ -221,7 +221,7 @@ export class LogWriter {
     const bytes = this.#segment?.position ?? 0;
     const ms = performance.now() - this.#begunAt;
     const next = this.#roll(leastCapacity(frames, largest));
-    this.#nextFile.wasFull(bytes, ms);
+    this.#nextFiles.wasFull(bytes, ms);
     return next;
   }
 
@@ -249,8 +249,12 @@ export class LogWriter {
       if (budget <= 0) throw this.#backPressure(unsynced);
     }
     const untilHalf = segment.remaining - segment.capacity / 2;
-    if (untilHalf > 0 && !this.#nextFile.isWantedSoon) budget = Math.min(budget, untilHalf);
-    else if (!this.#nextFile.isPrepared) this.#nextFile.prepare(this.#nextCapacity(0));
+    if (untilHalf > 0 && !this.#nextFiles.areWantedSoon) budget = Math.min(budget, untilHalf);
+    else {
+      const capacity = this.#nextCapacity(0);
+      // While segments grow, the one behind the next is larger than that.
+      this.#nextFiles.prepare(capacity, !segment.inRam && capacity === segment.capacity);
+    }
     this.#budget = budget;
   }
 
@@ -289,7 +293,7 @@ export class LogWriter {
     this.#lock.assertNamed();
     const old = this.#segment;
     const path = this.#directory.fileOf(this.#next);
-    const { handle, capacity } = this.#nextFile.take(path, this.#nextCapacity(least), old === undefined);
+    const { handle, capacity } = this.#nextFiles.take(path, this.#nextCapacity(least), old === undefined);
     // step 114
     let before = this.#sealed.upToNow();
     const { sync, idle } = this.#settings;
@@ -394,7 +398,7 @@ export class LogWriter {
     try {
       if (this.#settings.sync !== 'none' || this.#segment?.isNeeded === true) await this.synced();
     } finally {
-      this.#nextFile.drop();
+      this.#nextFiles.drop();
       before();
       this.#segment?.close();
       await this.settled();

@@ -6,19 +6,31 @@ import type { Directory } from '../files/index.js';
 const HURRIED_MS = 10_000;
 /** What fills up more quickly than this leaves no time for pauses in making that file. */
 const PRESSED_BYTES_PER_MS = 65_536;
+/**
+ * A disk that is busy with what was written before may take longer than a segment lasts to say where there is room for a
+ * file: it reads that first, behind all the writes. As many files are made ahead as are filled within this time.
+ */
+const AHEAD_MS = 2000;
+const MOST_AHEAD = 3;
 
 export interface SegmentSpace {
   handle: FileHandle;
   capacity: number;
 }
 
-/** The file of the next segment: made ahead, beside the appending, or at once where there was no time for that. */
-export class NextFile {
+interface Prepared {
+  capacity: number;
+  preparation: PreparationHandle;
+}
+
+/** The files of the next segments: made ahead, beside the appending, or at once where there was no time for that. */
+export class NextFiles {
   /** How often somebody had to wait for one. */
   stalls = 0;
   readonly #directory: Directory;
   readonly #pages: Pages;
-  #prepared: { capacity: number; preparation: PreparationHandle } | undefined;
+  /** In the order in which they were begun. */
+  readonly #prepared: Prepared[] = [];
   /** How long the segment before took to be full, and how large it was. */
   #fullAfterMs = Number.POSITIVE_INFINITY;
   #fullBytes = 0;
@@ -29,45 +41,56 @@ export class NextFile {
     this.#pages = pages;
   }
 
-  get isPrepared(): boolean {
-    return this.#prepared !== undefined;
-  }
-
   /** The segment was full after so long for which the last file was taken. */
   wasFull(bytes: number, afterMs: number): void {
     this.#fullBytes = bytes;
     if (bytes > 0) this.#fullAfterMs = afterMs;
   }
 
-  /** Whether it had better be prepared as soon as a segment is begun. */
-  get isWantedSoon(): boolean {
+  /** Whether one had better be prepared as soon as a segment is begun. */
+  get areWantedSoon(): boolean {
     return this.#fullAfterMs <= HURRIED_MS;
   }
 
-  /** Where that can't be begun, one is made when it is wanted. */
-  prepare(capacity: number): void {
+  /** One, or where `several` may be needed as many as that takes. Where that can't be begun, one is made when it is wanted. */
+  prepare(capacity: number, several: boolean): void {
+    const wanted = several ? this.#wanted : 1;
     const { path, fileMode } = this.#directory;
     const bytes = segmentBytes(capacity);
-    // Wanted sooner than its thread would have it, if that spared those who work beside it.
-    const isPressed = this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
     try {
-      const preparation = binding().prepareFile(path, bytes, fileMode, this.#pages, isPressed);
-      this.#prepared = { capacity, preparation };
+      while (this.#prepared.length < wanted) {
+        const preparation = binding().prepareFile(path, bytes, fileMode, this.#pages, this.#isPressed);
+        this.#prepared.push({ capacity, preparation });
+      }
     } catch (error) {
       if (!isSystemError(error)) throw error;
     }
   }
 
+  /** Wanted sooner than its thread would have it, if that spared those who work beside it. */
+  get #isPressed(): boolean {
+    return this.#fullBytes > this.#fullAfterMs * PRESSED_BYTES_PER_MS;
+  }
+
+  get #wanted(): number {
+    // More than one thread that makes files in a hurry would take the cpu of those who append and read.
+    if (this.#isPressed) return 1;
+    return Math.max(1, Math.min(MOST_AHEAD, Math.ceil(AHEAD_MS / this.#fullAfterMs)));
+  }
+
   /**
-   * One for a segment of at least this capacity: the one that was prepared, if it is large enough. The `first` one is small,
-   * and nobody could know when it would be wanted.
+   * One for a segment of at least this capacity: the first that was prepared and is large enough. The `first` one of all is
+   * small, and nobody could know when it would be wanted.
    */
   take(path: string, least: number, first: boolean): SegmentSpace {
-    const prepared = this.#prepared;
-    this.#prepared = undefined;
     this.#fullAfterMs = Number.POSITIVE_INFINITY;
-    if (prepared !== undefined && prepared.capacity < least) binding().dropPreparation(prepared.preparation);
-    else if (prepared !== undefined) {
+    for (;;) {
+      const prepared = this.#prepared.shift();
+      if (prepared === undefined) break;
+      if (prepared.capacity < least) {
+        binding().dropPreparation(prepared.preparation);
+        continue;
+      }
       const handle = this.#takePrepared(prepared.preparation);
       if (handle !== undefined) return { handle, capacity: prepared.capacity };
     }
@@ -99,8 +122,7 @@ export class NextFile {
   }
 
   drop(): void {
-    if (this.#prepared !== undefined) binding().dropPreparation(this.#prepared.preparation);
-    this.#prepared = undefined;
+    for (const { preparation } of this.#prepared.splice(0)) binding().dropPreparation(preparation);
     this.#fullAfterMs = Number.POSITIVE_INFINITY;
   }
 }
