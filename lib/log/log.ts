@@ -124,7 +124,7 @@ export class Log {
       const end = await openToAppend(directory, lock, settings, limits);
       const log = new Log(directory, settings, lock, end);
       // Who always has it open for a short time only never looks after it otherwise.
-      void log.#rollByAge();
+      void log.#lookAfterEnd();
       return log;
     } catch (error) {
       directory.mappings.close();
@@ -358,12 +358,12 @@ export class Log {
   async lookAfter(): Promise<void> {
     this.#directory.mappings.sweep();
     // Who has the turn to append may stand still: what need not be kept is removed all the same.
-    await Promise.all([this.#rollByAge(), this.#upkeep?.retainSoon()]);
+    await Promise.all([this.#lookAfterEnd(), this.#upkeep?.retainSoon()]);
   }
 
-  async #rollByAge(): Promise<void> {
+  async #lookAfterEnd(): Promise<void> {
     try {
-      await this.#end?.rollByAge();
+      await this.#end?.lookAfter();
     } catch (error) {
       this.#upkeep?.failed('Beginning a new segment', error);
     }

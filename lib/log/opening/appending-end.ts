@@ -96,7 +96,9 @@ export class AppendingEnd {
     return this.#writer.ready(limits);
   }
 
-  async rollByAge(): Promise<void> {
+  /** Now and then. */
+  async lookAfter(): Promise<void> {
+    this.#writer.giveBack();
     await (this.#shared ?? this.#writer).rollByAge();
   }
 

@@ -24,6 +24,8 @@ import type { Sealed } from './sealed.js';
 
 const FIRST_SEGMENT = 64 * 1024;
 const SEGMENT_STEP = 4096;
+/** How often within a segment it is looked whether one more file can be begun, where several are wanted. */
+const LOOKS_A_SEGMENT = 16;
 
 /** Where a log goes on. */
 export interface LogEnd {
@@ -252,8 +254,9 @@ export class LogWriter {
     if (untilHalf > 0 && !this.#nextFiles.areWantedSoon) budget = Math.min(budget, untilHalf);
     else {
       const capacity = this.#nextCapacity(0);
-      // While segments grow, the one behind the next is larger than that.
-      this.#nextFiles.prepare(capacity, !segment.inRam && capacity === segment.capacity);
+      // While segments grow, the one behind the next is larger than that; and others who append go on in their own.
+      const several = !segment.inRam && !this.#shared && capacity === segment.capacity;
+      if (this.#nextFiles.prepare(capacity, several)) budget = Math.min(budget, capacity / LOOKS_A_SEGMENT);
     }
     this.#budget = budget;
   }
@@ -325,6 +328,11 @@ export class LogWriter {
     this.#budget = 0;
     this.onRoll();
     return next;
+  }
+
+  /** Lets go of what was made ahead and isn't wanted any more. */
+  giveBack(): void {
+    this.#nextFiles.giveBack();
   }
 
   /** Goes on in a new segment where this one is older than it may be. */

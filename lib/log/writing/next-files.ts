@@ -18,22 +18,22 @@ export interface SegmentSpace {
   capacity: number;
 }
 
-interface Prepared {
-  capacity: number;
-  preparation: PreparationHandle;
-}
-
 /** The files of the next segments: made ahead, beside the appending, or at once where there was no time for that. */
 export class NextFiles {
   /** How often somebody had to wait for one. */
   stalls = 0;
   readonly #directory: Directory;
   readonly #pages: Pages;
-  /** In the order in which they were begun. */
-  readonly #prepared: Prepared[] = [];
+  /** The oldest first. */
+  readonly #ready: SegmentSpace[] = [];
+  /** One at a time: what is left of a disk that is nearly full is one's, not a part of it each of several that fail. */
+  #underWay: { preparation: PreparationHandle; capacity: number } | undefined;
+  /** There is no room for one more, or no thread to make it: not tried again before the next segment. */
+  #refused = false;
   /** How long the segment before took to be full, and how large it was. */
   #fullAfterMs = Number.POSITIVE_INFINITY;
   #fullBytes = 0;
+  #takenAt = performance.now();
 
   /** `pages`: how they are made of one that is prepared. */
   constructor(directory: Directory, pages: Pages) {
@@ -52,18 +52,33 @@ export class NextFiles {
     return this.#fullAfterMs <= HURRIED_MS;
   }
 
-  /** One, or where `several` may be needed as many as that takes. Where that can't be begun, one is made when it is wanted. */
-  prepare(capacity: number, several: boolean): void {
-    const wanted = several ? this.#wanted : 1;
+  /**
+   * Begins the next one, if one more is wanted: one, or where `several` may be needed as many as that takes. True where
+   * there are more to be begun once that is ready.
+   */
+  prepare(capacity: number, several: boolean): boolean {
+    const missing = (several ? this.#wanted : 1) - this.#ready.length;
+    if (missing <= 0) return false;
+    if (missing > 1) this.#collect(false);
+    else if (this.#underWay !== undefined) return false;
+    if (this.#underWay === undefined && !this.#refused) this.#begin(capacity);
+    return !this.#refused && missing > 1;
+  }
+
+  #begin(capacity: number): void {
     const { path, fileMode } = this.#directory;
-    const bytes = segmentBytes(capacity);
     try {
-      while (this.#prepared.length < wanted) {
-        const preparation = binding().prepareFile(path, bytes, fileMode, this.#pages, this.#isPressed);
-        this.#prepared.push({ capacity, preparation });
-      }
+      const preparation = binding().prepareFile(
+        path,
+        segmentBytes(capacity),
+        fileMode,
+        this.#pages,
+        this.#isPressed,
+      );
+      this.#underWay = { preparation, capacity };
     } catch (error) {
       if (!isSystemError(error)) throw error;
+      this.#refused = true;
     }
   }
 
@@ -73,43 +88,47 @@ export class NextFiles {
   }
 
   get #wanted(): number {
-    // More than one thread that makes files in a hurry would take the cpu of those who append and read.
+    // A thread that makes one after the other in a hurry would take the cpu of those who append and read.
     if (this.#isPressed) return 1;
-    return Math.max(1, Math.min(MOST_AHEAD, Math.ceil(AHEAD_MS / this.#fullAfterMs)));
+    const fullAfterMs = Math.max(this.#fullAfterMs, performance.now() - this.#takenAt);
+    return Math.max(1, Math.min(MOST_AHEAD, Math.ceil(AHEAD_MS / fullAfterMs)));
   }
 
-  /**
-   * One for a segment of at least this capacity: the first that was prepared and is large enough. The `first` one of all is
-   * small, and nobody could know when it would be wanted.
-   */
+  /** Lets go of what was made for segments that are not filled as fast any more. */
+  giveBack(): void {
+    this.#collect(false);
+    for (const { handle } of this.#ready.splice(this.#wanted)) binding().closeFile(handle);
+  }
+
+  /** One for a segment of at least this capacity. The `first` one of all is small, and nobody could know when it would be wanted. */
   take(path: string, least: number, first: boolean): SegmentSpace {
     this.#fullAfterMs = Number.POSITIVE_INFINITY;
-    for (;;) {
-      const prepared = this.#prepared.shift();
-      if (prepared === undefined) break;
-      if (prepared.capacity < least) {
-        binding().dropPreparation(prepared.preparation);
-        continue;
-      }
-      const handle = this.#takePrepared(prepared.preparation);
-      if (handle !== undefined) return { handle, capacity: prepared.capacity };
+    this.#takenAt = performance.now();
+    this.#dropSmaller(least);
+    this.#collect(false);
+    if (this.#ready.length === 0) {
+      if (!first) this.stalls++;
+      // What is under way is sooner there than what is begun now.
+      this.#collect(true);
     }
-    if (!first) this.stalls++;
-    return { handle: this.#makeNow(path, segmentBytes(least)), capacity: least };
+    this.#refused = false;
+    return this.#ready.shift() ?? { handle: this.#makeNow(path, segmentBytes(least)), capacity: least };
   }
 
-  #takePrepared(preparation: PreparationHandle): FileHandle | undefined {
+  /** What is under way is ready, if it is by now, or is waited for. */
+  #collect(wait: boolean): void {
+    if (this.#underWay === undefined) return;
+    const { preparation, capacity } = this.#underWay;
     try {
-      const ready = binding().takePrepared(preparation, false);
-      if (ready !== undefined) return ready;
-      // What is under way is sooner there than what is begun now.
-      this.stalls++;
-      return binding().takePrepared(preparation, true);
+      const handle = binding().takePrepared(preparation, wait);
+      if (handle === undefined) return;
+      this.#ready.push({ handle, capacity });
     } catch (error) {
-      // That is some time ago: making one now says what is wrong now, if anything is.
-      if (isSystemError(error)) return undefined;
-      throw error;
+      if (!isSystemError(error)) throw error;
+      // That is some time ago: making one when it is wanted says what is wrong then, if anything is.
+      this.#refused = true;
     }
+    this.#underWay = undefined;
   }
 
   #makeNow(path: string, bytes: number): FileHandle {
@@ -122,7 +141,18 @@ export class NextFiles {
   }
 
   drop(): void {
-    for (const { preparation } of this.#prepared.splice(0)) binding().dropPreparation(preparation);
+    this.#dropSmaller(Number.POSITIVE_INFINITY);
     this.#fullAfterMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** What was begun later is never smaller. */
+  #dropSmaller(least: number): void {
+    while (this.#ready.length > 0 && this.#ready[0].capacity < least) {
+      binding().closeFile((this.#ready.shift() as SegmentSpace).handle);
+    }
+    if (this.#underWay !== undefined && this.#underWay.capacity < least) {
+      binding().dropPreparation(this.#underWay.preparation);
+      this.#underWay = undefined;
+    }
   }
 }
