@@ -17,14 +17,16 @@ namespace {
 
 // Small enough that a signal which interrupts a step undoes little, and that no step keeps a core for milliseconds.
 constexpr int64_t kDiskStep = 2 << 20;
+// What is written at once stands before a commit that comes meanwhile.
+constexpr int64_t kWrittenAtOnce = 256 << 10;
 
 // `step` returns what the kernel does: 0, or -1 and errno.
 template <typename Step>
-Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, Step step) {
+Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, Step step, int64_t longest = kDiskStep) {
   for (int64_t done = from; done < end;) {
     if (pace.cancelled()) return {ECANCELED, call};
     if (done != from) pace.Pause();
-    const int64_t bytes = std::min(kDiskStep, end - done);
+    const int64_t bytes = std::min(longest, end - done);
     if (step(done, bytes) == 0) {
       done += bytes;
     } else if (errno != EINTR) {
@@ -119,7 +121,7 @@ Failure SyncDirectory(const char* directory) {
 Failure SyncInSteps(int fd, int64_t bytes, const Pace& pace) {
   constexpr unsigned kWriteAndWait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const auto step = [fd](int64_t at, int64_t length) { return sync_file_range(fd, at, length, kWriteAndWait); };
-  const Failure failure = InSteps(0, bytes, pace, "sync_file_range", step);
+  const Failure failure = InSteps(0, bytes, pace, "sync_file_range", step, kWrittenAtOnce);
   // It only spreads the work: a sandbox or a file system that has none is no reason to fail.
   const bool is_missing = failure.error == ENOSYS || failure.error == EPERM || failure.error == EINVAL;
   if (failure && !is_missing) return failure;
