@@ -15,14 +15,15 @@
 namespace millrace {
 namespace {
 
-// Small enough that a signal which interrupts a step undoes little, and that no step keeps a core for milliseconds.
-constexpr int64_t kDiskStep = 2 << 20;
-// What is written at once stands before a commit that comes meanwhile.
-constexpr int64_t kWrittenAtOnce = 256 << 10;
+// Of room that is made or given back: small enough that a signal which interrupts a step undoes little.
+constexpr int64_t kRoomStep = 2 << 20;
+// Of what is copied or written: an event loop that wakes up may get the core no sooner than at the end of a step, and a
+// commit that comes meanwhile the disk.
+constexpr int64_t kWrittenStep = kStepBytes;
 
 // `step` returns what the kernel does: 0, or -1 and errno.
 template <typename Step>
-Failure InSteps(int64_t from, int64_t end, const Pace& pace, const char* call, Step step, int64_t longest = kDiskStep) {
+Failure InSteps(int64_t from, int64_t end, int64_t longest, const Pace& pace, const char* call, Step step) {
   for (int64_t done = from; done < end;) {
     if (pace.cancelled()) return {ECANCELED, call};
     if (done != from) pace.Pause();
@@ -65,7 +66,7 @@ void WriteInPlace(int fd) {
 
 Failure Allocate(int fd, int64_t bytes, const Pace& pace) {
   const auto step = [fd](int64_t at, int64_t length) { return fallocate(fd, 0, at, length); };
-  return InSteps(0, bytes, pace, "fallocate", step);
+  return InSteps(0, bytes, kRoomStep, pace, "fallocate", step);
 }
 
 void FillPageCache(int fd, int64_t bytes, const Pace& pace) {
@@ -79,7 +80,7 @@ void FillPageCache(int fd, int64_t bytes, const Pace& pace) {
     }
     return 0;
   };
-  static_cast<void>(InSteps(0, bytes, pace, "pwrite", step));
+  static_cast<void>(InSteps(0, bytes, kWrittenStep, pace, "pwrite", step));
 }
 
 Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace) {
@@ -87,7 +88,7 @@ Failure PunchHole(int fd, int64_t from, int64_t bytes, const Pace& pace) {
     return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length);
   };
   // A page of which the hole takes a part only is kept, also the file's last.
-  return InSteps(WholePages(from), WholePages(bytes), pace, "fallocate", step);
+  return InSteps(WholePages(from), WholePages(bytes), kRoomStep, pace, "fallocate", step);
 }
 
 void BeginToWrite(int fd, int64_t from, int64_t end) {
@@ -121,7 +122,7 @@ Failure SyncDirectory(const char* directory) {
 Failure SyncInSteps(int fd, int64_t bytes, const Pace& pace) {
   constexpr unsigned kWriteAndWait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   const auto step = [fd](int64_t at, int64_t length) { return sync_file_range(fd, at, length, kWriteAndWait); };
-  const Failure failure = InSteps(0, bytes, pace, "sync_file_range", step, kWrittenAtOnce);
+  const Failure failure = InSteps(0, bytes, kWrittenStep, pace, "sync_file_range", step);
   // It only spreads the work: a sandbox or a file system that has none is no reason to fail.
   const bool is_missing = failure.error == ENOSYS || failure.error == EPERM || failure.error == EINVAL;
   if (failure && !is_missing) return failure;
