@@ -64,6 +64,8 @@ export class Machine {
   #undo = [];
   /** Calls that are on their way to the disk. */
   #running = 0;
+  /** Which process of it this is: what one put off until the next turn is nothing to the one that comes after its death. */
+  #process = 0;
 
   /** `ram`: whether the library sees that there is no disk. */
   constructor(library, directory, { bootId, random, clock, ram }) {
@@ -115,7 +117,7 @@ export class Machine {
   }
 
   #watchTimers() {
-    const { setInterval, clearInterval } = timers;
+    const { setInterval, clearInterval, setImmediate } = timers;
     // Pushed first, to be done last: whoever imported them by name has them as they were, too.
     this.#undo.push(syncBuiltinESMExports);
     this.#replace(timers, {
@@ -128,6 +130,10 @@ export class Machine {
       clearInterval: (timer) => {
         this.timers = this.timers.filter((other) => other !== timer);
         clearInterval(timer);
+      },
+      setImmediate: (call, ...given) => {
+        const process = this.#process;
+        return setImmediate(() => process === this.#process && call(...given));
       },
     });
     syncBuiltinESMExports();
@@ -184,10 +190,11 @@ export class Machine {
   /** Waits until all that goes by itself has gone as far as it does. */
   async quiet() {
     const until = performance.now() + LONGEST_MS;
-    do {
-      for (let turns = 0; turns < 3; turns++) await turn();
+    // What has just ended may have put something off until the next turn.
+    for (let still = 0; still < 3; still = this.#running > 0 ? 0 : still + 1) {
+      await turn();
       if (performance.now() > until) throw new Error('A sync does not come to its end');
-    } while (this.#running > 0);
+    }
   }
 
   /**
@@ -214,6 +221,7 @@ export class Machine {
 
   /** As `kill -9` does to a process that has these files open: its timers stop, and what it waits for never comes. */
   kill(files, writer) {
+    this.#process++;
     if (writer !== undefined) writer.heartbeat = () => {};
     this.timers = [];
     this.held = [];
