@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import loadBinding from 'node-gyp-build';
 import { MillraceError } from './errors.js';
@@ -218,13 +217,19 @@ function load(): Binding {
   try {
     return loadBinding(root) as Binding;
   } catch (cause) {
-    const build = existsSync(`${root}binding.gyp`)
-      ? ` Build it with: npm install --no-save node-addon-api@8 && npx node-gyp rebuild -C ${root}`
-      : '';
     throw new MillraceError(
       'ERR_NATIVE_BINDING',
-      `There is no native addon of Millrace for ${process.platform}-${process.arch} here.${build}`,
+      `There is no native addon of Millrace for ${process.platform}-${process.arch} here. Build it with: ${buildingIn(root)}`,
       { cause },
     );
   }
+}
+
+/** The package has no binding.gyp, so that no package manager builds it unasked. */
+function buildingIn(root: string): string {
+  return [
+    'npm install --no-save node-addon-api@8',
+    `echo '{ "includes": ["native/addon.gypi"] }' > ${root}binding.gyp`,
+    `npx node-gyp rebuild -C ${root}`,
+  ].join(' && ');
 }
