@@ -88,11 +88,15 @@ export class Output {
     }
   }
 
-  /** A stream takes a part for the whole where a disk is full. */
+  /**
+   * A stream takes a part for the whole where a disk is full. Where that fails before the end, who works has still to say
+   * how far it came.
+   */
   #writeWhole(bytes: Buffer): void {
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#stream.fd, bytes, at);
     } catch (error) {
+      if (!this.#isEnding) throw error;
       this.#fail(error as NodeJS.ErrnoException);
     }
   }
