@@ -124,7 +124,7 @@ export class Log {
       const end = await openToAppend(directory, lock, settings, limits);
       const log = new Log(directory, settings, lock, end);
       // Who always has it open for a short time only never looks after it otherwise.
-      void log.#lookAfterEnd();
+      void log.lookAfter();
       return log;
     } catch (error) {
       directory.mappings.close();

@@ -67,6 +67,36 @@ describe('by number', () => {
     expect(other.segments().length).toBe(1);
   });
 
+  test('who opens the log has it applied: a full disk may have room for no new segment otherwise', async () => {
+    const log = await open();
+    fillTo(log, 6);
+    await log.close();
+    const again = await open({ retention: { segments: 2 } }, log.path);
+    await until(() => again.segments().length === 2);
+  });
+
+  test('a new segment that there is no room for has it applied, and is begun once there is some', async () => {
+    const log = await open({ retention: { segments: 2 } });
+    const cursor = log.cursor('slow');
+    await cursor.set(0);
+    fillTo(log, 6);
+    await log.lookAfter();
+    expect(log.segments().length).toBe(6);
+    await cursor.set(log.next);
+    const full = Object.assign(new Error('full'), { code: 'ENOSPC', errno: -28, syscall: 'fallocate' });
+    const noRoom = () => {
+      throw full;
+    };
+    const mocks = (['createFileNow', 'takePrepared'] as const).map((name) =>
+      vi.spyOn(binding(), name).mockImplementation(noRoom),
+    );
+    expect(() => fillTo(log, 7)).toThrow(expect.objectContaining({ code: 'ERR_NO_SPACE' }));
+    await until(() => log.segments().length === 2);
+    for (const mock of mocks) mock.mockRestore();
+    fillTo(log, 3);
+    await until(() => log.segments().length === 2);
+  });
+
   test.each(
     [L.MAGIC_OFFSET, L.FORMAT_MAJOR_OFFSET, L.INCOMPATIBLE_OFFSET, L.CHANNEL_ID_OFFSET].map((byte) => [byte]),
   )('a segment whose header is damaged (byte %i) is set aside, and keeps none behind it', async (byte) => {

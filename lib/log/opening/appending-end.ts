@@ -30,7 +30,7 @@ export class AppendingEnd {
     this.#appender = new RecordAppender(path, settings);
   }
 
-  /** Told of each new segment. */
+  /** Told of each new segment, before it is begun. */
   set onRoll(told: () => void) {
     this.#writer.onRoll = told;
   }

@@ -43,7 +43,7 @@ type Fill = (bytes: Buffer, at: number) => void;
  * bytes that may be appended without another thought; all else is looked after when it is used up.
  */
 export class LogWriter {
-  /** Told of each new segment. */
+  /** Told of each new segment, before it is begun: there may be no room for it. */
   onRoll: () => void = () => {};
   /** Others append to it, too, each in its turn. */
   readonly #shared: boolean;
@@ -294,6 +294,7 @@ export class LogWriter {
   #roll(least: number): SegmentWriter {
     // Its directory may be another log's by now.
     this.#lock.assertNamed();
+    this.onRoll();
     const old = this.#segment;
     const path = this.#directory.fileOf(this.#next);
     const { handle, capacity } = this.#nextFiles.take(path, this.#nextCapacity(least), old === undefined);
@@ -326,7 +327,6 @@ export class LogWriter {
     this.#segment = next;
     this.#begunAt = performance.now();
     this.#budget = 0;
-    this.onRoll();
     return next;
   }
 
