@@ -105,8 +105,11 @@ describe.each(WAYS)('%s between two segments', (_, put) => {
   test('is no reason to remove what a cursor has to read before it', async () => {
     const { directory, bases } = await timedLog();
     await put(fileOf(directory, 5), fileOf(directory, 0));
+    {
+      await using reading = await Log.open(directory, { readOnly: 'records' });
+      await reading.cursor('slow').set(7);
+    }
     await using log = await Log.open(directory, { sync: 'none', retention: { segments: 1 } });
-    await log.cursor('slow').set(7);
     await log.lookAfter();
     expect(basesOf(log)).toEqual(bases);
     await log.cursor('slow').delete();
