@@ -75,6 +75,17 @@ describe('by number', () => {
     await until(() => again.segments().length === 2);
   });
 
+  test('who closes it at once removes one: those who never have it open for long keep up all the same', async () => {
+    const log = await open();
+    fillTo(log, 4);
+    await log.close();
+    for (const left of [3, 2, 1, 1]) {
+      const shortly = await open({ retention: { segments: 1 } }, log.path);
+      await shortly.close();
+      expect(new Directory(log.path).segments().length).toBe(left);
+    }
+  });
+
   test('a new segment that there is no room for has it applied, and is begun once there is some', async () => {
     const log = await open({ retention: { segments: 2 } });
     const cursor = log.cursor('slow');

@@ -52,7 +52,10 @@ export class Retention {
     return Math.min(bytes, ageMs, segments) === Number.POSITIVE_INFINITY;
   }
 
-  /** Resolves once all is gone that is to go; aborted: with the next segment that is. Never two at once. */
+  /**
+   * Resolves once all is gone that is to go; aborted: with the next segment that is, or a log whose appenders never have it
+   * open for long would grow for ever. Never two at once.
+   */
   async apply(signal: AbortSignal): Promise<void> {
     if (this.keepsAll) return;
     await this.#log.settled();
@@ -72,7 +75,7 @@ export class Retention {
       }
     };
     try {
-      while (removed < segments.length - 1 && !signal.aborted) {
+      while (removed < segments.length - 1 && !(signal.aborted && removed > 0)) {
         // As long as it counts, this one would end where that begins.
         const next = segments[removed + 1];
         if (isStray(next) && isPassedOver(next, [segments[removed]])) {

@@ -103,9 +103,10 @@ export class Upkeep {
     this.#teller.tell('failed', `${what} of ${this.#path} failed: ${message}`, { error });
   }
 
-  /** Ends what is under way as soon as it can be; resolves once it has. */
+  /** Ends what is under way as soon as it can be, but lets begin what is due; resolves once all has ended. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    if (this.#due !== undefined) await turn();
     this.#closing.abort();
     await this.#compactions.settled();
     await this.#segments.settled();
