@@ -300,6 +300,8 @@ describe('arguments', () => {
       await refused(() => writer.writeBatch([{ data: 'b', timestamp: timestamp as Wrong }]));
       await refused(() => reader.seek({ time: timestamp as Wrong }));
     }
+    const invalid = await refused(() => writer.write('x', { timestamp: new Date(Number.NaN) }));
+    expect(invalid.message).toMatch(/, not an invalid Date$/);
     for (const wrong of NO_NUMBERS as Wrong[]) {
       expect((await refused(() => writer.claim(wrong))).path).toBe(writer.path);
       await refused(() => writer.ready({ bytes: wrong }));

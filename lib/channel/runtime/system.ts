@@ -74,7 +74,7 @@ function noSpace(path: string, needed: number, cause: SystemError): MillraceErro
   return new MillraceError(
     'ERR_NO_SPACE',
     `No space for ${path}: it needs ${needed} bytes${available === undefined ? '' : `, ${available} are free`}` +
-      (system !== undefined && isRam(system.type)
+      (path.startsWith('/dev/shm/')
         ? ". A container's /dev/shm has 64 MB unless it is started with a larger --shm-size"
         : ''),
     { ...factsOf(cause, path), needed, available },

@@ -8,8 +8,9 @@ export type When = number | Date | { us: number };
 export function timeInUs(name: string, when: When): number {
   const us = inUs(when);
   if (Number.isSafeInteger(us) && us >= 0) return us;
+  const shown = isDate(when) && Number.isNaN(us) ? 'an invalid Date' : show(when);
   throw invalidArgument(
-    `${name} must be milliseconds since 1970, a Date, or { us: microseconds }, not ${show(when)}`,
+    `${name} must be milliseconds since 1970, a Date, or { us: microseconds }, not ${shown}`,
   );
 }
 
