@@ -73,6 +73,39 @@ describe('how many files are made ahead for the next segments', () => {
     expect(ahead(await fill(300, EXT4, { writers: 'shared' }))).toBe(1);
   });
 
+  test('one while segments grow: the one behind that is larger', async () => {
+    vi.spyOn(binding(), 'statFile').mockImplementation((file) => ({ ...statFile(file), fileSystem: EXT4 }));
+    const log = await open({ segment: '1MiB' });
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    for (let segments = 2; segments <= 3; segments++) {
+      nowMs += 300;
+      await fillTo(log, segments);
+    }
+    for (let kilobytes = 0; kilobytes < 150; kilobytes++) await log.appendAsync(Buffer.alloc(1000));
+    expect([log.segments().length, ahead(log)]).toEqual([3, 1]);
+  });
+
+  test.each(['under way', 'ready'])(
+    'one that is too small for what comes is let go of: %s',
+    async (state) => {
+      const closing = vi.spyOn(binding(), 'closeFile');
+      const dropping = vi.spyOn(binding(), 'dropPreparation');
+      const log = await open({ segment: '4MiB' });
+      for (let kilobytes = 0; kilobytes < 50; kilobytes++) log.append(Buffer.alloc(1000));
+      expect(ahead(log)).toBe(1);
+      // Who looks after it finds that it is ready.
+      if (state === 'ready') await log.lookAfter();
+      const [{ value: small }] = preparing.mock.results;
+      closing.mockClear();
+      const offset = log.append(Buffer.alloc(500_000, 7));
+      if (state === 'ready') expect(closing).toHaveBeenCalledWith(taking.mock.results[0].value);
+      else expect(dropping).toHaveBeenCalledWith(small);
+      expect(log.segments()).toHaveLength(2);
+      const [{ value }] = await collect(log.read({ from: offset }));
+      expect(value.equals(Buffer.alloc(500_000, 7))).toBe(true);
+    },
+  );
+
   test('they are let go of when the log is closed', async () => {
     const closing = vi.spyOn(binding(), 'closeFile');
     const dropping = vi.spyOn(binding(), 'dropPreparation');
@@ -160,6 +193,22 @@ test('where no next segment can be begun ahead appending goes on, and it is trie
   expect(preparing).toHaveBeenCalled();
   expect(rollStalls).toBe(3);
   expect(await collect(log.read())).toHaveLength(log.next);
+});
+
+test('and once a segment only, also where several are wanted', async () => {
+  let nowMs = performance.now();
+  const { statFile } = binding();
+  vi.spyOn(binding(), 'statFile').mockImplementation((file) => ({ ...statFile(file), fileSystem: EXT4 }));
+  const preparing = vi.spyOn(binding(), 'prepareFile').mockImplementation(() => {
+    throw Object.assign(new Error('no thread'), { code: 'EAGAIN', errno: -11, syscall: 'pthread_create' });
+  });
+  const log = await open({ segment: SEGMENT });
+  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  for (let segments = 2; segments <= 4; segments++) {
+    nowMs += 300;
+    await fillTo(log, segments);
+  }
+  expect(preparing).toHaveBeenCalledTimes(3);
 });
 
 test('that a next segment could not be made ahead is not told when it can be made', async () => {
